@@ -1,0 +1,112 @@
+"""What travels on the bus: msgspec structs as JSON. Unknown fields are ignored: regions of two versions understand each other."""
+
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(ge=0, le=1e9)]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Id = Annotated[str, Meta(max_length=64)]
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of all payloads."""
+
+
+class Presence(Payload):
+    """A process is there (or, by its last will, is not)."""
+
+    online: bool
+    region: Id = ""
+    region_title: Annotated[str, Meta(max_length=64)] = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] = 0.0
+    longitude: Annotated[float, Meta(ge=-180, le=180)] = 0.0
+    url: Annotated[str, Meta(max_length=256)] = ""
+    admin_url: Annotated[str, Meta(max_length=256)] = ""
+    version: Annotated[str, Meta(max_length=32)] = ""
+    started_ms: Count = 0
+
+
+class Quantiles(Payload):
+    p50: Positive = 0.0
+    p99: Positive = 0.0
+
+
+class EdgeReport(Payload):
+    """What a process says of itself."""
+
+    at_ms: Count
+    players: Count = 0
+    players_max: Count = 0
+    queued: dict[str, int] = {}
+    matches: Count = 0
+    free_matches: Count = 0
+    npcs: Count = 0
+    tick: Count = 0
+    tick_lateness_ms: Quantiles = Quantiles()
+    tick_busy: Share = 0.0
+    inference_batch: Positive = 0.0
+    inference_ms: Quantiles = Quantiles()
+    rtt_ms: Quantiles = Quantiles()
+    queue_wait_ms: Quantiles = Quantiles()
+    npc_actions: Count = 0
+    npc_fallbacks: Count = 0
+    matches_started: Count = 0
+    matches_finished: Count = 0
+    flags: Count = 0
+    gate_refusals: Count = 0
+    outbox: Count = 0
+    store_ok: bool = True
+    draining: bool = False
+    errors: Count = 0
+
+
+class ResultEnvelope(Payload):
+    at: Id
+    result: bytes  # state.base.Result as msgpack, base64 in JSON
+
+
+class Acks(Payload):
+    at: list[Id]
+
+
+class Verdict(Payload):
+    """A flag without telemetry: what leaves the region."""
+
+    flag: Id
+    player: Id
+    match: Id
+    at_ms: Count
+    rule: Id
+    score: float
+    reasons: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=8)]
+
+
+class Desired(Payload):
+    """What every process of a region converges to."""
+
+    revision: Count = 0
+    draining: bool = False  # the whole region
+    draining_edges: list[Id] = []
+
+
+P = TypeVar("P", bound=Payload)
+
+
+class Codec(Generic[P]):
+    """Encode and decode one payload type; `decode` gives None for what is not one, never raises."""
+
+    def __init__(self, kind: type[P]) -> None:
+        self._decoder = msgspec.json.Decoder(kind)
+
+    def decode(self, data: bytes) -> P | None:
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+
+def encode(payload: Payload) -> bytes:
+    return msgspec.json.encode(payload)

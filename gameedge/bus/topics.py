@@ -1,0 +1,55 @@
+"""Every topic in one place. `v1` is the version of the payloads (msgspec structs as JSON in `payloads.py`)."""
+
+from gameedge.core.ids import EdgeId, RegionId
+
+ROOT = "gameedge/v1"
+
+
+def presence(region: RegionId, edge: EdgeId) -> str:
+    """Retained: `Presence`; by last will when the process dies."""
+    return f"{ROOT}/region/{region}/edge/{edge}/presence"
+
+
+def report(region: RegionId, edge: EdgeId) -> str:
+    """Retained, once or twice a second: `EdgeReport`."""
+    return f"{ROOT}/region/{region}/edge/{edge}/report"
+
+
+def results(region: RegionId) -> str:
+    """Results on their way out (QoS 1, repeated until acknowledged)."""
+    return f"{ROOT}/region/{region}/results"
+
+
+def acks(region: RegionId) -> str:
+    """The outbox positions that a coordinator has applied."""
+    return f"{ROOT}/region/{region}/acks"
+
+
+def desired(region: RegionId) -> str:
+    """Retained: `Desired`, what every process of the region converges to."""
+    return f"{ROOT}/region/{region}/desired"
+
+
+def verdicts(region: RegionId) -> str:
+    """Flags raised: rule, score and reasons, no telemetry."""
+    return f"{ROOT}/region/{region}/verdicts"
+
+
+ALL_PRESENCE = f"{ROOT}/region/+/edge/+/presence"
+ALL_REPORTS = f"{ROOT}/region/+/edge/+/report"
+ALL_RESULTS = f"{ROOT}/region/+/results"
+ALL_VERDICTS = f"{ROOT}/region/+/verdicts"
+
+
+def parse_edge(topic: str) -> tuple[RegionId, EdgeId] | None:
+    """Region and process of a presence or report topic."""
+    parts = topic.split("/")
+    if len(parts) != 7 or parts[2] != "region" or parts[4] != "edge":
+        return None
+    return RegionId(parts[3]), EdgeId(parts[5])
+
+
+def parse_region(topic: str) -> RegionId | None:
+    """The region of any topic below `region/`."""
+    parts = topic.split("/")
+    return RegionId(parts[3]) if len(parts) >= 5 and parts[2] == "region" else None

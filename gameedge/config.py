@@ -1,0 +1,87 @@
+"""Every configuration key, declared once with its unit, default and reason. TOML files; unknown keys are refused.
+
+`load` reads one file into one struct and names the key that is wrong. docs/operations.md is generated from these declarations.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from gameedge.core import limits
+from gameedge.core.errors import ConfigError
+from gameedge.core.ids import is_name
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all sections."""
+
+
+class Listen(Section):
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="port; 0 takes a free one")] = 0
+    certificate: Annotated[str, Meta(description="PEM file; with `key`, serves TLS")] = ""
+    key: Annotated[str, Meta(description="PEM file of the private key")] = ""
+
+
+class EdgeConfig(Section):
+    """`gameedge edge --config FILE`: one process of a region."""
+
+    region: Annotated[str, Meta(description="the region's name, the same for all its processes")]
+    edge: Annotated[str, Meta(description="this process's name, unique in the region")]
+    region_title: Annotated[str, Meta(description="what people read", max_length=64)] = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90, description="degrees")] = 0.0
+    longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees")] = 0.0
+    redis: Annotated[str, Meta(description="the region's store: redis://..., or memory:// for one process alone")]
+    bus: Annotated[str, Meta(description="the control plane: mqtt://host:port, or memory://")]
+    players: Annotated[Listen, Meta(description="where players connect")] = Listen()
+    ops: Annotated[Listen, Meta(description="where /healthz, /readyz, /metrics and /drain are")] = Listen()
+    public_url: Annotated[str, Meta(description="what players are told; empty: ws://host:port of `players`")] = ""
+    token_keys: Annotated[list[str], Meta(description="Ed25519 public keys (base64url) that may sign session tokens")]
+    transport: Annotated[str, Meta(description="picows, websockets, or auto: picows when it is installed")] = "auto"
+    game: Annotated[str, Meta(description="module:attribute of the Game to host")] = "gameedge.arena:Arena"
+    demo: Annotated[bool, Meta(description="short matches, for demos and tests")] = False
+    connections_max: Annotated[int, Meta(ge=1, description="players and spectators")] = limits.CONNECTIONS_MAX
+    matches_max: Annotated[int, Meta(ge=1, le=65536, description="open matches")] = limits.MATCHES_MAX
+    entities_max: Annotated[int, Meta(ge=2, le=65536, description="seats of all open matches")] = limits.ENTITIES_MAX
+    npc_level: Annotated[int, Meta(ge=1, le=10, description="level of NPCs that fill seats")] = 5
+    fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
+    drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+
+
+class CoordinatorConfig(Section):
+    """`gameedge coordinator --config FILE`: the gateway; run as many as you like."""
+
+    redis: Annotated[str, Meta(description="the global store: redis://..., or memory://")]
+    bus: Annotated[str, Meta(description="the control plane: mqtt://host:port, or memory://")]
+    listen: Annotated[Listen, Meta(description="the public and the admin API")] = Listen(port=8080)
+    operator_token: Annotated[str, Meta(description="bearer token of the admin API; empty: the admin API is off")] = ""
+    token_life_ms: Annotated[int, Meta(ge=1000, description="how long a session token is good for")] = limits.TOKEN_LIFE_MS
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+
+
+C = TypeVar("C", bound=Section)
+
+
+def load(path: Path, kind: type[C]) -> C:
+    """Read a TOML file. Raises ConfigError with the file, the key and what it takes."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path given with --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def check_names(config: EdgeConfig) -> None:
+    """Raises ConfigError where a name could not stand in topics, keys and URLs."""
+    for key, value in (("region", config.region), ("edge", config.edge)):
+        if not is_name(value):
+            raise ConfigError(f"{key} = {value!r}: use 1 to 32 of a-z, 0-9 and -, not at the ends")

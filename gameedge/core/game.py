@@ -1,0 +1,198 @@
+"""The seam: what a game must offer to be hosted.
+
+A `Game` holds *all* matches of a process as arrays, so that one call steps, observes or encodes everything alive. It is pure:
+no clock, no I/O, randomness from the seeds it is given. The edge process knows nothing else about the game, so another game is
+hosted by passing another object (see `examples/` and docs/host-your-game.md).
+
+Vocabulary. A *slot* is a match's index, a *seat* a place within a match, an *entity* the row that a seat has in the game's
+arrays (unique in the process while the match is open). Arrays that the caller passes are written in place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gameedge.core.ids import PlayerId
+
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+
+# Reasons that `receive` writes, one a command. 0 is accepted; the rest are counted by name and shown to the gate's ladder.
+ACCEPTED: Final = 0
+BAD_PAYLOAD: Final = 1  # not a command of this game
+MOVE_BOUND: Final = 2  # a movement that no client can make
+TURN_BOUND: Final = 3  # aim that leaves the screen
+COOLDOWN: Final = 4  # fired again before the weapon was ready
+REFUSAL_NAMES: Final = ("accepted", "bad_payload", "move_bound", "turn_bound", "cooldown")
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSpec:
+    """How a match of one mode is made up. People fill `teams * team_size` seats; `npc_seats` more belong to NPCs."""
+
+    name: str
+    teams: int
+    team_size: int
+    duration_ms: int
+    npc_seats: int = 0  # NPCs that are part of the mode (waves); they sit after the players
+    npc_fill: bool = True  # seats that stay empty are played by NPCs
+    rated: bool = True
+    title: str = ""
+
+    @property
+    def players(self) -> int:
+        return self.teams * self.team_size
+
+    @property
+    def seats(self) -> int:
+        return self.players + self.npc_seats
+
+
+@dataclass(frozen=True, slots=True)
+class GameSpec:
+    """The fixed figures of a game. Sizes are bytes or float32 counts."""
+
+    name: str
+    modes: Mapping[str, ModeSpec]
+    command_size: int  # bytes of one command's payload, after the protocol's own header
+    snapshot_size_max: int  # bytes of the largest snapshot payload, after the protocol's own header
+    observation_size: int  # float32 values an NPC sees a tick; 0: no NPCs
+    action_size: int  # float32 values an NPC answers a tick
+    tick_hz: int = 60
+    snapshot_every: int = 3  # ticks: 20 Hz
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who starts in a seat. `player` None: an NPC."""
+
+    team: int
+    player: PlayerId | None = None
+    npc_level: int = 5  # 1 to 10, where an NPC plays
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A match that ended. `ranks` and `scores` are by team, rank 0 the winner (equal ranks: a draw)."""
+
+    slot: int
+    ranks: Sequence[int]
+    scores: Sequence[int]
+    seat_scores: Sequence[int]
+    reason: str = "finished"
+
+
+@dataclass(slots=True)
+class Shots:
+    """Shots since the last call, for the anti-cheat. Rows `0:count` are valid.
+
+    `aim_path[i, t]` is where shooter i's cursor was, relative to the shot's target, in world units, `t` running at the game's
+    tick rate with the last sample at the shot; samples from before the target was in reach are NaN.
+    """
+
+    shooter: Int32s
+    target: Int32s  # -1: nobody was near the line of fire
+    hit: Bools
+    tick: Int64s
+    distance: Floats  # world units
+    visible_ms: Floats  # how long the shooter could see the target before this shot
+    on_target_ms: Floats  # how long the cursor had been on the target before this shot
+    aim_path: NDArray[np.float32]  # [capacity, T, 2]
+    count: int = 0
+
+    @classmethod
+    def empty(cls, capacity: int, samples: int) -> "Shots":
+        return cls(
+            shooter=np.full(capacity, -1, np.int32),
+            target=np.full(capacity, -1, np.int32),
+            hit=np.zeros(capacity, np.bool_),
+            tick=np.zeros(capacity, np.int64),
+            distance=np.zeros(capacity, np.float32),
+            visible_ms=np.zeros(capacity, np.float32),
+            on_target_ms=np.zeros(capacity, np.float32),
+            aim_path=np.full((capacity, samples, 2), np.nan, np.float32),
+        )
+
+
+@dataclass(slots=True)
+class MatchInfo:
+    """What a lobby, a spectator list or a dashboard shows of a running match."""
+
+    mode: str
+    tick: int
+    remaining_ms: int
+    scores: Sequence[int] = field(default_factory=tuple)
+
+
+class Game(Protocol):
+    """All matches of one process. Methods that take `entities` are vectorised: one call for everyone concerned."""
+
+    @property
+    def spec(self) -> GameSpec: ...
+
+    def open_match(self, mode: str, seed: int, seats: Sequence[Seat]) -> int:
+        """Start a match and return its slot. Raises RefusedError(SERVER_FULL or UNSUPPORTED)."""
+        ...
+
+    def close_match(self, slot: int) -> None:
+        """Free the slot and its entities. Unknown slots are ignored: closing twice is harmless."""
+        ...
+
+    def entity(self, slot: int, seat: int) -> int:
+        """The entity row of a seat of an open match."""
+        ...
+
+    def seat(self, slot: int, seat: int, *, human: bool) -> None:
+        """Hand a seat to a human (its commands count) or to an NPC (it is observed and acts)."""
+        ...
+
+    def npcs(self) -> Int32s:
+        """Entities that an NPC plays now, in ascending order, int32 [N]. A view that is valid until the next call."""
+        ...
+
+    def receive(
+        self, entities: Int32s, payloads: Bytes, sequence: Int64s, rewind_ms: Floats, reasons: Bytes
+    ) -> None:
+        """Take commands in order of arrival.
+
+        entities: int32 [N] (an entity may occur several times); payloads: uint8 [N, command_size]; sequence: int64 [N], the
+        command's number (echoed in snapshots for client prediction); rewind_ms: float32 [N], how far in the past this client
+        saw others, bounded by the caller; reasons: uint8 [N], in: non-zero rows are skipped, out: why a row was refused.
+        """
+        ...
+
+    def observe(self, entities: Int32s, out: Floats) -> None:
+        """Write what these entities may know into `out[: len(entities)]`, float32 [capacity, observation_size]."""
+        ...
+
+    def act(self, entities: Int32s, actions: Floats) -> None:
+        """Take NPC actions for the next step, float32 [N, action_size]. Not-finite values mean: stand still."""
+        ...
+
+    def step(self) -> None:
+        """Advance every open match by one tick."""
+        ...
+
+    def snapshot(self, viewers: Int32s, out: Bytes, sizes: Int32s, processed: Int64s) -> None:
+        """Encode for each viewer only what it may see: row i of `out`, uint8 [capacity, snapshot_size_max], and its size.
+
+        `processed[i]` is the sequence of the last command of viewer i that the simulation has used up (0: none). The payload
+        leaves out the protocol's header, which the caller writes.
+        """
+        ...
+
+    def shots(self) -> Shots:
+        """Shots since the last call (the same object each time, refilled)."""
+        ...
+
+    def ended(self) -> Sequence[Outcome]:
+        """Matches that ended since the last call; their slots stay open until `close_match`."""
+        ...
+
+    def info(self, slot: int) -> MatchInfo: ...

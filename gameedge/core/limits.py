@@ -1,0 +1,65 @@
+"""Every bound in one table: what is bounded, by how much, and what happens when it is reached.
+
+Policies: `refuse` (a reason goes back), `drop` (the newest is dropped and counted), `drop oldest`, `skip` (the next one
+carries it), `pause` (reading stops until there is room), `close` (the connection ends with a reason).
+"""
+
+from typing import Final
+
+# -- sockets
+FRAME_BYTES_MAX: Final = 4096  # one message from a client; close
+HANDSHAKE_MS_MAX: Final = 5_000  # from TCP accept to a valid hello; close
+CONNECTIONS_MAX: Final = 4_096  # of one process, spectators included; refuse
+WRITE_BUFFER_BYTES_SKIP: Final = 16_384  # waiting in a socket: snapshots are skipped
+WRITE_BUFFER_BYTES_MAX: Final = 262_144  # waiting in a socket: close
+
+# -- sessions
+HEARTBEAT_MS: Final = 5_000  # a client that is silent for this long is pinged
+IDLE_MS_MAX: Final = 15_000  # silent for this long: the connection is closed, the session may be resumed
+RESUME_MS_MAX: Final = 30_000  # a session without a connection is kept for this long
+UNACKED_MESSAGES_MAX: Final = 256  # critical messages kept for a resume; close
+TOKEN_LIFE_MS: Final = 3_600_000
+TOKEN_BYTES_MAX: Final = 2_048
+NAME_CHARS_MAX: Final = 32
+REGIONS_MAX: Final = 256
+
+# -- rates, a second (and the burst that one stall may release at once)
+COMMANDS_PER_S: Final = 20
+COMMANDS_BURST: Final = 24
+CONTROL_PER_S: Final = 5
+CONTROL_BURST: Final = 20
+REFUSALS_MAX: Final = 64  # refusals within ten seconds; close
+
+# -- commands
+SUBTICKS_PER_COMMAND: Final = 3
+INBOX_COMMANDS_MAX: Final = 16_384  # of one process within a tick; drop
+INPUT_BUFFER_SUBTICKS: Final = 32  # of one entity; drop oldest
+
+# -- matches of one process
+MATCHES_MAX: Final = 1_024
+ENTITIES_MAX: Final = 4_096
+SEATS_PER_MATCH_MAX: Final = 32
+MATCH_MS_MAX: Final = 3_600_000
+JOIN_MS_MAX: Final = 15_000  # seats that nobody took by then are given to NPCs
+
+# -- matchmaking
+POOL_TICKETS_MAX: Final = 200_000  # of one mode in one region; refuse
+PARTY_MAX: Final = 5
+TICKET_MS_MAX: Final = 600_000  # then the player is told
+LEASE_MS: Final = 2_000  # a matcher that is silent for this long is replaced
+EDGE_BEAT_MS: Final = 500
+EDGE_DEAD_MS: Final = 2_000  # an edge process that is silent for this long is dead
+
+# -- state
+OUTBOX_RESULTS_MAX: Final = 100_000  # of a region; new matches are refused before one is lost
+INBOX_EVENTS_MAX: Final = 10_000  # of one edge process; drop oldest
+EVIDENCE_BYTES_MAX: Final = 65_536
+EVIDENCE_PER_PLAYER_MAX: Final = 64  # drop oldest
+EVIDENCE_LIFE_MS: Final = 30 * 86_400_000
+
+# -- bus
+BUS_PAYLOAD_BYTES_MAX: Final = 262_144  # drop, counted
+BUS_QUEUE_MAX: Final = 10_000  # waiting for the broker; drop oldest (results stay in the outbox)
+
+# -- HTTP
+BODY_BYTES_MAX: Final = 65_536

@@ -1,0 +1,279 @@
+"""Control messages of `gameedge.v1`: one union a direction, JSON in WebSocket text frames, tagged by `t`.
+
+Which messages may be lost is declared on the type. A *critical* server message carries `s`, counted from 1 without gaps, and is
+kept until acknowledged, so that it survives a lost connection. A *critical* client message carries `n` in the same way; the
+server answers a repeated `n` by ignoring it. Everything else may be lost with the connection. Bounds are in the types: a
+message outside them is refused as malformed.
+"""
+
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason
+
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+ShortText = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=256)]
+Token = Annotated[str, Meta(max_length=limits.TOKEN_BYTES_MAX)]
+Name = Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
+
+
+class Message(msgspec.Struct, tag_field="t", omit_defaults=True, frozen=True):
+    """The base of all messages."""
+
+    critical: ClassVar[bool] = False
+
+
+# ---------------------------------------------------------------------------------------------------------- client → server
+
+
+class Hello(Message, tag="hello", kw_only=True):
+    """The first message on a connection. With `resume`, an earlier session goes on."""
+
+    token: Token
+    resume: Token | None = None  # the resume token of `welcome`
+    last_s: Count = 0  # the last critical server message that was processed
+    client: ShortText = ""  # what is connecting, for the operator's logs
+
+
+class Ack(Message, tag="ack"):
+    """All critical server messages up to `s` were processed. Send at least every 16 of them."""
+
+    s: Count
+
+
+class Party(msgspec.Struct, frozen=True):
+    """People who queue together: each sends the same id and the full size; the party is matched once all have."""
+
+    id: ShortText
+    size: Annotated[int, Meta(ge=2, le=limits.PARTY_MAX)]
+
+
+class Queue(Message, tag="queue", kw_only=True):
+    """Ask for a match."""
+
+    critical: ClassVar[bool] = True
+    n: Number
+    mode: ShortText
+    party: Party | None = None
+
+
+class Cancel(Message, tag="cancel", kw_only=True):
+    """Leave the queue. Answered by `dequeued`, or by `match_found` where the match came first."""
+
+    critical: ClassVar[bool] = True
+    n: Number
+
+
+class Join(Message, tag="join", kw_only=True):
+    """Take the seat of a `match_found`, on a connection to the URL that it named."""
+
+    critical: ClassVar[bool] = True
+    n: Number
+    match: ShortText
+    match_token: Token
+
+
+class Leave(Message, tag="leave", kw_only=True):
+    """Leave the running match; an NPC takes the seat."""
+
+    critical: ClassVar[bool] = True
+    n: Number
+
+
+class Ping(Message, tag="ping"):
+    """Answered at once by `pong` with the same id."""
+
+    id: Count
+
+
+class Bye(Message, tag="bye"):
+    """The client goes away for good: its session is not kept for a resume."""
+
+
+ClientMessage = Hello | Ack | Queue | Cancel | Join | Leave | Ping | Bye
+
+
+# ---------------------------------------------------------------------------------------------------------- server → client
+
+
+class ModeInfo(msgspec.Struct, frozen=True):
+    name: str
+    title: str
+    teams: int
+    team_size: int
+    duration_ms: int
+
+
+class Welcome(Message, tag="welcome", kw_only=True):
+    """The session is open. After a resume, the critical messages after the client's `last_s` follow."""
+
+    session: str
+    resume_token: str
+    resumed: bool
+    received: Count  # the last critical client message that arrived: send later ones again
+    player: str
+    region: str
+    edge: str
+    game: str
+    tick: Count
+    tick_hz: int
+    snapshot_hz: int
+    server_ms: Count
+    heartbeat_ms: int
+    resume_ms_max: int
+    commands_per_s: int
+    frame_bytes_max: int
+    modes: list[ModeInfo]
+
+
+class Queued(Message, tag="queued", kw_only=True):
+    critical: ClassVar[bool] = True
+    s: Number
+    ticket: str
+    mode: str
+
+
+class QueueStatus(Message, tag="queue_status", kw_only=True):
+    """About once a second while queued."""
+
+    ticket: str
+    waited_ms: Count
+    pool: Count  # tickets in the same queue, this one included
+    eta_ms: Count | None = None  # None: nobody has been matched in this queue lately
+
+
+class Dequeued(Message, tag="dequeued", kw_only=True):
+    """The ticket ended without a match, and why."""
+
+    critical: ClassVar[bool] = True
+    s: Number
+    ticket: str
+    reason: Reason | None = None  # None: the client asked for it
+    detail: Text = ""
+
+
+class MatchFound(Message, tag="match_found", kw_only=True):
+    """Join within `join_ms`: on this connection where `url` is the one it was opened with, else on a new one to `url`."""
+
+    critical: ClassVar[bool] = True
+    s: Number
+    ticket: str
+    match: str
+    mode: str
+    url: str
+    match_token: str
+    join_ms: int
+
+
+class RosterSeat(msgspec.Struct, frozen=True):
+    seat: int
+    team: int
+    name: str
+    npc: bool = False
+
+
+class MatchStarted(Message, tag="match_started", kw_only=True):
+    """This connection now has a seat: binary snapshots follow, binary commands are taken."""
+
+    critical: ClassVar[bool] = True
+    s: Number
+    match: str
+    mode: str
+    seat: int
+    team: int
+    tick: Count
+    duration_ms: int
+    seed: Count
+    roster: list[RosterSeat]
+
+
+class MatchEnded(Message, tag="match_ended", kw_only=True):
+    """The match is over. `result` is stored in the region before this is sent: it will reach the ratings."""
+
+    critical: ClassVar[bool] = True
+    s: Number
+    match: str
+    ranks: list[int]
+    scores: list[int]
+    seat_scores: list[int]
+    reason: str
+
+
+class MatchLost(Message, tag="match_lost", kw_only=True):
+    """The process that ran the match died. It is not rated; queue again."""
+
+    critical: ClassVar[bool] = True
+    s: Number
+    match: str
+    detail: Text = ""
+
+
+class Pong(Message, tag="pong", kw_only=True):
+    id: Count
+    tick: Count
+    server_ms: Count
+
+
+class Refused(Message, tag="refused", kw_only=True):
+    """A message was not acted on. `re` is its tag (or `frame`), `n` its number where it had one."""
+
+    re: ShortText
+    reason: Reason
+    detail: Text = ""
+    n: Count | None = None
+    retry_after_ms: Count | None = None
+
+
+class Draining(Message, tag="draining", kw_only=True):
+    """This process goes away after `within_ms`. A running match is played to its end; ask for a placement after it."""
+
+    within_ms: Count
+
+
+ServerMessage = (
+    Welcome
+    | Queued
+    | QueueStatus
+    | Dequeued
+    | MatchFound
+    | MatchStarted
+    | MatchEnded
+    | MatchLost
+    | Pong
+    | Refused
+    | Draining
+)
+
+# ------------------------------------------------------------------------------------------------------------------- codec
+
+_client_decoder = msgspec.json.Decoder(ClientMessage)
+_server_decoder = msgspec.json.Decoder(ServerMessage)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """One message as UTF-8 JSON."""
+    return _encoder.encode(message)
+
+
+def decode_client(data: bytes | memoryview) -> ClientMessage | Refused:
+    """A client's message, or a typed refusal. Never raises for what a peer sent."""
+    if len(data) > limits.FRAME_BYTES_MAX:
+        return Refused(re="frame", reason=Reason.TOO_LARGE, detail=f"at most {limits.FRAME_BYTES_MAX} bytes")
+    try:
+        return _client_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refused(re="frame", reason=Reason.MALFORMED, detail=str(error)[:256])
+
+
+def decode_server(data: bytes | memoryview) -> ServerMessage | Refused:
+    """A server's message, or the refusal that a client may log. Never raises for what a peer sent."""
+    try:
+        return _server_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refused(re="frame", reason=Reason.MALFORMED, detail=str(error)[:256])

@@ -1,0 +1,1 @@
+"""Players' sockets: two shells that only move data (`picows_shell`, `websockets_shell`) behind one contract (`base`)."""
