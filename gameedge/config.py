@@ -21,14 +21,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The base of all sections."""
 
 
-class Listen(Section):
+class Listen(Section, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port; 0 takes a free one")] = 0
     certificate: Annotated[str, Meta(description="PEM file; with `key`, serves TLS")] = ""
     key: Annotated[str, Meta(description="PEM file of the private key")] = ""
 
 
-class EdgeConfig(Section):
+class EdgeConfig(Section, frozen=True, kw_only=True):
     """`gameedge edge --config FILE`: one process of a region."""
 
     region: Annotated[str, Meta(description="the region's name, the same for all its processes")]
@@ -54,7 +54,7 @@ class EdgeConfig(Section):
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 
-class CoordinatorConfig(Section):
+class CoordinatorConfig(Section, frozen=True, kw_only=True):
     """`gameedge coordinator --config FILE`: the gateway; run as many as you like."""
 
     redis: Annotated[str, Meta(description="the global store: redis://..., or memory://")]

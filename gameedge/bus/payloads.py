@@ -15,7 +15,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The base of all payloads."""
 
 
-class Presence(Payload):
+class Presence(Payload, frozen=True, kw_only=True):
     """A process is there (or, by its last will, is not)."""
 
     online: bool
@@ -29,12 +29,12 @@ class Presence(Payload):
     started_ms: Count = 0
 
 
-class Quantiles(Payload):
+class Quantiles(Payload, frozen=True, kw_only=True):
     p50: Positive = 0.0
     p99: Positive = 0.0
 
 
-class EdgeReport(Payload):
+class EdgeReport(Payload, frozen=True, kw_only=True):
     """What a process says of itself."""
 
     at_ms: Count
@@ -63,16 +63,16 @@ class EdgeReport(Payload):
     errors: Count = 0
 
 
-class ResultEnvelope(Payload):
+class ResultEnvelope(Payload, frozen=True, kw_only=True):
     at: Id
     result: bytes  # state.base.Result as msgpack, base64 in JSON
 
 
-class Acks(Payload):
+class Acks(Payload, frozen=True, kw_only=True):
     at: list[Id]
 
 
-class Verdict(Payload):
+class Verdict(Payload, frozen=True, kw_only=True):
     """A flag without telemetry: what leaves the region."""
 
     flag: Id
@@ -84,7 +84,7 @@ class Verdict(Payload):
     reasons: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=8)]
 
 
-class Desired(Payload):
+class Desired(Payload, frozen=True, kw_only=True):
     """What every process of a region converges to."""
 
     revision: Count = 0

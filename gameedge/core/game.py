@@ -156,9 +156,7 @@ class Game(Protocol):
         """Entities that an NPC plays now, in ascending order, int32 [N]. A view that is valid until the next call."""
         ...
 
-    def receive(
-        self, entities: Int32s, payloads: Bytes, sequence: Int64s, rewind_ms: Floats, reasons: Bytes
-    ) -> None:
+    def receive(self, entities: Int32s, payloads: Bytes, sequence: Int64s, rewind_ms: Floats, reasons: Bytes) -> None:
         """Take commands in order of arrival.
 
         entities: int32 [N] (an entity may occur several times); payloads: uint8 [N, command_size]; sequence: int64 [N], the

@@ -18,7 +18,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Stored as msgpack; unknown fields are ignored, so that a newer process may write for an older one."""
 
 
-class SessionRecord(Record):
+class SessionRecord(Record, frozen=True, kw_only=True):
     session: SessionId
     player: PlayerId
     edge: EdgeId
@@ -30,7 +30,7 @@ class SessionRecord(Record):
     received_n: int = 0
 
 
-class Ticket(Record):
+class Ticket(Record, frozen=True, kw_only=True):
     id: TicketId
     player: PlayerId
     session: SessionId
@@ -45,7 +45,7 @@ class Ticket(Record):
     created_ms: int = 0
 
 
-class MatchRecord(Record):
+class MatchRecord(Record, frozen=True, kw_only=True):
     match: MatchId
     mode: str
     host: EdgeId
@@ -56,7 +56,7 @@ class MatchRecord(Record):
     seed: int
 
 
-class Result(Record):
+class Result(Record, frozen=True, kw_only=True):
     """What the coordinator learns of a match: no telemetry, no inputs."""
 
     match: MatchId
@@ -76,7 +76,7 @@ class StoredResult(msgspec.Struct, frozen=True):
     result: Result
 
 
-class Evidence(Record):
+class Evidence(Record, frozen=True, kw_only=True):
     flag: FlagId
     player: PlayerId
     match: MatchId
@@ -89,7 +89,7 @@ class Evidence(Record):
     model: str = ""
 
 
-class EdgeRecord(Record):
+class EdgeRecord(Record, frozen=True, kw_only=True):
     edge: EdgeId
     region: RegionId
     url: str
@@ -103,7 +103,7 @@ class EdgeRecord(Record):
     draining: bool = False
 
 
-class InboxEvent(Record):
+class InboxEvent(Record, frozen=True, kw_only=True):
     """What one process tells another in the region: `host` (open this match), `found` (tell this session), `lost`."""
 
     kind: str
@@ -212,7 +212,7 @@ class RegionStore(Protocol):
     async def close(self) -> None: ...
 
 
-class Account(Record):
+class Account(Record, frozen=True, kw_only=True):
     player: PlayerId
     secret_hash: str
     name: str
@@ -221,7 +221,7 @@ class Account(Record):
     trust: int = 0
 
 
-class Rating(Record):
+class Rating(Record, frozen=True, kw_only=True):
     mu: float = 25.0
     sigma: float = 25.0 / 3.0
     games: int = 0

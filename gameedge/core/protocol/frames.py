@@ -26,10 +26,24 @@ FLAG_SPECTATOR: Final = 2
 UINT32: Final = 1 << 32
 
 COMMAND_HEADER: Final = np.dtype(
-    [("type", "u1"), ("zero1", "u1"), ("zero2", "<u2"), ("sequence", "<u4"), ("client_ms", "<u4"), ("seen_tick", "<u4")]
+    [
+        ("type", "u1"),
+        ("zero1", "u1"),
+        ("zero2", "<u2"),
+        ("sequence", "<u4"),
+        ("client_ms", "<u4"),
+        ("seen_tick", "<u4"),
+    ]
 )
 SNAPSHOT_HEADER: Final = np.dtype(
-    [("type", "u1"), ("flags", "u1"), ("size", "<u2"), ("tick", "<u4"), ("processed", "<u4"), ("server_ms", "<u4")]
+    [
+        ("type", "u1"),
+        ("flags", "u1"),
+        ("size", "<u2"),
+        ("tick", "<u4"),
+        ("processed", "<u4"),
+        ("server_ms", "<u4"),
+    ]
 )
 assert COMMAND_HEADER.itemsize == SNAPSHOT_HEADER.itemsize == HEADER_SIZE
 
@@ -88,6 +102,8 @@ def decode_snapshot(data: bytes) -> tuple[SnapshotHeader, bytes] | None:
 
 def command_headers(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     """The headers of raw rows, uint8 [N, stride >= 16] with the frame at offset 0, as a structured view [N] (no copy)."""
-    return rows[:, :HEADER_SIZE].view(COMMAND_HEADER)[:, 0] if rows.flags.c_contiguous and rows.shape[1] == HEADER_SIZE else (
-        np.ascontiguousarray(rows[:, :HEADER_SIZE]).view(COMMAND_HEADER)[:, 0]
+    return (
+        rows[:, :HEADER_SIZE].view(COMMAND_HEADER)[:, 0]
+        if rows.flags.c_contiguous and rows.shape[1] == HEADER_SIZE
+        else (np.ascontiguousarray(rows[:, :HEADER_SIZE]).view(COMMAND_HEADER)[:, 0])
     )

@@ -31,7 +31,7 @@ class Message(msgspec.Struct, tag_field="t", omit_defaults=True, frozen=True):
 # ---------------------------------------------------------------------------------------------------------- client → server
 
 
-class Hello(Message, tag="hello", kw_only=True):
+class Hello(Message, tag="hello", kw_only=True, frozen=True):
     """The first message on a connection. With `resume`, an earlier session goes on."""
 
     token: Token
@@ -40,7 +40,7 @@ class Hello(Message, tag="hello", kw_only=True):
     client: ShortText = ""  # what is connecting, for the operator's logs
 
 
-class Ack(Message, tag="ack"):
+class Ack(Message, tag="ack", frozen=True):
     """All critical server messages up to `s` were processed. Send at least every 16 of them."""
 
     s: Count
@@ -53,7 +53,7 @@ class Party(msgspec.Struct, frozen=True):
     size: Annotated[int, Meta(ge=2, le=limits.PARTY_MAX)]
 
 
-class Queue(Message, tag="queue", kw_only=True):
+class Queue(Message, tag="queue", kw_only=True, frozen=True):
     """Ask for a match."""
 
     critical: ClassVar[bool] = True
@@ -62,14 +62,14 @@ class Queue(Message, tag="queue", kw_only=True):
     party: Party | None = None
 
 
-class Cancel(Message, tag="cancel", kw_only=True):
+class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
     """Leave the queue. Answered by `dequeued`, or by `match_found` where the match came first."""
 
     critical: ClassVar[bool] = True
     n: Number
 
 
-class Join(Message, tag="join", kw_only=True):
+class Join(Message, tag="join", kw_only=True, frozen=True):
     """Take the seat of a `match_found`, on a connection to the URL that it named."""
 
     critical: ClassVar[bool] = True
@@ -78,20 +78,20 @@ class Join(Message, tag="join", kw_only=True):
     match_token: Token
 
 
-class Leave(Message, tag="leave", kw_only=True):
+class Leave(Message, tag="leave", kw_only=True, frozen=True):
     """Leave the running match; an NPC takes the seat."""
 
     critical: ClassVar[bool] = True
     n: Number
 
 
-class Ping(Message, tag="ping"):
+class Ping(Message, tag="ping", frozen=True):
     """Answered at once by `pong` with the same id."""
 
     id: Count
 
 
-class Bye(Message, tag="bye"):
+class Bye(Message, tag="bye", frozen=True):
     """The client goes away for good: its session is not kept for a resume."""
 
 
@@ -109,7 +109,7 @@ class ModeInfo(msgspec.Struct, frozen=True):
     duration_ms: int
 
 
-class Welcome(Message, tag="welcome", kw_only=True):
+class Welcome(Message, tag="welcome", kw_only=True, frozen=True):
     """The session is open. After a resume, the critical messages after the client's `last_s` follow."""
 
     session: str
@@ -131,14 +131,14 @@ class Welcome(Message, tag="welcome", kw_only=True):
     modes: list[ModeInfo]
 
 
-class Queued(Message, tag="queued", kw_only=True):
+class Queued(Message, tag="queued", kw_only=True, frozen=True):
     critical: ClassVar[bool] = True
     s: Number
     ticket: str
     mode: str
 
 
-class QueueStatus(Message, tag="queue_status", kw_only=True):
+class QueueStatus(Message, tag="queue_status", kw_only=True, frozen=True):
     """About once a second while queued."""
 
     ticket: str
@@ -147,7 +147,7 @@ class QueueStatus(Message, tag="queue_status", kw_only=True):
     eta_ms: Count | None = None  # None: nobody has been matched in this queue lately
 
 
-class Dequeued(Message, tag="dequeued", kw_only=True):
+class Dequeued(Message, tag="dequeued", kw_only=True, frozen=True):
     """The ticket ended without a match, and why."""
 
     critical: ClassVar[bool] = True
@@ -157,7 +157,7 @@ class Dequeued(Message, tag="dequeued", kw_only=True):
     detail: Text = ""
 
 
-class MatchFound(Message, tag="match_found", kw_only=True):
+class MatchFound(Message, tag="match_found", kw_only=True, frozen=True):
     """Join within `join_ms`: on this connection where `url` is the one it was opened with, else on a new one to `url`."""
 
     critical: ClassVar[bool] = True
@@ -177,7 +177,7 @@ class RosterSeat(msgspec.Struct, frozen=True):
     npc: bool = False
 
 
-class MatchStarted(Message, tag="match_started", kw_only=True):
+class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     """This connection now has a seat: binary snapshots follow, binary commands are taken."""
 
     critical: ClassVar[bool] = True
@@ -192,7 +192,7 @@ class MatchStarted(Message, tag="match_started", kw_only=True):
     roster: list[RosterSeat]
 
 
-class MatchEnded(Message, tag="match_ended", kw_only=True):
+class MatchEnded(Message, tag="match_ended", kw_only=True, frozen=True):
     """The match is over. `result` is stored in the region before this is sent: it will reach the ratings."""
 
     critical: ClassVar[bool] = True
@@ -204,7 +204,7 @@ class MatchEnded(Message, tag="match_ended", kw_only=True):
     reason: str
 
 
-class MatchLost(Message, tag="match_lost", kw_only=True):
+class MatchLost(Message, tag="match_lost", kw_only=True, frozen=True):
     """The process that ran the match died. It is not rated; queue again."""
 
     critical: ClassVar[bool] = True
@@ -213,13 +213,13 @@ class MatchLost(Message, tag="match_lost", kw_only=True):
     detail: Text = ""
 
 
-class Pong(Message, tag="pong", kw_only=True):
+class Pong(Message, tag="pong", kw_only=True, frozen=True):
     id: Count
     tick: Count
     server_ms: Count
 
 
-class Refused(Message, tag="refused", kw_only=True):
+class Refused(Message, tag="refused", kw_only=True, frozen=True):
     """A message was not acted on. `re` is its tag (or `frame`), `n` its number where it had one."""
 
     re: ShortText
@@ -229,30 +229,20 @@ class Refused(Message, tag="refused", kw_only=True):
     retry_after_ms: Count | None = None
 
 
-class Draining(Message, tag="draining", kw_only=True):
+class Draining(Message, tag="draining", kw_only=True, frozen=True):
     """This process goes away after `within_ms`. A running match is played to its end; ask for a placement after it."""
 
     within_ms: Count
 
 
 ServerMessage = (
-    Welcome
-    | Queued
-    | QueueStatus
-    | Dequeued
-    | MatchFound
-    | MatchStarted
-    | MatchEnded
-    | MatchLost
-    | Pong
-    | Refused
-    | Draining
+    Welcome | Queued | QueueStatus | Dequeued | MatchFound | MatchStarted | MatchEnded | MatchLost | Pong | Refused | Draining
 )
 
 # ------------------------------------------------------------------------------------------------------------------- codec
 
-_client_decoder = msgspec.json.Decoder(ClientMessage)
-_server_decoder = msgspec.json.Decoder(ServerMessage)
+_client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 _encoder = msgspec.json.Encoder()
 
 
