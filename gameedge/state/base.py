@@ -104,12 +104,20 @@ class EdgeRecord(Record, frozen=True, kw_only=True):
 
 
 class InboxEvent(Record, frozen=True, kw_only=True):
-    """What one process tells another in the region: `host` (open this match), `found` (tell this session), `lost`."""
+    """What one process tells another in the region.
+
+    `host`: open this match. `found`: tell this session of its match. `lost`: tell it that the match is gone. `rejoin`: this
+    session, now on `edge`, had a seat in your match: answer with `found` or `lost`.
+    """
 
     kind: str
     match: MatchRecord | None = None
+    match_id: MatchId | None = None
+    mode: str = ""
+    player: PlayerId | None = None
     session: SessionId | None = None
     ticket: TicketId | None = None
+    edge: EdgeId | None = None
     url: str = ""
     match_token: str = ""
     detail: str = ""
