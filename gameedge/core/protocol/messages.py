@@ -3,7 +3,8 @@
 Which messages may be lost is declared on the type. A *critical* server message carries `s`, counted from 1 without gaps, and is
 kept until acknowledged, so that it survives a lost connection. A *critical* client message carries `n` in the same way; the
 server answers a repeated `n` by ignoring it. Everything else may be lost with the connection. Bounds are in the types: a
-message outside them is refused as malformed.
+message outside them is refused as malformed. `s` and `n` are assigned by the sessions (session.py, client_session.py): build
+messages without them.
 """
 
 from typing import Annotated, ClassVar
@@ -57,7 +58,7 @@ class Queue(Message, tag="queue", kw_only=True, frozen=True):
     """Ask for a match."""
 
     critical: ClassVar[bool] = True
-    n: Number
+    n: Number = 0
     mode: ShortText
     party: Party | None = None
 
@@ -66,14 +67,14 @@ class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
     """Leave the queue. Answered by `dequeued`, or by `match_found` where the match came first."""
 
     critical: ClassVar[bool] = True
-    n: Number
+    n: Number = 0
 
 
 class Join(Message, tag="join", kw_only=True, frozen=True):
     """Take the seat of a `match_found`, on a connection to the URL that it named."""
 
     critical: ClassVar[bool] = True
-    n: Number
+    n: Number = 0
     match: ShortText
     match_token: Token
 
@@ -82,7 +83,7 @@ class Leave(Message, tag="leave", kw_only=True, frozen=True):
     """Leave the running match; an NPC takes the seat."""
 
     critical: ClassVar[bool] = True
-    n: Number
+    n: Number = 0
 
 
 class Ping(Message, tag="ping", frozen=True):
@@ -133,7 +134,7 @@ class Welcome(Message, tag="welcome", kw_only=True, frozen=True):
 
 class Queued(Message, tag="queued", kw_only=True, frozen=True):
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     ticket: str
     mode: str
 
@@ -151,7 +152,7 @@ class Dequeued(Message, tag="dequeued", kw_only=True, frozen=True):
     """The ticket ended without a match, and why."""
 
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     ticket: str
     reason: Reason | None = None  # None: the client asked for it
     detail: Text = ""
@@ -161,7 +162,7 @@ class MatchFound(Message, tag="match_found", kw_only=True, frozen=True):
     """Join within `join_ms`: on this connection where `url` is the one it was opened with, else on a new one to `url`."""
 
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     ticket: str
     match: str
     mode: str
@@ -181,7 +182,7 @@ class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     """This connection now has a seat: binary snapshots follow, binary commands are taken."""
 
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     match: str
     mode: str
     seat: int
@@ -196,7 +197,7 @@ class MatchEnded(Message, tag="match_ended", kw_only=True, frozen=True):
     """The match is over. `result` is stored in the region before this is sent: it will reach the ratings."""
 
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     match: str
     ranks: list[int]
     scores: list[int]
@@ -208,19 +209,23 @@ class MatchLost(Message, tag="match_lost", kw_only=True, frozen=True):
     """The process that ran the match died. It is not rated; queue again."""
 
     critical: ClassVar[bool] = True
-    s: Number
+    s: Number = 0
     match: str
     detail: Text = ""
 
 
 class Pong(Message, tag="pong", kw_only=True, frozen=True):
+    """The answer to `ping`."""
+
     id: Count
     tick: Count
     server_ms: Count
+    received: Count = 0  # the last critical client message that arrived: earlier ones need not be kept
 
 
 class Refused(Message, tag="refused", kw_only=True, frozen=True):
-    """A message was not acted on. `re` is its tag (or `frame`), `n` its number where it had one."""
+    """A message was not acted on. `re` is its tag (or `frame`), `n` its number where it had one: that number is used up,
+    except where the reason is `out_of_order` or `malformed`."""
 
     re: ShortText
     reason: Reason
@@ -244,6 +249,11 @@ ServerMessage = (
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 _encoder = msgspec.json.Encoder()
+
+
+def tag_of(message: Message) -> str:
+    """The `t` of a message."""
+    return str(message.__struct_config__.tag)
 
 
 def encode(message: Message) -> bytes:
