@@ -64,3 +64,7 @@ BUS_QUEUE_MAX: Final = 10_000  # waiting for the broker; drop oldest (results st
 
 # -- HTTP
 BODY_BYTES_MAX: Final = 65_536
+
+# -- telemetry
+METRIC_SERIES_MAX: Final = 512  # label combinations of one metric; the rest is counted as `other`
+LOG_VALUE_CHARS_MAX: Final = 2_048  # of one field of a log line; cut

@@ -1,0 +1,1 @@
+"""Metrics, quantiles and logs: every metric and every log field is declared once, with its unit and its reason."""

@@ -1,0 +1,157 @@
+"""The table of all metrics. docs/metrics.md is generated from it; `metrics.Registry` makes them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+PREFIX: Final = "gameedge_"
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"  # grows; its name ends in _total
+    GAUGE = "gauge"  # goes up and down
+    HISTOGRAM = "histogram"  # counts by upper bound
+
+
+LATENESS_MS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 33.0, 66.0, 133.0, 500.0)
+DURATION_MS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 33.0, 66.0)
+WAIT_MS: Final = (50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 15000.0, 30000.0, 60000.0, 120000.0, 300000.0)
+RTT_MS: Final = (5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 120.0, 160.0, 240.0, 350.0, 500.0, 1000.0)
+ROWS: Final = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `name` is without the prefix; `unit` is what one step means; `reason` says what an operator reads from it."""
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    reason: str = ""
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+EDGE: Final = (
+    # -- who is here
+    Metric(
+        "edge_info",
+        _G,
+        "1",
+        "Always 1; names this process.",
+        "join with other series",
+        ("region", "edge", "version", "transport"),
+    ),
+    Metric("players", _G, "connections", "Players connected now.", "load; placement sees the same figure"),
+    Metric("sessions", _G, "sessions", "Sessions kept, those that wait for a resume included."),
+    Metric("sessions_opened_total", _C, "sessions", "Sessions begun.", labels=("how",), reason="how: new or resumed"),
+    Metric(
+        "sessions_closed_total", _C, "sessions", "Connections ended.", labels=("reason",), reason="words of docs/protocol.md"
+    ),
+    Metric("matches", _G, "matches", "Matches open now.", labels=("mode",)),
+    Metric("entities", _G, "entities", "Seats of open matches.", "against entities_max"),
+    Metric("npcs", _G, "entities", "Entities that an NPC plays now."),
+    # -- the tick
+    Metric("ticks_total", _C, "ticks", "Simulation ticks run.", "60 a second; less means overload"),
+    Metric("ticks_skipped_total", _C, "ticks", "Ticks given up after a stall.", "time that the game lost"),
+    Metric(
+        "tick_lateness_ms",
+        _H,
+        "ms",
+        "How late a tick began.",
+        "the first sign of overload: p99 stays under 10",
+        bounds=LATENESS_MS,
+    ),
+    Metric("tick_ms", _H, "ms", "Duration of a whole tick.", "above 16.7 the process cannot keep up", bounds=DURATION_MS),
+    Metric(
+        "tick_stage_ms_total",
+        _C,
+        "ms",
+        "Time spent in each stage of the tick.",
+        "drain, gate, step, observe, infer, act, watch, encode, write",
+        ("stage",),
+    ),
+    Metric("tick_busy_ratio", _G, "share", "Share of the last second that ticks used.", "headroom of this core"),
+    # -- traffic
+    Metric(
+        "inputs_total",
+        _C,
+        "commands",
+        "Commands by outcome.",
+        "accepted, or why not; a client's fault or a cheat",
+        ("outcome",),
+    ),
+    Metric("refusals_total", _C, "messages", "Control messages refused.", "malformed, too_often and so on", ("reason",)),
+    Metric("received_bytes_total", _C, "bytes", "Payload received from players."),
+    Metric("sent_bytes_total", _C, "bytes", "Payload sent to players."),
+    Metric("snapshots_sent_total", _C, "frames", "Snapshots written."),
+    Metric("snapshots_skipped_total", _C, "frames", "Snapshots not sent since the socket was full.", "players with bad lines"),
+    Metric("inbox_dropped_total", _C, "commands", "Commands dropped since the tick's inbox was full.", "should stay 0"),
+    Metric("rtt_ms", _H, "ms", "Round trip to players, from pings.", bounds=RTT_MS),
+    # -- models
+    Metric("inference_rows_total", _C, "rows", "Rows scored.", labels=("model",)),
+    Metric("inference_batch_rows", _H, "rows", "Rows of one batch.", labels=("model",), bounds=ROWS),
+    Metric("inference_ms", _H, "ms", "Duration of one batch.", "inline while under 1 ms", ("model",), DURATION_MS),
+    Metric(
+        "inference_fallbacks_total",
+        _C,
+        "rows",
+        "Rows that the fallback answered.",
+        "deadline missed or bad output",
+        ("model", "why"),
+    ),
+    Metric("npc_actions_total", _C, "actions", "Actions that NPCs took."),
+    # -- matchmaking and matches
+    Metric("queue_tickets", _G, "tickets", "Tickets waiting in the region.", labels=("mode",)),
+    Metric(
+        "queue_wait_ms",
+        _H,
+        "ms",
+        "From the ticket to the match.",
+        "well under a second with enough players",
+        ("mode",),
+        WAIT_MS,
+    ),
+    Metric("matcher_leader", _G, "0 or 1", "Whether this process holds the matcher's lease.", "exactly one 1 a region"),
+    Metric("matcher_ms", _H, "ms", "Duration of one pass of the matcher.", labels=("mode",), bounds=DURATION_MS),
+    Metric("claims_total", _C, "claims", "Claims of tickets.", "claimed, or lost to a race", ("outcome",)),
+    Metric("matches_started_total", _C, "matches", "Matches opened.", labels=("mode",)),
+    Metric("matches_finished_total", _C, "matches", "Matches that ended with a result.", labels=("mode",)),
+    Metric("matches_lost_total", _C, "matches", "Matches that ended without one.", "a process died", ("mode",)),
+    # -- watching
+    Metric("flags_total", _C, "flags", "Anti-cheat flags raised.", labels=("rule",)),
+    Metric("evidence_dropped_total", _C, "records", "Evidence that could not be stored.", "the store was away"),
+    # -- the world around
+    Metric(
+        "outbox_results",
+        _G,
+        "results",
+        "Results that no coordinator has acknowledged.",
+        "grows while the control plane is away",
+    ),
+    Metric("store_up", _G, "0 or 1", "Whether the region's store answers."),
+    Metric("store_ms", _H, "ms", "Round trip to the region's store.", bounds=DURATION_MS),
+    Metric("bus_up", _G, "0 or 1", "Whether the broker is connected."),
+    Metric("bus_dropped_total", _C, "messages", "Messages dropped on the bus.", "too slow or too large", ("why",)),
+    Metric("errors_total", _C, "errors", "Our own faults, each logged.", "should stay 0", ("where",)),
+    Metric("draining", _G, "0 or 1", "Whether this process is going away."),
+)
+
+COORDINATOR: Final = (
+    Metric("coordinator_requests_total", _C, "requests", "HTTP requests.", labels=("route", "status")),
+    Metric("coordinator_request_ms", _H, "ms", "Duration of a request.", labels=("route",), bounds=DURATION_MS),
+    Metric("coordinator_accounts_total", _C, "accounts", "Accounts signed up."),
+    Metric("coordinator_placements_total", _C, "placements", "Placements decided.", "region, or refused", ("region",)),
+    Metric("coordinator_results_total", _C, "results", "Results heard.", "applied, duplicate, or bad", ("outcome",)),
+    Metric("coordinator_regions", _G, "regions", "Regions with a process online."),
+    Metric("coordinator_edges", _G, "processes", "Edge processes online.", labels=("region",)),
+    Metric("coordinator_players", _G, "connections", "Players connected, by region.", labels=("region",)),
+    Metric("coordinator_verdicts_total", _C, "flags", "Flags heard from regions.", labels=("region", "rule")),
+    Metric("coordinator_store_up", _G, "0 or 1", "Whether the global store answers."),
+    Metric("coordinator_bus_up", _G, "0 or 1", "Whether the broker is connected."),
+    Metric("coordinator_bus_dropped_total", _C, "messages", "Messages dropped on the bus.", labels=("why",)),
+    Metric("coordinator_errors_total", _C, "errors", "Our own faults, each logged.", "should stay 0", ("where",)),
+)
