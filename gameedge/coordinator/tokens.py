@@ -1,0 +1,74 @@
+"""The signing side of session tokens. One key pair for all coordinators, kept in the global store."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt import PyJWS
+
+from gameedge.core import limits
+from gameedge.core.ids import PlayerId, RegionId
+from gameedge.core.tokens import ALGORITHM, AUDIENCE, ISSUER, MODES_MAX, Claims, ModeRating, key_id
+from gameedge.state.base import Account, GlobalStore, Rating
+
+SECRET_NAME: Final = "token-signing-key"
+
+
+class Signer:
+    """Signs session tokens with one Ed25519 key."""
+
+    def __init__(self, private: bytes) -> None:
+        """`private`: 32 raw bytes."""
+        self._private = Ed25519PrivateKey.from_private_bytes(private)
+        self._jws = PyJWS(algorithms=[ALGORITHM])
+        self.public: Final = self._private.public_key().public_bytes_raw()
+        self.kid: Final = key_id(self.public)
+
+    @property
+    def public_text(self) -> str:
+        """The form that the key `token_keys` of an edge process takes."""
+        return base64.urlsafe_b64encode(self.public).rstrip(b"=").decode()
+
+    def jwk(self) -> dict[str, str]:
+        """The public key as RFC 8037 writes it."""
+        return {"kty": "OKP", "crv": "Ed25519", "alg": ALGORITHM, "use": "sig", "kid": self.kid, "x": self.public_text}
+
+    def sign_bytes(self, payload: bytes, headers: dict[str, Any] | None = None) -> str:
+        return self._jws.encode(payload, self._private, algorithm=ALGORITHM, headers=headers or {"kid": self.kid})
+
+    def session_token(
+        self,
+        account: Account,
+        region: RegionId,
+        ratings: Mapping[str, Rating],
+        now_ms: int,
+        life_ms: int,
+        first_mode: str | None = None,
+    ) -> tuple[str, int]:
+        """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in."""
+        expires_s = (now_ms + life_ms) // 1000
+        chosen = sorted(ratings, key=lambda mode: (mode != first_mode, -ratings[mode].games, mode))[:MODES_MAX]
+        while True:
+            claims = Claims(
+                iss=ISSUER,
+                aud=AUDIENCE,
+                sub=PlayerId(account.player),
+                region=region,
+                name=account.name,
+                ratings={m: ModeRating(round(ratings[m].mu, 3), round(ratings[m].sigma, 3)) for m in chosen},
+                trust=min(255, max(0, account.trust)),
+                iat=now_ms // 1000,
+                exp=expires_s,
+            )
+            token = self.sign_bytes(msgspec.json.encode(claims))
+            if len(token) <= limits.TOKEN_BYTES_MAX or not chosen:
+                return token, expires_s * 1000
+            chosen.pop()
+
+
+async def load_signer(store: GlobalStore) -> Signer:
+    """The key pair of this deployment; made by whoever asks first. Raises UnavailableError."""
+    return Signer(await store.secret(SECRET_NAME, secrets.token_bytes(32)))
