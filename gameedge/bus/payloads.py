@@ -40,7 +40,7 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     at_ms: Count
     players: Count = 0
     players_max: Count = 0
-    queued: dict[str, int] = {}
+    queued: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # mode -> tickets
     matches: Count = 0
     free_matches: Count = 0
     npcs: Count = 0

@@ -37,6 +37,7 @@ def verdicts(region: RegionId) -> str:
 
 ALL_PRESENCE = f"{ROOT}/region/+/edge/+/presence"
 ALL_REPORTS = f"{ROOT}/region/+/edge/+/report"
+ALL_DESIRED = f"{ROOT}/region/+/desired"
 ALL_RESULTS = f"{ROOT}/region/+/results"
 ALL_VERDICTS = f"{ROOT}/region/+/verdicts"
 

@@ -9,6 +9,8 @@ from typing import Final
 # -- sockets
 FRAME_BYTES_MAX: Final = 4096  # one message from a client; close
 HANDSHAKE_MS_MAX: Final = 5_000  # from TCP accept to a valid hello; close
+HANDSHAKES_MAX: Final = 4_096  # sockets that have not finished the WebSocket upgrade; dropped at once
+CLOSE_MS_MAX: Final = 2_000  # for a peer's part in a close handshake; then dropped
 CONNECTIONS_MAX: Final = 4_096  # of one process, spectators included; refuse
 WRITE_BUFFER_BYTES_SKIP: Final = 16_384  # waiting in a socket: snapshots are skipped
 WRITE_BUFFER_BYTES_MAX: Final = 262_144  # waiting in a socket: close
@@ -22,6 +24,7 @@ TOKEN_LIFE_MS: Final = 3_600_000
 TOKEN_BYTES_MAX: Final = 2_048
 NAME_CHARS_MAX: Final = 32
 REGIONS_MAX: Final = 256
+EDGES_PER_REGION_MAX: Final = 256  # the one that went offline first is forgotten, else drop
 
 # -- rates, a second (and the burst that one stall may release at once)
 COMMANDS_PER_S: Final = 20
@@ -64,6 +67,11 @@ BUS_QUEUE_MAX: Final = 10_000  # waiting for the broker; drop oldest (results st
 
 # -- HTTP
 BODY_BYTES_MAX: Final = 65_536
+HTTP_CONNECTIONS_MAX: Final = 4_096  # of one coordinator; refuse
+RTT_SAMPLES_MAX: Final = 16  # of one region in a placement; refuse
+ADDRESSES_MAX: Final = 16_384  # remembered by a rate limit; the one that was quiet longest is forgotten
+VERDICTS_MAX: Final = 1_000  # kept in a coordinator's memory; drop oldest
+RESULTS_QUEUE_MAX: Final = 1_000  # heard and not yet applied; drop the newest (the region sends it again)
 
 # -- telemetry
 METRIC_SERIES_MAX: Final = 512  # label combinations of one metric; the rest is counted as `other`

@@ -1,0 +1,264 @@
+"""What is known of regions and their processes: a table fed by the bus, read by placement and by the admin API.
+
+Everything heard is checked and bounded: a message whose topic names something else than its payload, or that is over a bound,
+is dropped and counted. The table is this coordinator's own; several coordinators hear the same bus and agree soon enough.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gameedge.bus import topics
+from gameedge.bus.base import BusMessage
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence
+from gameedge.core import limits
+from gameedge.core.ids import EdgeId, RegionId, is_name
+from gameedge.core.routing.placement import EdgeLoad, RegionLoad
+from gameedge.coordinator.names import is_clean
+
+SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better is there
+LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
+BEACONS_MAX: Final = 3
+URL_SCHEMES: Final = ("ws://", "wss://")
+
+_presence = Codec(Presence)
+_report = Codec(EdgeReport)
+_desired = Codec(Desired)
+
+
+@dataclass(slots=True)
+class Edge:
+    """One process. Times are this coordinator's clock, Unix ms."""
+
+    edge: EdgeId
+    online: bool = False
+    presence: Presence | None = None
+    report: EdgeReport | None = None
+    heard_ms: int | None = None  # the last live report (a retained one may be a week old)
+    first_ms: int = 0
+    gone_ms: int = 0  # when it went offline
+    placed: int = 0  # players sent there that its reports do not show yet
+
+    @property
+    def url(self) -> str:
+        return self.presence.url if self.presence is not None else ""
+
+
+@dataclass(slots=True)
+class Region:
+    region: RegionId
+    edges: dict[EdgeId, Edge] = field(default_factory=dict)
+    desired: Desired = Desired()
+    title: str = ""
+    latitude: float = 0.0
+    longitude: float = 0.0
+
+
+class Registry:
+    """The table. All methods are synchronous: one loop owns it."""
+
+    def __init__(self) -> None:
+        self.regions: dict[RegionId, Region] = {}
+        self.dropped: dict[str, int] = {}  # why -> how many
+        self._bus_online = False
+        self._bus_since_ms = 0
+
+    # -- what is heard
+
+    def hear(self, message: BusMessage, now_ms: int) -> None:
+        """Take a presence, report or desired message. Never raises for what was sent."""
+        if message.topic.endswith("/desired"):
+            self._hear_desired(message)
+            return
+        names = topics.parse_edge(message.topic)
+        if names is None or not is_name(names[0]) or not is_name(names[1]):
+            self._drop("bad_topic")
+        elif message.topic.endswith("/presence"):
+            self._hear_presence(*names, message, now_ms)
+        elif message.topic.endswith("/report"):
+            self._hear_report(*names, message, now_ms)
+
+    def _hear_presence(self, region: RegionId, edge: EdgeId, message: BusMessage, now_ms: int) -> None:
+        if not message.payload:  # a retained message that somebody removed
+            self._forget(region, edge)
+            return
+        presence = _presence.decode(message.payload)
+        if presence is None or (presence.region and presence.region != region):
+            self._drop("bad_presence")
+            return
+        if presence.online and not (presence.url.startswith(URL_SCHEMES) and is_clean(presence.url + presence.region_title)):
+            self._drop("bad_presence")
+            return
+        entry = self._entry(region, edge, now_ms, make=presence.online)
+        if entry is None:
+            return
+        if presence.online:
+            entry.online, entry.presence = True, presence
+            place = self.regions[region]
+            place.title, place.latitude, place.longitude = presence.region_title or region, presence.latitude, presence.longitude
+        else:
+            entry.online, entry.gone_ms, entry.heard_ms, entry.placed = False, now_ms, None, 0
+
+    def _hear_report(self, region: RegionId, edge: EdgeId, message: BusMessage, now_ms: int) -> None:
+        if not message.payload:
+            return
+        report = _report.decode(message.payload)
+        if report is None:
+            self._drop("bad_report")
+            return
+        entry = self._entry(region, edge, now_ms, make=True)
+        if entry is None:
+            return
+        entry.report = report
+        entry.placed //= 2  # those who came are in `players` now; the rest is still on its way, or never comes
+        if not message.retained:
+            entry.heard_ms = now_ms
+
+    def _hear_desired(self, message: BusMessage) -> None:
+        region = topics.parse_region(message.topic)
+        if region is None or not is_name(region):
+            self._drop("bad_topic")
+            return
+        desired = _desired.decode(message.payload) if message.payload else None
+        if desired is None or len(desired.draining_edges) > limits.EDGES_PER_REGION_MAX:
+            self._drop("bad_desired")
+            return
+        known = self._region(region)
+        if known is not None and desired.revision > known.desired.revision:
+            known.desired = desired
+
+    def note_bus(self, online: bool, now_ms: int) -> None:
+        """Tell whether the broker is connected: while it is not, silence proves nothing."""
+        if online and not self._bus_online:
+            self._bus_since_ms = now_ms
+        self._bus_online = online
+
+    # -- what is known
+
+    def doubt(self, edge: Edge, now_ms: int) -> str:
+        """Why this process may not be there or not work now; empty: it is fine; `offline`: it is gone."""
+        if not edge.online or edge.presence is None:
+            return "offline"
+        since = max(edge.heard_ms or edge.first_ms, self._bus_since_ms)
+        if self._bus_online and now_ms - since > LOST_MS:
+            return "offline"
+        if edge.heard_ms is None:
+            return "no report yet"
+        if now_ms - edge.heard_ms > SUSPECTED_MS:
+            return "silent"
+        if edge.report is not None and not edge.report.store_ok:
+            return "its store cannot be reached"
+        return ""
+
+    def loads(self, now_ms: int) -> list[RegionLoad]:
+        """What placement needs, regions without a process included."""
+        return [
+            RegionLoad(
+                region=region.region,
+                latitude=region.latitude,
+                longitude=region.longitude,
+                draining=region.desired.draining,
+                edges=[_load(region, e, doubt) for e in region.edges.values() if (doubt := self.doubt(e, now_ms)) != "offline"],
+            )
+            for region in self.regions.values()
+        ]
+
+    def online(self, now_ms: int) -> list[tuple[Region, list[Edge]]]:
+        """Regions that have a process which takes players, with those processes, sound ones first."""
+        found = []
+        for region in self.regions.values():
+            edges = [
+                edge
+                for edge in region.edges.values()
+                if self.doubt(edge, now_ms) != "offline" and not self._draining(region, edge)
+            ]
+            if edges and not region.desired.draining:
+                found.append((region, sorted(edges, key=lambda edge: (bool(self.doubt(edge, now_ms)), edge.edge))))
+        return found
+
+    def placed(self, region: RegionId, edge: EdgeId) -> None:
+        """A player was sent there; counted until reports show it."""
+        self.regions[region].edges[edge].placed += 1
+
+    def next_desired(self, region: RegionId, now_ms: int, *, draining: bool | None, edge: EdgeId | None) -> Desired | None:
+        """The region's next desired state: all of it, or one `edge`, set to `draining`. None: not known here.
+
+        Revisions grow with the clock, so that they keep growing for the regions when a broker lost what it retained.
+        """
+        known = self.regions.get(region)
+        if known is None or (edge is not None and edge not in known.edges and edge not in known.desired.draining_edges):
+            return None
+        now = known.desired
+        edges = set(now.draining_edges)
+        if edge is not None:
+            edges = edges | {edge} if draining else edges - {edge}
+        return Desired(
+            revision=max(now.revision + 1, now_ms),
+            draining=now.draining if edge is not None else bool(draining),
+            draining_edges=sorted(edges),
+        )
+
+    @staticmethod
+    def _draining(region: Region, edge: Edge) -> bool:
+        return edge.edge in region.desired.draining_edges or (edge.report is not None and edge.report.draining)
+
+    # -- the table
+
+    def _entry(self, region: RegionId, edge: EdgeId, now_ms: int, *, make: bool) -> Edge | None:
+        place = self.regions.get(region)
+        entry = place.edges.get(edge) if place is not None else None
+        if entry is not None or not make:
+            return entry
+        place = self._region(region)
+        if place is None:
+            return None
+        if len(place.edges) >= limits.EDGES_PER_REGION_MAX and not self._evict(place):
+            self._drop("too_many_edges")
+            return None
+        entry = place.edges[edge] = Edge(edge, first_ms=now_ms)
+        return entry
+
+    def _region(self, region: RegionId) -> Region | None:
+        known = self.regions.get(region)
+        if known is None:
+            if len(self.regions) >= limits.REGIONS_MAX:
+                empty = next((r for r, v in self.regions.items() if not any(e.online for e in v.edges.values())), None)
+                if empty is None:
+                    self._drop("too_many_regions")
+                    return None
+                del self.regions[empty]
+            known = self.regions[region] = Region(region, title=region)
+        return known
+
+    @staticmethod
+    def _evict(region: Region) -> bool:
+        """Make room by forgetting the process that went offline first."""
+        gone = min((e for e in region.edges.values() if not e.online), key=lambda e: e.gone_ms, default=None)
+        if gone is None:
+            return False
+        del region.edges[gone.edge]
+        return True
+
+    def _forget(self, region: RegionId, edge: EdgeId) -> None:
+        place = self.regions.get(region)
+        if place is not None:
+            place.edges.pop(edge, None)
+            if not place.edges and not place.desired.revision:
+                del self.regions[region]
+
+    def _drop(self, why: str) -> None:
+        self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def _load(region: Region, edge: Edge, doubt: str) -> EdgeLoad:
+    report = edge.report or EdgeReport(at_ms=0)
+    return EdgeLoad(
+        edge=edge.edge,
+        url=edge.url,
+        players=report.players + edge.placed,
+        players_max=report.players_max,
+        free_matches=report.free_matches,
+        lateness_ms_p99=report.tick_lateness_ms.p99,
+        busy=report.tick_busy,
+        draining=report.draining or edge.edge in region.desired.draining_edges,
+        doubtful=doubt,
+    )
