@@ -244,10 +244,19 @@ ServerMessage = (
     Welcome | Queued | QueueStatus | Dequeued | MatchFound | MatchStarted | MatchEnded | MatchLost | Pong | Refused | Draining
 )
 
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A server message that this version does not know, or not one at all. Its `s` counts as processed where it has one."""
+
+    t: str = ""
+    s: Count = 0
+
+
 # ------------------------------------------------------------------------------------------------------------------- codec
 
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_unknown_decoder = msgspec.json.Decoder(Unknown)
 _encoder = msgspec.json.Encoder()
 
 
@@ -271,9 +280,12 @@ def decode_client(data: bytes | memoryview) -> ClientMessage | Refused:
         return Refused(re="frame", reason=Reason.MALFORMED, detail=str(error)[:256])
 
 
-def decode_server(data: bytes | memoryview) -> ServerMessage | Refused:
-    """A server's message, or the refusal that a client may log. Never raises for what a peer sent."""
+def decode_server(data: bytes | memoryview) -> ServerMessage | Unknown:
+    """A server's message, or what is known of one that is not understood. Never raises for what a peer sent."""
     try:
         return _server_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Refused(re="frame", reason=Reason.MALFORMED, detail=str(error)[:256])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return _unknown_decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Unknown()
