@@ -4,6 +4,8 @@ No object, task or queue a message: a frame is copied into its row (about 0.3 us
 frames are dropped and counted (limits.INBOX_COMMANDS_MAX).
 """
 
+from typing import cast
+
 import numpy as np
 
 from gameedge.core.game import Bytes, Int32s
@@ -22,9 +24,9 @@ class Inbox:
         self._slots = np.zeros(capacity, np.int32)
         self._arrived = np.zeros(capacity, np.float64)
         # Item access through memoryviews costs half of numpy's.
-        self._raw = memoryview(self._frames).cast("B")
-        self._slot_items = memoryview(self._slots)
-        self._arrived_items = memoryview(self._arrived)
+        self._raw = self._frames.data.cast("B")
+        self._slot_items = self._slots.data
+        self._arrived_items = cast("memoryview[float]", self._arrived.data)
 
     def put(self, slot: int, frame: bytes | memoryview, now_ms: float) -> bool:
         """Copy one frame that came from connection `slot`. False: it is not a command frame, or there is no room."""

@@ -1,0 +1,314 @@
+"""The composition root of an edge process: builds the parts, owns the tasks, drains and stops them in order.
+
+`Edge` is the whole process without sockets or signals, so that the simulated tests run the very same code on a virtual clock.
+`serve` adds the transport and the operator's port, `main` the event loop and the signals.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from gameedge.bus import open_bus
+from gameedge.bus.base import Bus, BusFactory
+from gameedge.config import EdgeConfig, check_names
+from gameedge.core import limits
+from gameedge.core.anticheat.gate import Gate
+from gameedge.core.anticheat.watch import Watch
+from gameedge.core.errors import ConfigError, Reason, RefusedError
+from gameedge.core.game import Game, Outcome
+from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
+from gameedge.core.npc.scripted import ScriptedPolicy
+from gameedge.core.tokens import load_keys
+from gameedge.edge.clock import Clock, SystemClock
+from gameedge.edge.host import MatchHost
+from gameedge.edge.inbox import Inbox
+from gameedge.edge.lanes import Lanes
+from gameedge.edge.lobby import Lobby
+from gameedge.edge.matcher import Matcher
+from gameedge.edge.ops import OpsApp, serve_ops
+from gameedge.edge.recorder import Recorder
+from gameedge.edge.relay import Relay
+from gameedge.edge.reports import Reports
+from gameedge.edge.table import ConnectionTable
+from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
+from gameedge.edge.transports.base import TransportSettings
+from gameedge.edge.transports.select import open_transport
+from gameedge.edge.watching import Watching
+from gameedge.inference.engine import Engine
+from gameedge.state import open_region_store
+from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
+from gameedge.telemetry import logs
+from gameedge.telemetry.metrics import edge_registry
+
+INBOX_BLOCK_MS: Final = 1_000
+NPC_DEADLINE_MS: Final = 2.0
+log = logs.get(__name__)
+
+
+class Edge:
+    """One process of a region. `run` ends when `stop` is called and the drain is over."""
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        store: RegionStore,
+        bus: Bus,
+        game: Game,
+        *,
+        clock: Clock | None = None,
+        draw: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        check_names(config)
+        self.config, self.store, self.bus, self.game = config, store, bus, game
+        self.clock = clock or SystemClock()
+        self.metrics = edge_registry()
+        self._draw = draw
+        spec = game.spec
+        self.table = ConnectionTable(config.connections_max, config.entities_max, spec.snapshot_every)
+        self.inbox = Inbox(limits.INBOX_COMMANDS_MAX, spec.command_size)
+        gate, watch = Gate(config.connections_max), Watch(config.entities_max)
+        self.watching = Watching(gate, watch, self.metrics, draw)
+        self.engine = Engine()
+        if spec.observation_size:
+            policy = ScriptedPolicy(config.entities_max)
+            self.engine.register(NPC_MODEL, policy, config.entities_max, deadline_ms=NPC_DEADLINE_MS, fallback=None)
+        region, edge = RegionId(config.region), EdgeId(config.edge)
+        self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
+        self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
+        keys = load_keys(config.token_keys)
+        self.lobby = Lobby(
+            config, store, self.host, self.table, self.inbox, self.watching, self.lanes, keys, self.metrics, self.clock, draw
+        )
+        self.tick = Tick(game, self.table, self.inbox, gate, self.engine, watch, self._ended)
+        self.lobby.follow_tick(lambda: self.tick.tick)
+        self.recorder = Recorder(store, bus, region, self.lobby.match_stored)
+        self.relay = Relay(store, bus, region, edge, self.clock)
+        self.reports = Reports(self)
+        self.matcher = Matcher(
+            store,
+            spec.modes,
+            edge,
+            self.clock,
+            fill_ms=config.fill_ms,
+            new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
+            waited=self.reports.waited,
+        )
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------------------------------------------------- the life
+
+    def stop(self) -> None:
+        """Begin a graceful drain; harmless when repeated."""
+        self._stopping.set()
+
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, then drain: no new sessions or matches, running matches to their end, results stored."""
+        async with asyncio.TaskGroup() as group:
+            jobs: list[tuple[str, Callable[[], Any]]] = [
+                ("tick", self._tick_loop),
+                ("inbox", self._inbox_loop),
+                ("matcher", self.matcher.run),
+                ("ends", self.recorder.run_ends),
+                ("evidence", self.recorder.run_evidence),
+                ("relay", self.relay.run),
+                ("acks", self.relay.hear),
+                ("beat", self.reports.beat),
+                ("report", self.reports.report),
+                ("desired", self.reports.follow_desired),
+                ("second", self._second_loop),
+            ]
+            self.lanes.start(group)
+            self._tasks = [group.create_task(job(), name=name) for name, job in jobs]
+            started()
+            await self._stopping.wait()
+            await self._drain()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _drain(self) -> None:
+        config = self.config
+        log.info("draining", count=len(self.host), ms=config.drain_ms)
+        self.lobby.announce_drain(config.drain_ms)
+        deadline = self.clock.monotonic_ms() + config.drain_ms
+        with contextlib.suppress(RefusedError):
+            await self.reports.beat_once()  # the matcher sees it at once
+        while len(self.host) and self.clock.monotonic_ms() < deadline:
+            await asyncio.sleep(0.05)
+        stored = await self.recorder.finish(min(10.0, 1.0 + config.drain_ms / 1000))
+        if not stored:
+            log.error("results_not_stored", count=self.recorder.waiting)
+        self.lobby.close_all(Reason.DRAINING, "this process is going away; ask for a new placement")
+        await asyncio.sleep(0.1)  # let the close frames leave
+        await self.lanes.finish()
+        await self.reports.goodbye()
+
+    # ------------------------------------------------------------------------------------------------------- the loops
+
+    async def _tick_loop(self) -> None:
+        period_ms = 1000.0 / self.game.spec.tick_hz
+        due_ms = self.clock.monotonic_ms() + period_ms
+        while True:
+            now_ms = self.clock.monotonic_ms()
+            if now_ms < due_ms:
+                await asyncio.sleep((due_ms - now_ms) / 1000.0)
+                now_ms = self.clock.monotonic_ms()
+            late_ms = max(0.0, now_ms - due_ms)
+            try:
+                self.tick.run(now_ms)
+            except Exception as error:  # a fault in one tick must not end every match
+                self.inbox.clear()
+                log.fault("tick_failed", error)
+                self.metrics.counter("errors_total", where="tick").add()
+            self.reports.ticked(late_ms, self.clock.monotonic_ms() - now_ms, now_ms)
+            due_ms += period_ms
+            if late_ms > CATCH_UP_TICKS * period_ms:
+                skipped = int(late_ms // period_ms)
+                due_ms += skipped * period_ms
+                self.tick.figures.ticks_dropped += skipped
+            elif late_ms > period_ms:
+                await asyncio.sleep(0)  # sockets get a turn while we catch up
+
+    async def _inbox_loop(self) -> None:
+        edge = EdgeId(self.config.edge)
+        while True:
+            try:
+                for event in await self.store.inbox_read(edge, INBOX_BLOCK_MS):
+                    await self._heard(event)
+            except RefusedError as error:
+                log.debug("inbox_waits", detail=error.detail)
+                await asyncio.sleep(0.2)
+
+    async def _heard(self, event: InboxEvent) -> None:
+        match event.kind:
+            case "host" if event.match is not None:
+                await self._open_match(event.match)
+            case "found":
+                self.lobby.found(event, self.clock.unix_ms())
+            case "lost":
+                self.lobby.lost(event)
+            case "rejoin" if event.edge is not None:
+                await self._post(event.edge, [self.lobby.rejoin(event)])
+
+    async def _open_match(self, record: MatchRecord) -> None:
+        try:
+            if self.lobby.draining or self.recorder.full:
+                raise RefusedError(Reason.DRAINING, "this process takes no more matches")
+            match = self.host.open(record, self.clock.monotonic_ms(), self.clock.unix_ms())
+        except RefusedError as error:
+            log.warning("match_not_opened", match=record.match, reason=str(error.reason), detail=error.detail)
+            await self.store.match_unclaim(record)
+            return
+        self.metrics.counter("matches_started_total", mode=record.mode).add()
+        for edge, events in self.lobby.offers(match).items():
+            await self._post(edge, events)
+
+    async def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+        if edge == self.config.edge:  # the short way
+            for event in events:
+                await self._heard(event)
+        else:
+            await self.store.inbox_post(edge, events)
+
+    def _ended(self, outcomes: Sequence[Outcome]) -> None:
+        for ended in self.host.ended(outcomes, self.clock.unix_ms()):
+            self.lobby.match_over(ended)
+            self.recorder.end(ended)
+
+    async def _second_loop(self) -> None:
+        """What is looked at about once a second."""
+        while True:
+            self.lobby.store_full = self.recorder.full
+            self.lobby.poll()
+            for ended in self.host.abandoned(self.clock.monotonic_ms(), self.clock.unix_ms()):
+                self.lobby.match_over(ended)
+                self.recorder.end(ended)
+            for evidence in self.watching.collect(self.clock.unix_ms()):
+                log.info("flagged", player=evidence.player, match=evidence.match, rule=evidence.rule)
+                self.recorder.flag(evidence)
+            self.lobby.close_slots(self.tick.look_at_sockets(), Reason.SLOW)
+            with contextlib.suppress(RefusedError):
+                await self.lobby.tell_queues(self.reports.eta_ms)
+            await asyncio.sleep(1.0)
+
+    # -------------------------------------------------------------------------------------------------- for operators
+
+    def ready(self) -> str | None:
+        """None: players may come. Else why not."""
+        if self.lobby.draining or self._stopping.is_set():
+            return "draining"
+        return None if self.reports.store_ok else "the region's store cannot be reached"
+
+
+def load_game(config: EdgeConfig) -> Game:
+    """The game that `config.game` names. Raises ConfigError."""
+    module, _, attribute = config.game.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"game = {config.game!r}: {error}; use module:attribute, for example gameedge.arena:Arena") from error
+    return cast(Game, kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo))
+
+
+async def serve(
+    config: EdgeConfig, store: RegionStore, bus_factory: BusFactory, *, ready: Callable[[dict[str, str]], None]
+) -> None:
+    """Run one process with sockets until SIGTERM or SIGINT. `ready` hears the addresses once players may come."""
+    transport = open_transport(config.transport)
+    async with contextlib.AsyncExitStack() as stack:
+        game = load_game(config)
+        bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
+        edge = Edge(config, store, bus, game)
+        settings = TransportSettings(
+            host=config.players.host,
+            port=config.players.port,
+            frame_bytes_max=limits.FRAME_BYTES_MAX,
+            certificate=config.players.certificate,
+            key=config.players.key,
+            handshake_ms_max=limits.HANDSHAKE_MS_MAX,
+        )
+        server = await transport.serve(edge.lobby.accept, settings)
+        stack.push_async_callback(server.close)
+        scheme = "wss" if config.players.certificate else "ws"
+        edge.lobby.url = config.public_url or f"{scheme}://{config.players.host}:{server.port}"
+        app = OpsApp(edge.metrics, edge.reports.refresh, edge.ready, edge.reports.health, edge.stop)
+        ops_url = await stack.enter_async_context(serve_ops(app, config.ops))
+        edge.reports.addresses(edge.lobby.url, ops_url, transport.name)
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, edge.stop)
+        addresses = {"ready": "edge", "edge": config.edge, "region": config.region, "url": edge.lobby.url, "ops": ops_url}
+        await edge.run(lambda: ready(addresses))
+        await store.close()
+
+
+def main(config: EdgeConfig) -> int:
+    """The `gameedge edge` command: exit status."""
+    logs.configure(config.log_level, region=config.region, edge=config.edge, pid=os.getpid())
+
+    def say(addresses: dict[str, str]) -> None:
+        sys.stdout.write(msgspec.json.encode(addresses).decode() + "\n")
+        sys.stdout.flush()
+
+    async def run() -> None:
+        await serve(config, open_region_store(config.redis), open_bus(config.bus), ready=say)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run())
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return cast(Callable[[], asyncio.AbstractEventLoop], uvloop.new_event_loop)

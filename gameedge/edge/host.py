@@ -1,0 +1,199 @@
+"""Matches that this process hosts: opening them from a claimed record, giving seats to people and NPCs, ending them.
+
+A seat belongs to an NPC until its player joins and whenever that player is away, so a match never waits for anyone. A match
+that nobody joined, or that everybody left, is ended unrated. Results are stored before players hear of them: what a client was
+told survives this process.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.game import Game, Outcome, Seat
+from gameedge.core.ids import MatchId, PlayerId, RegionId, SessionId, TicketId
+from gameedge.core.protocol.messages import RosterSeat
+from gameedge.state.base import MatchRecord, Result, Ticket
+
+EMPTY_MS_MAX: Final = 10_000  # without any person for this long, a match is ended
+
+
+@dataclass(slots=True)
+class SeatState:
+    """One seat. `slot` is the connection that plays it now, None: an NPC does."""
+
+    seat: int
+    team: int
+    ticket: Ticket | None
+    match_token: str = ""
+    session: SessionId | None = None
+    slot: int | None = None
+    joined: bool = False
+
+
+@dataclass(slots=True)
+class HostedMatch:
+    record: MatchRecord
+    slot: int
+    seats: list[SeatState]
+    opened_ms: float
+    opened_unix_ms: int
+    empty_since_ms: float | None = None
+    roster: list[RosterSeat] = field(default_factory=list)
+
+    @property
+    def id(self) -> MatchId:
+        return self.record.match
+
+    def seat_of(self, player: PlayerId) -> SeatState | None:
+        return next((seat for seat in self.seats if seat.ticket is not None and seat.ticket.player == player), None)
+
+    def people(self) -> Iterator[SeatState]:
+        return (seat for seat in self.seats if seat.slot is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A match that is over, with what must be stored and who must be told."""
+
+    match: HostedMatch
+    outcome: Outcome
+    result: Result | None  # None: nobody played
+
+
+class MatchHost:
+    """`token` draws a match token; times come from the caller."""
+
+    def __init__(self, game: Game, region: RegionId, *, npc_level: int, token: Callable[[], str]) -> None:
+        self.game = game
+        self._region = region
+        self._npc_level = npc_level
+        self._token = token
+        self._by_id: dict[MatchId, HostedMatch] = {}
+        self._by_slot: dict[int, HostedMatch] = {}
+        self.started = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[HostedMatch]:
+        return iter(list(self._by_id.values()))
+
+    def get(self, match: MatchId) -> HostedMatch | None:
+        return self._by_id.get(match)
+
+    def open(self, record: MatchRecord, now_ms: float, unix_ms: int) -> HostedMatch:
+        """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room."""
+        if (known := self._by_id.get(record.match)) is not None:
+            return known
+        mode = self.game.spec.modes.get(record.mode)
+        if mode is None:
+            raise RefusedError(Reason.UNSUPPORTED, f"mode {record.mode!r} is not one of {', '.join(self.game.spec.modes)}")
+        tickets = {ticket.id: ticket for ticket in record.tickets}
+        seats: list[SeatState] = []
+        for team in range(mode.teams):
+            members = record.teams[team] if team < len(record.teams) else []
+            for place in range(mode.team_size):
+                ticket = tickets.get(members[place]) if place < len(members) else None
+                seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
+        lineup = [Seat(s.team, s.ticket.player if s.ticket else None, self._npc_level) for s in seats]
+        slot = self.game.open_match(record.mode, record.seed, lineup)
+        for state in seats:
+            self.game.seat(slot, state.seat, human=False)  # until its player joins
+        match = HostedMatch(record, slot, seats, now_ms, unix_ms, empty_since_ms=now_ms)
+        match.roster = [
+            RosterSeat(s.seat, s.team, (s.ticket.name or "guest") if s.ticket else f"npc-{s.seat}", npc=s.ticket is None)
+            for s in seats
+        ]
+        self._by_id[record.match] = self._by_slot[slot] = match
+        self.started += 1
+        return match
+
+    def join(
+        self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int
+    ) -> tuple[SeatState, int]:
+        """Give a connection its seat; the seat and its entity. Raises RefusedError."""
+        match = self._by_id.get(match_id)
+        if match is None:
+            raise RefusedError(Reason.NOT_FOUND, "this match is not open here (any more); queue again")
+        seat = match.seat_of(player)
+        if seat is None or not match_token or seat.match_token != match_token:
+            raise RefusedError(Reason.TOKEN_INVALID, "the match token does not belong to this player and match")
+        return seat, self._occupy(match, seat, session, slot)
+
+    def rejoin(self, match: HostedMatch, seat: SeatState, slot: int) -> int:
+        """The player's connection is back; its entity."""
+        return self._occupy(match, seat, seat.session, slot)
+
+    def _occupy(self, match: HostedMatch, seat: SeatState, session: SessionId | None, slot: int) -> int:
+        seat.session, seat.slot, seat.joined = session, slot, True
+        match.empty_since_ms = None
+        self.game.seat(match.slot, seat.seat, human=True)
+        return self.game.entity(match.slot, seat.seat)
+
+    def vacate(self, match_id: MatchId, slot: int, now_ms: float) -> None:
+        """The connection is gone or left: an NPC takes over until it is back."""
+        match = self._by_id.get(match_id)
+        if match is None:
+            return
+        for seat in match.people():
+            if seat.slot == slot:
+                seat.slot = None
+                self.game.seat(match.slot, seat.seat, human=False)
+                break
+        if match.empty_since_ms is None and not any(match.people()):
+            match.empty_since_ms = now_ms
+
+    def ended(self, outcomes: Sequence[Outcome], unix_ms: int) -> list[Ended]:
+        """What the game says is over: the slots are closed, and results made of them."""
+        done = []
+        for outcome in outcomes:
+            match = self._by_slot.get(outcome.slot)
+            self.game.close_match(outcome.slot)
+            if match is not None:
+                done.append(self._forget(match, outcome, unix_ms))
+        return done
+
+    def abandoned(self, now_ms: float, unix_ms: int) -> list[Ended]:
+        """Matches without people: nobody joined within JOIN_MS_MAX, or all have been away for EMPTY_MS_MAX."""
+        done = []
+        for match in self:
+            if match.empty_since_ms is None:
+                continue
+            anyone = any(seat.joined for seat in match.seats)
+            if now_ms - match.empty_since_ms > (EMPTY_MS_MAX if anyone else limits.JOIN_MS_MAX):
+                self.game.close_match(match.slot)
+                nobody = [0] * len(match.record.teams)
+                done.append(self._forget(match, Outcome(match.slot, nobody, nobody, [], "abandoned"), unix_ms))
+        return done
+
+    def _forget(self, match: HostedMatch, outcome: Outcome, unix_ms: int) -> Ended:
+        self._by_id.pop(match.id, None)
+        self._by_slot.pop(match.slot, None)
+        mode = self.game.spec.modes[match.record.mode]
+        teams: list[list[PlayerId]] = [[] for _ in range(mode.teams)]
+        for seat in match.seats:
+            if seat.ticket is not None and seat.joined:
+                teams[seat.team].append(seat.ticket.player)
+        if not any(teams):
+            return Ended(match, outcome, None)
+        # A rating compares people: a match is rated when more than one team had any, and it was played out.
+        rated = mode.rated and outcome.reason == "finished" and sum(map(bool, teams)) > 1
+        result = Result(
+            match=match.id,
+            region=self._region,
+            mode=match.record.mode,
+            rated=rated,
+            started_ms=match.opened_unix_ms,
+            ended_ms=unix_ms,
+            teams=teams,
+            ranks=list(outcome.ranks)[: mode.teams],
+            scores=list(outcome.scores)[: mode.teams],
+            reason=outcome.reason,
+        )
+        return Ended(match, outcome, result)
+
+    def tickets(self) -> set[TicketId]:
+        """Tickets that have a seat here."""
+        return {seat.ticket.id for match in self._by_id.values() for seat in match.seats if seat.ticket is not None}

@@ -1,0 +1,164 @@
+"""The matcher task: whoever holds a mode's lease reads its pool, proposes matches and claims each atomically.
+
+Proposals are pure (`core/matchmaking`); a claim checks the fence and all tickets on the server, so a matcher that was replaced
+without noticing can claim nothing. Only tickets of live processes are proposed: a player whose process died keeps the ticket
+and its age, and is matched again as soon as it resumed elsewhere.
+
+The holder of a mode's lease also reaps: matches whose host died are forgotten.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gameedge.core import limits
+from gameedge.core.errors import RefusedError
+from gameedge.core.game import ModeSpec
+from gameedge.core.ids import EdgeId, MatchId, TicketId
+from gameedge.core.matchmaking.propose import Proposal, propose
+from gameedge.edge.clock import Clock
+from gameedge.state.base import EdgeRecord, MatchRecord, RegionStore, Ticket
+from gameedge.telemetry import logs
+
+LOOK_MS: Final = 50  # between looks at a pool's version
+AGAIN_MS: Final = 500  # a pool that did not change is looked at again: windows widen with age
+REAP_MS: Final = 1_000
+log = logs.get(__name__)
+
+
+@dataclass(slots=True)
+class PoolState:
+    """What the matcher remembers of one mode."""
+
+    version: int = -1
+    proposed_ms: float = -1e12
+    queued: int = 0
+
+
+class Matcher:
+    """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait."""
+
+    def __init__(
+        self,
+        store: RegionStore,
+        modes: Mapping[str, ModeSpec],
+        edge: EdgeId,
+        clock: Clock,
+        *,
+        fill_ms: int,
+        new_match: Callable[[], tuple[MatchId, int]],
+        waited: Callable[[str, float], None],
+    ) -> None:
+        self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
+        self._fill_ms = fill_ms
+        self._new_match = new_match
+        self._waited = waited
+        self._pools = {mode: PoolState() for mode in modes}
+        self._reaped_ms = -1e12
+        self.claimed = 0
+        self.collisions = 0
+
+    @property
+    def queued(self) -> dict[str, int]:
+        return {mode: pool.queued for mode, pool in self._pools.items() if pool.queued}
+
+    async def run(self) -> None:
+        """For the life of the process. While the store is away it waits; running matches go on."""
+        while True:
+            try:
+                for mode in self._modes:
+                    await self._look(mode)
+                await self._reap()
+            except RefusedError as error:
+                log.debug("matcher_waits", detail=error.detail)
+                await asyncio.sleep(LOOK_MS * 4 / 1000)
+            await asyncio.sleep(LOOK_MS / 1000)
+
+    async def _look(self, mode: str) -> None:
+        pool, now = self._pools[mode], self._clock.monotonic_ms()
+        lease = f"matcher-{mode}"
+        fence = await self._store.lease(lease, self._edge, limits.LEASE_MS)
+        if fence is None:
+            pool.queued = 0
+            return
+        version = await self._store.pool_version(mode)
+        if version == pool.version and (not pool.queued or now - pool.proposed_ms < AGAIN_MS):
+            return
+        tickets = await self._store.tickets(mode)
+        pool.version, pool.queued, pool.proposed_ms = version, len(tickets), now
+        if not tickets:
+            return
+        edges = {record.edge: record for record in await self._store.edges()}
+        unix_ms = self._clock.unix_ms()
+        for proposal in propose(tickets, self._modes[mode], unix_ms, live_edges=frozenset(edges), fill_ms=self._fill_ms):
+            host = choose_host(proposal, edges, self._modes[mode])
+            if host is None:
+                log.warning("no_process_of_the_region_has_room", mode=mode)
+                break
+            await self._claim(mode, lease, fence, proposal, host, unix_ms)
+
+    async def _claim(self, mode: str, lease: str, fence: int, proposal: Proposal, host: EdgeId, unix_ms: int) -> None:
+        match, seed = self._new_match()
+        members = [ticket for team in proposal.teams for ticket in team]
+        record = MatchRecord(
+            match=match,
+            mode=mode,
+            host=host,
+            fence=fence,
+            teams=[[ticket.id for ticket in team] for team in proposal.teams],
+            tickets=members,
+            created_ms=unix_ms,
+            seed=seed,
+        )
+        missing: list[TicketId] = await self._store.claim(record, lease)
+        if missing:
+            self.collisions += 1  # cancelled meanwhile; the others stay queued and are proposed again
+            self._pools[mode].version = -1
+            return
+        self.claimed += 1
+        for ticket in members:
+            self._waited(mode, max(0, unix_ms - ticket.created_ms))
+
+    async def _reap(self) -> None:
+        now = self._clock.monotonic_ms()
+        if now - self._reaped_ms < REAP_MS:
+            return
+        self._reaped_ms = now
+        edges = {record.edge for record in await self._store.edges()}
+        if self._edge not in edges:
+            return  # our own beat is not stored yet: nothing can be said of others
+        for mode in self._modes:
+            if self._pools[mode].version < 0:
+                continue  # not ours
+            for record in await self._store.matches(mode):
+                if record.host not in edges and self._clock.unix_ms() - record.created_ms > limits.EDGE_DEAD_MS:
+                    log.warning("match_lost_with_its_process", match=record.match, name=record.host)
+                    await self._store.match_close(mode, record.match, None)
+
+
+def choose_host(proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec) -> EdgeId | None:
+    """The process that most members are connected to, unless it is clearly busier than the calmest one; None: all are full."""
+    open_edges = [
+        record
+        for record in edges.values()
+        if not record.draining and record.free_matches > 0 and record.free_entities >= mode.seats
+    ]
+    if not open_edges:
+        return None
+    here = _count(proposal.teams)
+
+    def cost(record: EdgeRecord) -> tuple[float, str]:
+        # A member who must reconnect costs about as much as 5% of a process.
+        busy = record.lateness_ms_p99 / 10.0 + record.players / limits.CONNECTIONS_MAX
+        return busy - 0.05 * here.get(record.edge, 0), record.edge
+
+    return min(open_edges, key=cost).edge
+
+
+def _count(teams: Sequence[Sequence[Ticket]]) -> dict[EdgeId, int]:
+    counts: dict[EdgeId, int] = {}
+    for team in teams:
+        for ticket in team:
+            counts[ticket.edge] = counts.get(ticket.edge, 0) + 1
+    return counts

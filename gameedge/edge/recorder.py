@@ -1,0 +1,112 @@
+"""What must reach the store although the tick cannot wait: ends of matches and evidence.
+
+Ends of matches are kept in order and tried until the store has them (at most limits.MATCHES_MAX wait: new matches are refused
+before one is lost); players hear of their result after that. Evidence is kept as long as there is room, then the oldest goes
+and is counted.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from gameedge.bus import topics
+from gameedge.bus.base import Bus
+from gameedge.bus.payloads import Verdict, encode
+from gameedge.core import limits
+from gameedge.core.errors import RefusedError, UnavailableError
+from gameedge.core.ids import RegionId
+from gameedge.edge.host import Ended
+from gameedge.state.base import Evidence, RegionStore
+from gameedge.telemetry import logs
+
+EVIDENCE_WAITING_MAX: Final = 256
+AGAIN_MS: Final = 500
+log = logs.get(__name__)
+
+
+class Recorder:
+    """Two tasks, two queues. `stored` hears of each end that is in the store."""
+
+    def __init__(self, store: RegionStore, bus: Bus, region: RegionId, stored: Callable[[Ended], None]) -> None:
+        self._store, self._bus, self._region, self._stored = store, bus, region, stored
+        self._ends: deque[Ended] = deque()
+        self._evidence: deque[Evidence] = deque(maxlen=EVIDENCE_WAITING_MAX)
+        self._more_ends, self._more_evidence = asyncio.Event(), asyncio.Event()
+        self.evidence_dropped = 0
+        self.failed = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._ends)
+
+    @property
+    def full(self) -> bool:
+        """New matches must be refused."""
+        return len(self._ends) >= limits.MATCHES_MAX
+
+    def end(self, ended: Ended) -> None:
+        self._ends.append(ended)
+        self._more_ends.set()
+
+    def flag(self, evidence: Evidence) -> None:
+        if len(self._evidence) == EVIDENCE_WAITING_MAX:
+            self.evidence_dropped += 1
+        self._evidence.append(evidence)
+        self._more_evidence.set()
+
+    async def run_ends(self) -> None:
+        while True:
+            await self._more_ends.wait()
+            self._more_ends.clear()
+            while self._ends:
+                ended = self._ends[0]
+                record = ended.match.record
+                try:
+                    await self._store.match_close(record.mode, record.match, ended.result)
+                except RefusedError as error:
+                    log.warning("a_result_waits_for_the_store", match=record.match, detail=error.detail)
+                    await asyncio.sleep(AGAIN_MS / 1000)
+                    continue
+                self._ends.popleft()
+                self._stored(ended)
+
+    async def run_evidence(self) -> None:
+        while True:
+            await self._more_evidence.wait()
+            self._more_evidence.clear()
+            while self._evidence:
+                evidence = self._evidence[0]
+                try:
+                    await self._store.evidence_add(evidence)
+                    await self._bus.publish(topics.verdicts(self._region), encode(_verdict(evidence)))
+                except UnavailableError:
+                    await asyncio.sleep(AGAIN_MS / 1000)
+                    continue
+                except RefusedError as error:
+                    log.warning("evidence_was_refused", detail=error.detail)
+                    self.failed += 1
+                if self._evidence and self._evidence[0] is evidence:  # else: it was dropped for newer ones meanwhile
+                    self._evidence.popleft()
+
+    async def finish(self, timeout_s: float) -> bool:
+        """Wait until every end is stored. False: time ran out."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._ends:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _verdict(evidence: Evidence) -> Verdict:
+    return Verdict(
+        flag=evidence.flag,
+        player=evidence.player,
+        match=evidence.match,
+        at_ms=evidence.at_ms,
+        rule=evidence.rule,
+        score=evidence.score,
+        reasons=evidence.reasons[:8],
+    )

@@ -1,0 +1,269 @@
+"""What a process says of itself (beats to the region's store, reports and presence on the bus, metrics to Prometheus) and the
+desired state that it converges to.
+
+Figures are collected as plain numbers by those who have them and put into metrics only when somebody asks.
+"""
+
+import asyncio
+import os
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+from gameedge import __version__
+from gameedge.bus import topics
+from gameedge.bus.base import Bus, BusFactory
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence, Quantiles, encode
+from gameedge.config import EdgeConfig
+from gameedge.core import limits
+from gameedge.core.anticheat.gate import GATE_FIRST, GATE_REASONS
+from gameedge.core.errors import RefusedError
+from gameedge.core.game import REFUSAL_NAMES
+from gameedge.core.ids import EdgeId, RegionId
+from gameedge.core.matchmaking.eta import eta_ms
+from gameedge.edge.tick import NOT_SEATED, NPC_MODEL
+from gameedge.state.base import EdgeRecord
+from gameedge.telemetry import logs
+from gameedge.telemetry.quantiles import Window
+
+if TYPE_CHECKING:
+    from gameedge.edge.app import Edge
+
+REPORT_MS: Final = 500
+WAITS_KEPT: Final = 64  # of each mode, for the ETA
+log = logs.get(__name__)
+
+
+class Reports:
+    """Owned by `Edge`; reads its parts."""
+
+    def __init__(self, edge: "Edge") -> None:
+        self._edge = edge
+        self._region, self._name = RegionId(edge.config.region), EdgeId(edge.config.edge)
+        self._metrics = edge.metrics
+        self._lateness, self._took = Window(10_000), Window(10_000)
+        self._waits = Window(60_000)
+        self._recent_waits: dict[str, list[float]] = {}
+        self._lateness_histogram = edge.metrics.histogram("tick_lateness_ms")
+        self._took_histogram = edge.metrics.histogram("tick_ms")
+        self._busy_ms = 0.0
+        self._busy = 0.0
+        self._busy_from_ms = edge.clock.monotonic_ms()
+        self._started_ms = edge.clock.unix_ms()
+        self._url = self._ops_url = ""
+        self._revision = -1
+        self.store_ok = True
+
+    # ------------------------------------------------------------------------------------------------------- hearing
+
+    def ticked(self, late_ms: float, took_ms: float, now_ms: float) -> None:
+        self._lateness.add(late_ms, now_ms)
+        self._took.add(took_ms, now_ms)
+        self._lateness_histogram.observe(late_ms)
+        self._took_histogram.observe(took_ms)
+        self._busy_ms += took_ms
+
+    def waited(self, mode: str, wait_ms: float) -> None:
+        self._waits.add(wait_ms, self._edge.clock.monotonic_ms())
+        self._metrics.histogram("queue_wait_ms", mode=mode).observe(wait_ms)
+        recent = self._recent_waits.setdefault(mode, [])
+        recent.append(wait_ms)
+        del recent[:-WAITS_KEPT]
+
+    def eta_ms(self, mode: str, waited_ms: int) -> int | None:
+        """How much longer somebody who has waited `waited_ms` will wait, from those who were matched lately."""
+        return eta_ms(self._recent_waits.get(mode, []), waited_ms)
+
+    def addresses(self, url: str, ops_url: str, transport: str) -> None:
+        self._url, self._ops_url = url, ops_url
+        labels = {"region": self._region, "edge": self._name, "version": __version__, "transport": transport}
+        self._metrics.gauge("edge_info", **labels).set(1)
+
+    # ------------------------------------------------------------------------------------------------------- the store
+
+    async def beat(self) -> None:
+        """Tell the region every EDGE_BEAT_MS that this process lives, and how full it is."""
+        while True:
+            try:
+                began = self._edge.clock.monotonic_ms()
+                await self.beat_once()
+                self._metrics.histogram("store_ms").observe(self._edge.clock.monotonic_ms() - began)
+                self.store_ok = True
+            except RefusedError as error:
+                if self.store_ok:
+                    log.warning("store_lost", detail=error.detail)
+                self.store_ok = False
+            await asyncio.sleep(limits.EDGE_BEAT_MS / 1000)
+
+    async def beat_once(self) -> None:
+        edge = self._edge
+        now_ms = edge.clock.monotonic_ms()
+        record = EdgeRecord(
+            edge=self._name,
+            region=self._region,
+            url=edge.lobby.url,
+            pid=os.getpid(),
+            started_ms=self._started_ms,
+            players=edge.lobby.connected,
+            matches=len(edge.host),
+            free_matches=max(0, edge.config.matches_max - len(edge.host)),
+            free_entities=max(0, edge.config.entities_max - self._entities()),
+            lateness_ms_p99=self._lateness.quantile(0.99, now_ms),
+            draining=edge.lobby.draining,
+        )
+        await edge.store.edge_beat(record, limits.EDGE_DEAD_MS)
+
+    async def goodbye(self) -> None:
+        try:
+            await self._edge.store.edge_forget(self._name)
+        except RefusedError as error:
+            log.debug("goodbye_not_stored", detail=error.detail)
+
+    def _entities(self) -> int:
+        modes = self._edge.game.spec.modes
+        return sum(modes[match.record.mode].seats for match in self._edge.host)
+
+    # --------------------------------------------------------------------------------------------------------- the bus
+
+    @staticmethod
+    def connect(factory: BusFactory, config: EdgeConfig) -> AbstractAsyncContextManager[Bus]:
+        """A connection whose last will says that this process is gone."""
+        topic = topics.presence(RegionId(config.region), EdgeId(config.edge))
+        gone = encode(Presence(online=False, region=config.region))
+        return factory(f"edge-{config.region}-{config.edge}", will_topic=topic, will_payload=gone)
+
+    async def report(self) -> None:
+        """Presence (again after every reconnection) and a report twice a second."""
+        edge, bus = self._edge, self._edge.bus
+        present = False
+        while True:
+            try:
+                if bus.online and not present:
+                    presence = topics.presence(self._region, self._name)
+                    await bus.publish(presence, encode(self._presence()), retain=True)
+                present = bus.online
+                if present:
+                    await bus.publish(topics.report(self._region, self._name), encode(self.figures()), retain=True, qos=0)
+            except RefusedError as error:
+                present = False
+                log.debug("report_waits", detail=error.detail)
+            await asyncio.sleep(REPORT_MS / 1000)
+            now_ms = edge.clock.monotonic_ms()
+            self._busy = min(1.0, self._busy_ms / max(1.0, now_ms - self._busy_from_ms))
+            self._busy_ms, self._busy_from_ms = 0.0, now_ms
+
+    def _presence(self) -> Presence:
+        config = self._edge.config
+        return Presence(
+            online=True,
+            region=config.region,
+            region_title=config.region_title or config.region,
+            latitude=config.latitude,
+            longitude=config.longitude,
+            url=self._edge.lobby.url,
+            admin_url=self._ops_url,
+            version=__version__,
+            started_ms=self._started_ms,
+        )
+
+    def figures(self) -> EdgeReport:
+        edge = self._edge
+        now_ms = edge.clock.monotonic_ms()
+        tick = edge.tick.figures
+        npc = edge.engine.figures(NPC_MODEL) if edge.game.spec.observation_size else None
+        value = self._metrics.value
+        return EdgeReport(
+            at_ms=edge.clock.unix_ms(),
+            players=edge.lobby.connected,
+            players_max=edge.config.connections_max,
+            queued=edge.lobby.queued,
+            matches=len(edge.host),
+            free_matches=max(0, edge.config.matches_max - len(edge.host)),
+            npcs=len(edge.game.npcs()),
+            tick=edge.tick.tick,
+            tick_lateness_ms=self._quantiles(self._lateness, now_ms),
+            tick_busy=self._busy,
+            inference_batch=float(npc.batch) if npc else 0.0,
+            inference_ms=self._quantiles(npc.took_ms, now_ms) if npc else Quantiles(),
+            rtt_ms=self._quantiles(edge.lobby.rtt_window, now_ms),
+            queue_wait_ms=self._quantiles(self._waits, now_ms),
+            npc_actions=tick.npc_actions,
+            npc_fallbacks=npc.fallbacks if npc else 0,
+            matches_started=int(value("matches_started_total")),
+            matches_finished=int(value("matches_finished_total")),
+            flags=edge.watching.flagged,
+            gate_refusals=int(tick.refused[GATE_FIRST:NOT_SEATED].sum()),
+            outbox=edge.relay.waiting + edge.recorder.waiting,
+            store_ok=self.store_ok,
+            draining=edge.lobby.draining,
+            errors=int(value("errors_total")),
+        )
+
+    @staticmethod
+    def _quantiles(window: Window, now_ms: float) -> Quantiles:
+        p50, p99 = window.quantiles((0.5, 0.99), now_ms)
+        return Quantiles(p50=p50, p99=p99)
+
+    async def follow_desired(self) -> None:
+        """Converge to what a coordinator asks of this region. Older revisions and what is no `Desired` are ignored."""
+        codec = Codec(Desired)
+        while True:
+            async with self._edge.bus.subscribe(topics.desired(self._region)) as messages:
+                async for message in messages:
+                    desired = codec.decode(message.payload)
+                    if desired is None or desired.revision < self._revision:
+                        continue
+                    self._revision = desired.revision
+                    if desired.draining or self._name in desired.draining_edges:
+                        log.info("drain_asked", count=desired.revision)
+                        self._edge.stop()
+
+    # ------------------------------------------------------------------------------------------------------ operators
+
+    def health(self) -> dict[str, Any]:
+        return {
+            "edge": self._name,
+            "region": self._region,
+            "version": __version__,
+            "url": self._edge.lobby.url,
+            "ready": self._edge.ready() is None,
+            "why": self._edge.ready(),
+            "store": self.store_ok,
+            "bus": self._edge.bus.online,
+        }
+
+    def refresh(self) -> None:
+        """Put running figures into metrics; called when Prometheus asks."""
+        edge, metrics = self._edge, self._metrics
+        tick = edge.tick.figures
+        metrics.gauge("players").set(edge.lobby.connected)
+        metrics.gauge("sessions").set(edge.lobby.sessions)
+        metrics.gauge("entities").set(self._entities())
+        metrics.gauge("npcs").set(len(edge.game.npcs()))
+        metrics.gauge("tick_busy_ratio").set(self._busy)
+        metrics.gauge("outbox_results").set(edge.relay.waiting + edge.recorder.waiting)
+        metrics.gauge("store_up").set(self.store_ok)
+        metrics.gauge("bus_up").set(edge.bus.online)
+        metrics.gauge("draining").set(edge.lobby.draining)
+        for mode in edge.game.spec.modes:
+            metrics.gauge("matches", mode=mode).set(sum(match.record.mode == mode for match in edge.host))
+            metrics.gauge("queue_tickets", mode=mode).set(edge.matcher.queued.get(mode, 0))
+        for stage, took_ns in tick.stage_ns.items():
+            metrics.counter("tick_stage_ms_total", stage=stage).value = took_ns / 1e6
+        metrics.counter("ticks_total").value = tick.ticks
+        metrics.counter("ticks_skipped_total").value = tick.ticks_dropped
+        metrics.counter("inbox_dropped_total").value = edge.inbox.dropped
+        metrics.counter("snapshots_sent_total").value = tick.snapshots
+        metrics.counter("snapshots_skipped_total").value = tick.snapshots_skipped
+        metrics.counter("sent_bytes_total").value = tick.bytes_out
+        metrics.counter("npc_actions_total").value = tick.npc_actions
+        metrics.counter("evidence_dropped_total").value = edge.recorder.evidence_dropped
+        metrics.counter("inputs_total", outcome="accepted").value = tick.commands - int(tick.refused.sum())
+        for outcome, code in _OUTCOMES.items():
+            metrics.counter("inputs_total", outcome=outcome).value = int(tick.refused[code])
+
+
+_OUTCOMES: Final = (
+    {name: code for code, name in enumerate(REFUSAL_NAMES) if code}
+    | {name: GATE_FIRST + at for at, name in enumerate(GATE_REASONS)}
+    | {"not_seated": NOT_SEATED}
+)

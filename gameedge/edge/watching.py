@@ -1,0 +1,56 @@
+"""Between the tick's anti-cheat and the store: who plays which entity, and flags turned into evidence."""
+
+from collections.abc import Callable
+
+from gameedge.core.anticheat.gate import Gate
+from gameedge.core.anticheat.watch import Watch
+from gameedge.core.ids import FlagId, MatchId, PlayerId, encode
+from gameedge.state.base import Evidence
+from gameedge.telemetry.metrics import Registry
+
+
+class Watching:
+    """`draw(n)` gives n random bytes for flag ids."""
+
+    def __init__(self, gate: Gate, watch: Watch, metrics: Registry, draw: Callable[[int], bytes]) -> None:
+        self._gate, self._watch, self._metrics, self._draw = gate, watch, metrics, draw
+        self._match_of: dict[PlayerId, MatchId] = {}  # of the players that are watched now
+        self._player_of: dict[int, PlayerId] = {}
+        self.flagged = 0
+
+    def reset(self, slot: int) -> None:
+        """A connection took this row: its clock and counters begin anew."""
+        self._gate.reset(slot)
+
+    def enter(self, entity: int, player: PlayerId, match: MatchId) -> None:
+        self._watch.enter(entity, player)
+        self._player_of[entity] = player
+        self._match_of[player] = match
+
+    def leave(self, entity: int) -> None:
+        self._watch.leave(entity)
+        self._player_of.pop(entity, None)
+
+    def collect(self, unix_ms: int) -> list[Evidence]:
+        """Evidence for what was flagged since the last call."""
+        found = []
+        for flag in self._watch.flags():
+            self.flagged += 1
+            self._metrics.counter("flags_total", rule=flag.rule).add()
+            found.append(
+                Evidence(
+                    flag=FlagId(encode("f", self._draw(16))),
+                    player=flag.player,
+                    match=self._match_of.get(flag.player, MatchId("")),
+                    at_ms=unix_ms,
+                    rule=flag.rule,
+                    score=flag.score,
+                    reasons=list(flag.reasons),
+                    clip=flag.clip,
+                    model=flag.model,
+                )
+            )
+        playing = set(self._player_of.values())
+        if len(self._match_of) > 2 * len(playing) + 64:
+            self._match_of = {player: match for player, match in self._match_of.items() if player in playing}
+        return found
