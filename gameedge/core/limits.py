@@ -60,6 +60,13 @@ INBOX_EVENTS_MAX: Final = 10_000  # of one edge process; drop oldest
 EVIDENCE_BYTES_MAX: Final = 65_536
 EVIDENCE_PER_PLAYER_MAX: Final = 64  # drop oldest
 EVIDENCE_LIFE_MS: Final = 30 * 86_400_000
+EVIDENCE_TOTAL_MAX: Final = 20_000  # of a region; drop oldest
+INBOX_LIFE_MS: Final = 600_000  # an inbox that nobody wrote to for this long is forgotten
+INBOX_READ_MAX: Final = 256  # events taken at once
+APPLIED_LIFE_MS: Final = 7 * 86_400_000  # for this long a repeated result is known to have been applied
+AUDIT_ENTRIES_MAX: Final = 10_000  # drop oldest
+STORE_WAIT_MS_MAX: Final = 1_500  # a store that answers later than this counts as unavailable
+STORE_BLOCK_MS_MAX: Final = 10_000  # one wait for an inbox
 
 # -- bus
 BUS_PAYLOAD_BYTES_MAX: Final = 262_144  # drop, counted

@@ -3,15 +3,24 @@
 A *region* store holds sessions, tickets, matches, results on their way out, and evidence. A *global* store holds accounts,
 ratings and what was applied. Every method is one round trip; every change that must not be torn is one server-side function.
 Times are given by the caller (`now_ms`, Unix milliseconds), except time-to-live, which the server counts.
-All methods raise UnavailableError while the server cannot be reached, and recover by themselves afterwards.
+All methods raise UnavailableError while the server cannot be reached, within about limits.STORE_WAIT_MS_MAX, and recover by
+themselves afterwards. A change whose answer was lost may have been made: every change can be sent again without harm.
+A record that cannot be decoded is skipped and counted in `corrupt`; it never raises.
+
+How durable is an acknowledged change? As durable as the server is set up to be. With `appendfsync always` it survives a
+crash of the machine; with `everysec` it survives a killed server process, and a crash of the machine may cost the last second.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, RegionId, SessionId, TicketId
+from gameedge.core.matchmaking.ticket import Ticket as Ticket
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,21 +37,6 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     match: MatchId | None = None
     sent_s: int = 0  # last critical number sent, so that a resume on another process counts on
     received_n: int = 0
-
-
-class Ticket(Record, frozen=True, kw_only=True):
-    id: TicketId
-    player: PlayerId
-    session: SessionId
-    edge: EdgeId  # whose inbox hears of the match
-    mode: str
-    name: str = ""
-    rating: float = 25.0
-    sigma: float = 25.0 / 3.0
-    trust: int = 0  # the trust pool: players are matched within one
-    party: str | None = None
-    party_size: int = 1
-    created_ms: int = 0
 
 
 class MatchRecord(Record, frozen=True, kw_only=True):
@@ -127,8 +121,44 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     record: MatchRecord
 
 
+def lease_pool(name: str) -> str:
+    """The pool that a lease belongs to: what follows the first `-` (`matcher-duel` is of the pool `duel`), else its own name.
+
+    A claim checks its lease and takes its tickets in one atomic step, so both live in the same place of a cluster.
+    """
+    _, dash, pool = name.partition("-")
+    return pool if dash else name
+
+
+def check_claim(record: MatchRecord, lease_name: str) -> None:
+    """Raises ValueError for a claim that no store can take."""
+    names = [ticket.id for ticket in record.tickets]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{record.match}: a ticket is named twice")
+    if not 1 <= len(names) <= limits.SEATS_PER_MATCH_MAX:
+        raise ValueError(f"{record.match}: {len(names)} tickets; a match takes 1 to {limits.SEATS_PER_MATCH_MAX}")
+    if any(ticket.mode != record.mode for ticket in record.tickets):
+        raise ValueError(f"{record.match}: a ticket is of another mode than {record.mode}")
+    if record.fence and lease_pool(lease_name) != record.mode:
+        raise ValueError(f"{lease_name} is not a lease of {record.mode}; name it <what>-{record.mode}")
+
+
+def check_result(mode: str, match: MatchId, result: Result | None) -> None:
+    """Raises ValueError for a result of another match."""
+    if result is not None and (result.mode != mode or result.match != match):
+        raise ValueError(f"{match} of {mode}: the result is of {result.match} of {result.mode}")
+
+
+def check_evidence(evidence: Evidence) -> None:
+    """Raises RefusedError(TOO_LARGE)."""
+    if len(evidence.clip) > limits.EVIDENCE_BYTES_MAX:
+        raise RefusedError(Reason.TOO_LARGE, f"a clip of {len(evidence.clip)} bytes; at most {limits.EVIDENCE_BYTES_MAX}")
+
+
 class RegionStore(Protocol):
     """A region's Redis."""
+
+    corrupt: int  # records that could not be decoded, so far
 
     async def ping(self) -> float:
         """Round trip in ms."""
@@ -141,7 +171,8 @@ class RegionStore(Protocol):
 
     # -- tickets of one mode ("pool")
     async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
-        """Raises RefusedError(POOL_FULL) at `pool_max`, RefusedError(ALREADY_QUEUED) when the player has a ticket there."""
+        """Raises RefusedError(POOL_FULL) at `pool_max`, RefusedError(ALREADY_QUEUED) when the player has another ticket there.
+        Idempotent by ticket id."""
         ...
 
     async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
@@ -153,7 +184,17 @@ class RegionStore(Protocol):
         ...
 
     async def tickets(self, mode: str) -> list[Ticket]:
-        """All tickets of the pool, oldest first."""
+        """All tickets of the pool, oldest first (equal age: by id)."""
+        ...
+
+    async def tickets_of_edge_gone(
+        self, mode: str, live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
+    ) -> list[Ticket]:
+        """Remove and return the tickets of processes that have not been among `live` for `keep_ms`.
+
+        The first call that misses a process starts its clock, and a call that sees it again resets it: call it about once a
+        second, from the holder of the pool's lease. Until then the tickets keep their age: whoever proposes must leave out
+        tickets whose edge is not alive. Several round trips."""
         ...
 
     async def pool_version(self, mode: str) -> int:
@@ -170,15 +211,26 @@ class RegionStore(Protocol):
     # -- matches
     async def claim(self, record: MatchRecord, lease_name: str) -> list[TicketId]:
         """Atomically: check the fence of `lease_name` (0: no check) and that all tickets are there, remove them, store the
-        match, and put a `host` event into the host's inbox. Returns the tickets that were missing; empty: claimed.
-        Idempotent by match id. Raises RefusedError(OUT_OF_ORDER) for a stale fence."""
+        match, and put a `host` event into the host's inbox. Returns the tickets that were missing, or had moved to another
+        session or process since they were read; empty: claimed. Idempotent by match id.
+
+        Raises RefusedError(OUT_OF_ORDER) for a stale fence, RefusedError(SERVER_FULL) where the mode's open matches and
+        waiting results together reach limits.OUTBOX_RESULTS_MAX: an open match has its place in the outbox, so that
+        `match_close` never has to refuse a result. ValueError for a ticket named twice or a lease of another pool."""
         ...
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None: ...
-    async def matches(self, mode: str) -> list[MatchRecord]: ...
+    async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
+        """The open match that a ticket was claimed for: where a player who resumed elsewhere belongs."""
+        ...
+
+    async def matches(self, mode: str) -> list[MatchRecord]:
+        """Open matches, oldest first. A dead process's matches are those whose host is not in `edges()`."""
+        ...
 
     async def match_unclaim(self, record: MatchRecord) -> bool:
-        """The host could not open it: its tickets are queued again with their age. False: it was not there."""
+        """The host could not open it: its tickets are queued again with their age (except of players who queued again
+        meanwhile). False: it was not there."""
         ...
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
@@ -189,26 +241,41 @@ class RegionStore(Protocol):
     async def inbox_post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None: ...
 
     async def inbox_read(self, edge: EdgeId, block_ms: int) -> list[InboxEvent]:
-        """Take (at most 256) events, waiting up to `block_ms` for the first. Events are removed as they are taken."""
+        """Take (at most limits.INBOX_READ_MAX) events, waiting up to `block_ms` for the first; 0: do not wait.
+
+        Events are removed as they are taken; each is given once, except around a lost connection, when it may be given to
+        the process's next life again. Events of one claimer or poster keep their order. One reader a process. Full inboxes
+        drop their oldest event; inboxes that nobody writes to are forgotten after limits.INBOX_LIFE_MS."""
         ...
 
     # -- outbox of results
     async def outbox_read(self, after: str, count: int) -> list[StoredResult]:
-        """From the oldest (`after=""`), without removing."""
+        """From the oldest (`after=""`), without removing. Oldest first within a mode. A reader that goes on with `after` must
+        start again from "" now and then: modes do not share one clock."""
         ...
 
-    async def outbox_ack(self, at: Sequence[str]) -> None: ...
+    async def outbox_ack(self, at: Sequence[str]) -> None:
+        """Remove. Positions that are unknown or not positions at all are ignored."""
+        ...
+
     async def outbox_size(self) -> int: ...
 
     # -- processes of the region
     async def edge_beat(self, record: EdgeRecord, ttl_ms: int) -> None: ...
-    async def edges(self) -> list[EdgeRecord]: ...
+    async def edges(self) -> list[EdgeRecord]:
+        """Processes whose beat has not expired, by name."""
+        ...
+
     async def edge_forget(self, edge: EdgeId) -> None: ...
 
     # -- evidence
-    async def evidence_add(self, evidence: Evidence) -> None: ...
+    async def evidence_add(self, evidence: Evidence) -> None:
+        """Once a flag. The oldest of the player goes over limits.EVIDENCE_PER_PLAYER_MAX, the oldest of the region over
+        EVIDENCE_TOTAL_MAX, all after EVIDENCE_LIFE_MS. Raises RefusedError(TOO_LARGE) over EVIDENCE_BYTES_MAX."""
+        ...
+
     async def evidence_list(self, limit: int) -> list[Evidence]:
-        """Newest first, without clips."""
+        """Last stored first, without clips."""
         ...
 
     async def evidence_get(self, flag: FlagId) -> Evidence | None: ...
@@ -235,11 +302,24 @@ class Rating(Record, frozen=True, kw_only=True):
     games: int = 0
 
 
+def check_ratings(*groups: dict[PlayerId, Rating]) -> None:
+    """Raises ValueError for a rating that is not finite: it would spoil every later match of the player."""
+    for ratings in groups:
+        for player, rating in ratings.items():
+            if not (math.isfinite(rating.mu) and math.isfinite(rating.sigma)):
+                raise ValueError(f"{player}: a rating of {rating.mu} with sigma {rating.sigma}")
+
+
 class GlobalStore(Protocol):
     """The coordinator's Redis."""
 
+    corrupt: int  # records that could not be decoded, so far
+
     async def ping(self) -> float: ...
-    async def account_add(self, account: Account) -> None: ...
+    async def account_add(self, account: Account) -> None:
+        """Raises RefusedError(FORBIDDEN) where another account has this player id; the same account again is accepted."""
+        ...
+
     async def account_get(self, player: PlayerId) -> Account | None: ...
     async def account_put(self, account: Account) -> None: ...
     async def ratings(self, player: PlayerId) -> dict[str, Rating]: ...
@@ -247,7 +327,8 @@ class GlobalStore(Protocol):
 
     async def result_apply(self, result: Result, ratings: dict[PlayerId, Rating], expected: dict[PlayerId, Rating]) -> bool:
         """Atomically: once a match id, store the ratings if they still are `expected`, and mark the match applied.
-        True: applied now or before. False: a rating had changed meanwhile, compute again."""
+        True: applied now or before (known for limits.APPLIED_LIFE_MS). False: a rating had changed meanwhile, compute again.
+        A player without a rating counts as `Rating()`. ValueError for ratings that are not finite."""
         ...
 
     async def result_applied(self, match: MatchId) -> bool: ...
@@ -256,5 +337,8 @@ class GlobalStore(Protocol):
         ...
 
     async def audit_add(self, entry: str) -> None: ...
-    async def audit_list(self, limit: int) -> list[str]: ...
+    async def audit_list(self, limit: int) -> list[str]:
+        """Newest first; the oldest go over limits.AUDIT_ENTRIES_MAX."""
+        ...
+
     async def close(self) -> None: ...

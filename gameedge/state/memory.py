@@ -1,0 +1,405 @@
+"""The in-memory twin of a region's store: the same answers as Redis, for tests, simulations and one process alone.
+
+Nothing here awaits between reading and writing, so every method is atomic on its event loop. `clock_ms` counts times-to-live
+and may be virtual; `available = False` makes every method raise UnavailableError, as a store that is away does.
+"""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError, UnavailableError
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
+from gameedge.state import positions
+from gameedge.state.base import (
+    EdgeRecord,
+    Evidence,
+    InboxEvent,
+    MatchRecord,
+    Result,
+    SessionRecord,
+    StoredResult,
+    Ticket,
+    check_claim,
+    check_evidence,
+    check_result,
+)
+
+Clock = Callable[[], float]
+
+
+def monotonic_ms() -> float:
+    return time.monotonic() * 1000
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Everything of one mode."""
+
+    tickets: dict[TicketId, Ticket] = field(default_factory=dict)
+    players: dict[PlayerId, TicketId] = field(default_factory=dict)
+    moved: dict[TicketId, tuple[SessionId, EdgeId]] = field(default_factory=dict)
+    matches: dict[MatchId, MatchRecord] = field(default_factory=dict)
+    seats: dict[TicketId, MatchId] = field(default_factory=dict)
+    gone: dict[EdgeId, int] = field(default_factory=dict)  # processes that were missed, and since when
+    outbox: list[tuple[int, Result]] = field(default_factory=list)  # ascending
+    version: int = 0
+
+
+@dataclass(slots=True)
+class _Inbox:
+    events: deque[InboxEvent] = field(default_factory=lambda: deque(maxlen=limits.INBOX_EVENTS_MAX))
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    expires_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lease:
+    owner: EdgeId
+    fence: int
+    expires_ms: float
+
+
+NO_CLIP: Final = b""
+
+
+class MemoryRegionStore:
+    """A region's store in this process. See `base.RegionStore`."""
+
+    def __init__(self, *, clock_ms: Clock = monotonic_ms, outbox_max: int = limits.OUTBOX_RESULTS_MAX) -> None:
+        self.available = True
+        self.corrupt = 0
+        self._clock = clock_ms
+        self._outbox_max = outbox_max
+        self._pools: dict[str, _Pool] = {}
+        self._sessions: dict[str, tuple[SessionRecord, float]] = {}
+        self._leases: dict[str, _Lease] = {}
+        self._fences: dict[str, int] = {}
+        self._inboxes: dict[EdgeId, _Inbox] = {}
+        self._edges: dict[EdgeId, tuple[EdgeRecord, float]] = {}
+        self._evidence: OrderedDict[FlagId, tuple[Evidence, float]] = OrderedDict()  # oldest first
+        self._results = 0
+
+    def _check(self) -> None:
+        if not self.available:
+            raise UnavailableError("the memory store was made unavailable")
+
+    def _pool(self, mode: str) -> _Pool:
+        self._check()
+        pool = self._pools.get(mode)
+        if pool is None:
+            pool = self._pools[mode] = _Pool()
+        return pool
+
+    async def ping(self) -> float:
+        self._check()
+        return 0.0
+
+    # -- sessions
+
+    async def session_put(self, record: SessionRecord, ttl_ms: int) -> None:
+        self._check()
+        now = self._clock()
+        if len(self._sessions) % 1024 == 1023:  # readers drop what they meet; this drops what nobody asks for any more
+            self._sessions = {key: kept for key, kept in self._sessions.items() if kept[1] > now}
+        self._sessions[record.resume_hash] = (record, now + ttl_ms)
+
+    async def session_get(self, resume_hash: str) -> SessionRecord | None:
+        self._check()
+        record, expires_ms = self._sessions.get(resume_hash, (None, 0.0))
+        if record is not None and expires_ms <= self._clock():
+            del self._sessions[resume_hash]
+            return None
+        return record
+
+    async def session_delete(self, resume_hash: str) -> None:
+        self._check()
+        self._sessions.pop(resume_hash, None)
+
+    # -- tickets
+
+    async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
+        pool = self._pool(ticket.mode)
+        if ticket.id in pool.tickets:
+            return
+        if ticket.player in pool.players:
+            raise RefusedError(Reason.ALREADY_QUEUED, f"the player is queued for {ticket.mode} already")
+        if len(pool.tickets) >= pool_max:
+            raise RefusedError(Reason.POOL_FULL, f"{ticket.mode} holds {pool_max} tickets; try later")
+        self._enqueue(pool, ticket)
+        pool.version += 1
+
+    async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
+        pool = self._pool(mode)
+        if ticket not in pool.tickets:
+            return False
+        self._dequeue(pool, ticket)
+        pool.version += 1
+        return True
+
+    async def ticket_move(self, mode: str, ticket: TicketId, session: SessionId, edge: EdgeId) -> bool:
+        pool = self._pool(mode)
+        old = pool.tickets.get(ticket)
+        if old is None:
+            return False
+        pool.tickets[ticket] = msgspec.structs.replace(old, session=session, edge=edge)
+        pool.moved[ticket] = (session, edge)
+        pool.version += 1
+        return True
+
+    async def tickets(self, mode: str) -> list[Ticket]:
+        return sorted(self._pool(mode).tickets.values(), key=lambda ticket: (ticket.created_ms, ticket.id))
+
+    async def tickets_of_edge_gone(
+        self, mode: str, live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
+    ) -> list[Ticket]:
+        pool = self._pool(mode)
+        missed = {ticket.edge for ticket in pool.tickets.values()}.difference(live)
+        pool.gone = {edge: pool.gone.get(edge, now_ms) for edge in missed}
+        expired = {edge for edge, since_ms in pool.gone.items() if now_ms - since_ms >= keep_ms}
+        removed = [ticket for ticket in await self.tickets(mode) if ticket.edge in expired]
+        for ticket in removed:
+            self._dequeue(pool, ticket.id)
+        pool.version += bool(removed)
+        return removed
+
+    async def pool_version(self, mode: str) -> int:
+        return self._pool(mode).version
+
+    @staticmethod
+    def _enqueue(pool: _Pool, ticket: Ticket) -> None:
+        pool.tickets[ticket.id] = ticket
+        pool.players[ticket.player] = ticket.id
+
+    @staticmethod
+    def _dequeue(pool: _Pool, ticket: TicketId) -> None:
+        record = pool.tickets.pop(ticket)
+        pool.moved.pop(ticket, None)
+        if pool.players.get(record.player) == ticket:
+            del pool.players[record.player]
+
+    # -- leases
+
+    async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
+        self._check()
+        now, held = self._clock(), self._leases.get(name)
+        if held is not None and held.expires_ms > now:
+            if held.owner != owner:
+                return None
+            held.expires_ms = now + ttl_ms
+            return held.fence
+        fence = self._fences[name] = self._fences.get(name, 0) + 1
+        self._leases[name] = _Lease(owner, fence, now + ttl_ms)
+        return fence
+
+    async def lease_release(self, name: str, owner: EdgeId) -> None:
+        self._check()
+        held = self._leases.get(name)
+        if held is not None and held.owner == owner:
+            del self._leases[name]
+
+    # -- matches
+
+    async def claim(self, record: MatchRecord, lease_name: str) -> list[TicketId]:
+        check_claim(record, lease_name)
+        pool = self._pool(record.mode)
+        if record.match in pool.matches:
+            return []
+        if record.fence != 0 and record.fence != self._fences.get(lease_name, 0):
+            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
+        if len(pool.matches) + len(pool.outbox) >= self._outbox_max:
+            raise RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
+        missing = [
+            ticket.id
+            for ticket in record.tickets
+            if ticket.id not in pool.tickets
+            or pool.moved.get(ticket.id, (ticket.session, ticket.edge)) != (ticket.session, ticket.edge)
+        ]
+        if missing:
+            return missing
+        for ticket in record.tickets:
+            self._dequeue(pool, ticket.id)
+            pool.seats[ticket.id] = record.match
+        pool.matches[record.match] = record
+        pool.version += 1
+        self._post(record.host, [InboxEvent(kind="host", match=record, match_id=record.match, mode=record.mode)])
+        return []
+
+    async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
+        return self._pool(mode).matches.get(match)
+
+    async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
+        pool = self._pool(mode)
+        match = pool.seats.get(ticket)
+        return None if match is None else pool.matches.get(match)
+
+    async def matches(self, mode: str) -> list[MatchRecord]:
+        return sorted(self._pool(mode).matches.values(), key=lambda record: (record.created_ms, record.match))
+
+    async def match_unclaim(self, record: MatchRecord) -> bool:
+        pool = self._pool(record.mode)
+        if not self._forget(pool, record.match):
+            return False
+        for ticket in record.tickets:
+            if ticket.player not in pool.players and ticket.id not in pool.tickets:
+                self._enqueue(pool, ticket)
+        pool.version += 1
+        return True
+
+    async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
+        check_result(mode, match, result)
+        pool = self._pool(mode)
+        if not self._forget(pool, match):
+            return False
+        if result is not None:
+            self._results += 1
+            pool.outbox.append((self._results, result))
+        return True
+
+    @staticmethod
+    def _forget(pool: _Pool, match: MatchId) -> bool:
+        record = pool.matches.pop(match, None)
+        if record is None:
+            return False
+        for ticket in record.tickets:
+            if pool.seats.get(ticket.id) == match:
+                del pool.seats[ticket.id]
+        return True
+
+    # -- inboxes
+
+    async def inbox_post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+        self._check()
+        self._post(edge, events)
+
+    def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+        if not events:
+            return
+        inbox = self._inbox(edge)
+        inbox.events.extend(events)
+        inbox.expires_ms = self._clock() + limits.INBOX_LIFE_MS
+        inbox.bell.set()
+
+    def _inbox(self, edge: EdgeId) -> _Inbox:
+        inbox = self._inboxes.get(edge)
+        if inbox is None:
+            inbox = self._inboxes[edge] = _Inbox()
+        elif inbox.events and inbox.expires_ms <= self._clock():
+            inbox.events.clear()
+        return inbox
+
+    async def inbox_read(self, edge: EdgeId, block_ms: int) -> list[InboxEvent]:
+        self._check()
+        inbox = self._inbox(edge)
+        if not inbox.events and block_ms > 0:
+            inbox.bell.clear()
+            try:
+                await asyncio.wait_for(inbox.bell.wait(), min(block_ms, limits.STORE_BLOCK_MS_MAX) / 1000)
+            except TimeoutError:
+                return []
+            self._check()
+        return [inbox.events.popleft() for _ in range(min(len(inbox.events), limits.INBOX_READ_MAX))]
+
+    # -- outbox
+
+    async def outbox_read(self, after: str, count: int) -> list[StoredResult]:
+        self._check()
+        start = positions.parse(after)
+        found: list[tuple[positions.Position, Result]] = []
+        for mode, pool in self._pools.items():
+            entries = [(positions.Position(number, 0, mode), result) for number, result in pool.outbox]
+            first = 0 if start is None else bisect_right(entries, start, key=lambda entry: entry[0])
+            found.extend(entries[first : first + count])
+        found.sort(key=lambda entry: entry[0])
+        return [StoredResult(str(at), result) for at, result in found[:count]]
+
+    async def outbox_ack(self, at: Sequence[str]) -> None:
+        self._check()
+        for position in filter(None, map(positions.parse, at)):
+            pool = self._pools.get(position.mode)
+            if pool is not None:
+                pool.outbox = [entry for entry in pool.outbox if entry[0] != position.ms]
+
+    async def outbox_size(self) -> int:
+        self._check()
+        return sum(len(pool.outbox) for pool in self._pools.values())
+
+    # -- processes
+
+    async def edge_beat(self, record: EdgeRecord, ttl_ms: int) -> None:
+        self._check()
+        self._edges[record.edge] = (record, self._clock() + ttl_ms)
+
+    async def edges(self) -> list[EdgeRecord]:
+        self._check()
+        now = self._clock()
+        self._edges = {edge: kept for edge, kept in self._edges.items() if kept[1] > now}
+        return [self._edges[edge][0] for edge in sorted(self._edges)]
+
+    async def edge_forget(self, edge: EdgeId) -> None:
+        self._check()
+        self._edges.pop(edge, None)
+
+    # -- evidence
+
+    async def evidence_add(self, evidence: Evidence) -> None:
+        check_evidence(evidence)
+        self._check()
+        self._expire_evidence()
+        if evidence.flag in self._evidence:
+            return
+        self._evidence[evidence.flag] = (evidence, self._clock() + limits.EVIDENCE_LIFE_MS)
+        of_player = [flag for flag, (kept, _) in self._evidence.items() if kept.player == evidence.player]
+        for flag in of_player[: -limits.EVIDENCE_PER_PLAYER_MAX]:
+            del self._evidence[flag]
+        while len(self._evidence) > limits.EVIDENCE_TOTAL_MAX:
+            self._evidence.popitem(last=False)
+
+    def _expire_evidence(self) -> None:
+        now = self._clock()
+        while self._evidence:
+            flag, (_, expires_ms) = next(iter(self._evidence.items()))
+            if expires_ms > now:
+                return
+            del self._evidence[flag]
+
+    async def evidence_list(self, limit: int) -> list[Evidence]:
+        self._check()
+        self._expire_evidence()
+        flags = list(reversed(self._evidence))[: max(0, limit)]
+        return [msgspec.structs.replace(self._evidence[flag][0], clip=NO_CLIP) for flag in flags]
+
+    async def evidence_get(self, flag: FlagId) -> Evidence | None:
+        self._check()
+        kept = self._evidence.get(flag)
+        return None if kept is None else kept[0]
+
+    async def evidence_set_state(self, flag: FlagId, state: str) -> bool:
+        self._check()
+        if flag not in self._evidence:
+            return False
+        evidence, expires_ms = self._evidence[flag]
+        self._evidence[flag] = (msgspec.structs.replace(evidence, state=state), expires_ms)
+        return True
+
+    async def erase_player(self, player: PlayerId) -> int:
+        self._check()
+        now = self._clock()
+        flags = [flag for flag, (kept, _) in self._evidence.items() if kept.player == player]
+        keys = [key for key, (record, expires_ms) in self._sessions.items() if record.player == player]
+        live = sum(self._sessions[key][1] > now for key in keys)
+        for flag in flags:
+            del self._evidence[flag]
+        for key in keys:
+            del self._sessions[key]
+        return len(flags) + live
+
+    async def close(self) -> None:
+        """The twin keeps its contents: another part of the process may go on with it."""
