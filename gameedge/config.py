@@ -62,6 +62,10 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     listen: Annotated[Listen, Meta(description="the public and the admin API")] = Listen(port=8080)
     operator_token: Annotated[str, Meta(description="bearer token of the admin API; empty: the admin API is off")] = ""
     token_life_ms: Annotated[int, Meta(ge=1000, description="how long a session token is good for")] = limits.TOKEN_LIFE_MS
+    guests_per_minute: Annotated[int, Meta(ge=0, description="sign-ups of one address; 0: no limit")] = 600
+    placements_per_minute: Annotated[int, Meta(ge=0, description="placements of one address; 0: no limit")] = 6_000
+    operator_failures_per_minute: Annotated[int, Meta(ge=0, description="wrong operator tokens of one address")] = 30
+    trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 

@@ -10,10 +10,10 @@ from typing import Final
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
 from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence
+from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
 from gameedge.core.routing.placement import EdgeLoad, RegionLoad
-from gameedge.coordinator.names import is_clean
 
 SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better is there
 LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
@@ -47,7 +47,7 @@ class Edge:
 class Region:
     region: RegionId
     edges: dict[EdgeId, Edge] = field(default_factory=dict)
-    desired: Desired = Desired()
+    desired: Desired = field(default_factory=Desired)
     title: str = ""
     latitude: float = 0.0
     longitude: float = 0.0
@@ -94,7 +94,8 @@ class Registry:
         if presence.online:
             entry.online, entry.presence = True, presence
             place = self.regions[region]
-            place.title, place.latitude, place.longitude = presence.region_title or region, presence.latitude, presence.longitude
+            place.title = presence.region_title or region
+            place.latitude, place.longitude = presence.latitude, presence.longitude
         else:
             entry.online, entry.gone_ms, entry.heard_ms, entry.placed = False, now_ms, None, 0
 

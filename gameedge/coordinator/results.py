@@ -1,11 +1,11 @@
 """Results of matches, applied exactly once.
 
 Problem. A region repeats a result until it is acknowledged, brokers deliver at least once, and several coordinators listen.
-Method. `GlobalStore.result_apply` marks the match and stores the ratings in one atomic step, only if the ratings are still those
-    that the new ones were computed from; if not, compute again. The acknowledgement goes out after it, and again for every
-    repetition.
-Guarantee. Whatever is lost, repeated or reordered, and whoever dies where: a match moves ratings once, and stays in its region's
-    outbox until it did. While the store is away nothing is acknowledged, so nothing is lost.
+Method. `GlobalStore.result_apply` marks the match and stores the ratings in one atomic step, only if the ratings are still
+    those that the new ones were computed from; if not, compute again. The acknowledgement goes out after it, and again for
+    every repetition.
+Guarantee. Whatever is lost, repeated or reordered, and whoever dies where: a match moves ratings once, and stays in its
+    region's outbox until it did. While the store is away nothing is acknowledged, so nothing is lost.
 Malformed results. One without a readable envelope cannot be acknowledged: counted. One whose position can be read but not its
     result would be repeated for ever and at last fill the outbox, which stops matches: it is written to the audit log with its
     bytes, so that a person can apply it, and acknowledged. At most `DEAD_LETTERS_PER_MINUTE` of them, so that a broken region
@@ -28,7 +28,7 @@ from gameedge.coordinator.throttle import Throttle
 from gameedge.core import limits
 from gameedge.core.errors import RefusedError, UnavailableError
 from gameedge.core.ids import MatchId, RegionId, is_name
-from gameedge.state.base import GlobalStore, Result
+from gameedge.state.base import GlobalStore, Rating, Result
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
 
@@ -143,7 +143,8 @@ class Results:
             return "duplicate"
         players = [player for team in result.teams for player in team] if is_rated(result) else []
         for _ in range(ATTEMPTS_MAX):
-            before = await self._store.ratings_of(result.mode, players) if players else {}
+            found = await self._store.ratings_of(result.mode, players) if players else {}
+            before = {player: found.get(player, Rating()) for player in players}
             if await self._store.result_apply(result, rate(result, before), before):
                 return "applied" if players else "unrated"
         return "deferred"

@@ -1,0 +1,202 @@
+"""What the HTTP API takes and gives: msgspec types, from which the OpenAPI document is made. Bounds are in the types."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from gameedge.bus.payloads import EdgeReport, Verdict
+from gameedge.core import limits
+from gameedge.core.errors import Reason
+from gameedge.core.routing.placement import Basis
+
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+RegionName = Annotated[str, Meta(min_length=1, max_length=64)]
+Samples = Annotated[list[float], Meta(max_length=limits.RTT_SAMPLES_MAX)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Unknown fields are ignored, so that a newer client may talk to an older coordinator."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all answers."""
+
+
+class ErrorBody(Answer, frozen=True, kw_only=True):
+    """Every error has this form. `retry_after_ms`: when it is worth trying again; null: it will not help."""
+
+    reason: Reason
+    detail: str = ""
+    retry_after_ms: int | None = None
+
+
+# ------------------------------------------------------------------------------------------------------------------ players
+
+
+class GuestRequest(Request, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(max_length=4 * limits.NAME_CHARS_MAX, description="shown to others; 1 to 32 characters")]
+
+
+class Guest(Answer, frozen=True, kw_only=True):
+    """Keep the secret: it is the account, and only its hash is stored here."""
+
+    player: str
+    secret: str
+
+
+class RegionInfo(Answer, frozen=True, kw_only=True):
+    region: str
+    title: str
+    latitude: float
+    longitude: float
+    beacons: list[str]
+
+
+class Regions(Answer, frozen=True, kw_only=True):
+    regions: list[RegionInfo]
+
+
+class PlacementRequest(Request, frozen=True, kw_only=True):
+    """Round trips that are not positive or over 10 s are ignored, as are regions that are not online."""
+
+    player: Id
+    secret: Id
+    mode: Annotated[str, Meta(max_length=32)] | None = None
+    rtt_ms: Annotated[dict[RegionName, Samples], Meta(max_length=limits.REGIONS_MAX)] = {}
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    current: RegionName | None = None  # where the player is now: it stays unless moving is worth it
+
+
+class WhyRegion(Answer, frozen=True, kw_only=True):
+    """What a region would feel like. `excluded` regions were not considered, `doubtful` ones only after all others."""
+
+    rtt_ms: float
+    load_ms: float
+    total_ms: float
+    basis: Basis
+    distance_km: float | None = None
+    excluded: str = ""
+    doubtful: str = ""
+
+
+class PlacementAnswer(Answer, frozen=True, kw_only=True):
+    region: str
+    edges: list[str]
+    token: str
+    expires_ms: int
+    stayed: bool
+    why: dict[str, WhyRegion]
+
+
+class RatingView(Answer, frozen=True, kw_only=True):
+    """`rating` is mu - 3 sigma: what the player is worth at least, and what a ladder sorts by."""
+
+    rating: float
+    mu: float
+    sigma: float
+    games: int
+
+
+class PlayerView(Answer, frozen=True, kw_only=True):
+    player: str
+    name: str
+    ratings: dict[str, RatingView]
+
+
+class KeySet(Answer, frozen=True, kw_only=True):
+    keys: list[dict[str, str]]
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    ok: bool
+    store: str = ""  # empty: not asked; ok; or what is wrong
+    bus: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------------- operators
+
+
+class EdgeStatus(Answer, frozen=True, kw_only=True):
+    """`age_ms`: since its last live report; null: none was heard. `doubt`: why it may not be there; empty: it is fine."""
+
+    edge: str
+    online: bool
+    doubt: str
+    draining: bool
+    url: str
+    admin_url: str
+    version: str
+    started_ms: int
+    age_ms: int | None
+    report: EdgeReport | None
+
+
+class RegionStatus(Answer, frozen=True, kw_only=True):
+    region: str
+    title: str
+    latitude: float
+    longitude: float
+    draining: bool
+    revision: int
+    edges: list[EdgeStatus]
+
+
+class CoordinatorStatus(Answer, frozen=True, kw_only=True):
+    name: str
+    version: str
+    started_ms: int
+    now_ms: int
+    bus_online: bool
+    store_ms: float | None  # null: it does not answer
+    placements: int
+    accounts: int
+    dropped: dict[str, int]
+
+
+class Status(Answer, frozen=True, kw_only=True):
+    regions: list[RegionStatus]
+    players: int
+    matches: int
+    results_applied: int
+    verdicts: int
+    coordinator: CoordinatorStatus
+
+
+class VerdictView(Answer, frozen=True, kw_only=True):
+    region: str
+    verdict: Verdict
+
+
+class Verdicts(Answer, frozen=True, kw_only=True):
+    verdicts: list[VerdictView]
+
+
+class AccountView(Answer, frozen=True, kw_only=True):
+    player: str
+    name: str
+    created_ms: int
+    banned: bool
+    trust: int
+    ratings: dict[str, RatingView]
+    verdicts: list[VerdictView]
+
+
+class BanRequest(Request, frozen=True, kw_only=True):
+    reason: Annotated[str, Meta(max_length=256, description="for the audit log")] = ""
+
+
+class DesiredView(Answer, frozen=True, kw_only=True):
+    """What the region's processes were told. They report when they have converged."""
+
+    region: str
+    revision: int
+    draining: bool
+    draining_edges: list[str]
+
+
+class Audit(Answer, frozen=True, kw_only=True):
+    """Newest first; each entry is one JSON object as text."""
+
+    entries: list[str]

@@ -1,0 +1,142 @@
+"""What the coordinator does, without HTTP: accounts, placements, steering of regions. One object a process."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gameedge import __version__
+from gameedge.bus import topics
+from gameedge.bus.base import Bus
+from gameedge.bus.payloads import Desired, encode
+from gameedge.config import CoordinatorConfig
+from gameedge.coordinator.names import player_name
+from gameedge.coordinator.registry import Registry
+from gameedge.coordinator.results import Results
+from gameedge.coordinator.throttle import Throttle
+from gameedge.coordinator.tokens import Signer
+from gameedge.coordinator.verdicts import Verdicts
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.ids import EdgeId, PlayerId, RegionId
+from gameedge.core.ids import encode as encode_id
+from gameedge.core.routing.placement import Placement, Seen, place
+from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.telemetry.metrics import Registry as Metrics
+
+
+def secret_hash(secret: str) -> str:
+    """Hex sha-256. A secret is 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass
+class Services:
+    """`draw` gives uniform numbers in [0, 1); `now_ms` is Unix milliseconds; `token_bytes` draws secrets."""
+
+    config: CoordinatorConfig
+    store: GlobalStore
+    bus: Bus
+    signer: Signer
+    metrics: Metrics
+    registry: Registry
+    results: Results
+    verdicts: Verdicts
+    now_ms: Callable[[], int]
+    draw: Callable[[], float]
+    name: str
+    started_ms: int = 0
+    version: str = __version__
+    store_ms: float | None = None  # last round trip; None: it does not answer
+    guests_throttle: Throttle = field(init=False)
+    placements_throttle: Throttle = field(init=False)
+    operator_throttle: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guests_throttle = Throttle(self.config.guests_per_minute)
+        self.placements_throttle = Throttle(self.config.placements_per_minute)
+        self.operator_throttle = Throttle(self.config.operator_failures_per_minute)
+
+    # -- accounts
+
+    async def sign_up(self, name: str, address: str) -> tuple[Account, str]:
+        """A new account and its secret, which is not kept. Raises RefusedError(MALFORMED, TOO_OFTEN), UnavailableError."""
+        clean = player_name(name)
+        now_ms = self.now_ms()
+        self.guests_throttle.take(address, now_ms)
+        secret = secrets.token_urlsafe(32)
+        player = PlayerId(encode_id("p", secrets.token_bytes(16)))
+        account = Account(player=player, secret_hash=secret_hash(secret), name=clean, created_ms=now_ms)
+        await self.store.account_add(account)
+        self.metrics.counter("coordinator_accounts_total").add()
+        return account, secret
+
+    async def account(self, player: str) -> Account:
+        """Raises RefusedError(NOT_FOUND)."""
+        account = await self.store.account_get(PlayerId(player))
+        if account is None:
+            raise RefusedError(Reason.NOT_FOUND, "no such player")
+        return account
+
+    async def authenticate(self, player: str, secret: str) -> Account:
+        """Raises RefusedError(TOKEN_INVALID) for an unknown player and a wrong secret alike, FORBIDDEN for a banned one."""
+        account = await self.store.account_get(PlayerId(player))
+        expected = account.secret_hash if account is not None else "0" * 64
+        if not hmac.compare_digest(secret_hash(secret), expected) or account is None:
+            raise RefusedError(Reason.TOKEN_INVALID, "unknown player or wrong secret; sign up with POST /v1/guests")
+        if account.banned:
+            raise RefusedError(Reason.FORBIDDEN, "this account is banned")
+        return account
+
+    # -- placements
+
+    async def place(self, player: str, secret: str, mode: str | None, seen: Seen, address: str) -> tuple[Placement, str, int]:
+        """A region with its processes, a token for it, and when that expires (Unix ms).
+
+        Raises RefusedError(TOO_OFTEN, TOKEN_INVALID, FORBIDDEN, SERVER_FULL), UnavailableError.
+        """
+        self.placements_throttle.take(address, self.now_ms())
+        try:
+            account = await self.authenticate(player, secret)
+            ratings = await self.store.ratings(account.player)
+            now_ms = self.now_ms()
+            found = place(self.registry.loads(now_ms), seen, self.draw)
+        except RefusedError:
+            self.metrics.counter("coordinator_placements_total", region="refused").add()
+            raise
+        self.registry.placed(found.region, found.edges[0].edge)
+        token, expires_ms = self.signer.session_token(
+            account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode
+        )
+        self.metrics.counter("coordinator_placements_total", region=found.region).add()
+        return found, token, expires_ms
+
+    # -- operators
+
+    async def audit(self, action: str, address: str, **fields: object) -> None:
+        """Write what an operator did before it takes effect: no change without a trace."""
+        entry = {"at_ms": self.now_ms(), "action": action, "from": address, "by": self.name, **fields}
+        await self.store.audit_add(msgspec.json.encode(entry).decode())
+
+    async def set_banned(self, player: str, banned: bool, reason: str, address: str) -> tuple[Account, dict[str, Rating]]:
+        """Takes effect at the player's next placement; tokens that were given out end by themselves."""
+        account = await self.account(player)
+        await self.audit("ban" if banned else "unban", address, player=player, reason=reason)
+        account = msgspec.structs.replace(account, banned=banned)
+        await self.store.account_put(account)
+        return account, await self.store.ratings(account.player)
+
+    async def set_draining(self, region: str, edge: str | None, draining: bool, address: str) -> Desired:
+        """Publish the region's next desired state. Raises RefusedError(NOT_FOUND), UnavailableError."""
+        name = RegionId(region)
+        desired = self.registry.next_desired(
+            name, self.now_ms(), draining=draining, edge=EdgeId(edge) if edge is not None else None
+        )
+        if desired is None:
+            raise RefusedError(Reason.NOT_FOUND, "no such region or process; GET /v1/admin/status lists them")
+        await self.audit("drain" if draining else "resume", address, region=region, edge=edge, revision=desired.revision)
+        await self.bus.publish(topics.desired(name), encode(desired), retain=True)
+        self.registry.regions[name].desired = desired
+        return desired
