@@ -1,15 +1,16 @@
 """The contract between a transport and the edge process. Shells move data; every decision is the endpoint's.
 
 All calls happen on the event loop's thread, without tasks or awaits a message. A shell enforces what belongs to the
-WebSocket itself: subprotocol, frame size, handshake time, close handshake, answering pings. One `flush`-less rule keeps the
-hot path short: `send` hands the bytes to the socket at once, and the edge calls it at most once a tick for each connection
-on the hot path.
+WebSocket itself: subprotocol, message size, fragments, UTF-8, handshake time, close handshake, answering pings. One
+`flush`-less rule keeps the hot path short: `send` hands the bytes to the socket at once, and the edge calls it at most once a
+tick for each connection on the hot path.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gameedge.core import limits
 from gameedge.core.protocol import SUBPROTOCOL
 
 
@@ -39,7 +40,10 @@ class Connection(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Start the close handshake; the connection is dropped where the peer does not answer within two seconds."""
+        """Start the close handshake; the connection is dropped where the peer does not answer within two seconds.
+
+        Nothing more is delivered. `code` is 1000-1003, 1007-1014 or 3000-4999, else ValueError; `reason` is cut to 123 bytes.
+        """
         ...
 
     def abort(self) -> None:
@@ -50,7 +54,9 @@ class Connection(Protocol):
 class Endpoint(Protocol):
     """What hears one connection. Exceptions from here close that connection with 1011 and are logged: never the server."""
 
-    def on_text(self, data: bytes) -> None: ...
+    def on_text(self, data: bytes) -> None:
+        """Whole messages of valid UTF-8: anything else closes with 1007."""
+        ...
 
     def on_binary(self, data: memoryview) -> None:
         """`data` is valid during the call only."""
@@ -59,7 +65,10 @@ class Endpoint(Protocol):
     def on_pong(self, payload: bytes) -> None: ...
 
     def on_close(self, code: int, reason: str) -> None:
-        """Called exactly once. 1006 where there was no close frame."""
+        """Called exactly once, when the socket is gone, with what the first close frame said, whichever side sent it.
+
+        1005 where that frame had no code, 1006 where there was no such frame.
+        """
         ...
 
 
@@ -69,13 +78,17 @@ Accept = Callable[[Connection], Endpoint | None]
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
+    """Files are PEM. `frame_bytes_max` bounds a message, fragmented or not; handshakes over their number are dropped."""
+
     host: str
     port: int
     frame_bytes_max: int
     certificate: str = ""
     key: str = ""
     subprotocol: str = SUBPROTOCOL
-    handshake_ms_max: int = 5_000
+    handshake_ms_max: int = limits.HANDSHAKE_MS_MAX
+    handshakes_max: int = limits.HANDSHAKES_MAX
+    backlog: int = 1_024
 
 
 class Server(Protocol):
