@@ -34,9 +34,12 @@ from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
 from gameedge.edge.matcher import Matcher
 from gameedge.edge.ops import OpsApp, serve_ops
+from gameedge.edge.players import Players
+from gameedge.edge.queueing import Queueing
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
+from gameedge.edge.seating import Seating
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
@@ -83,13 +86,28 @@ class Edge:
         region, edge = RegionId(config.region), EdgeId(config.edge)
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
-        keys = load_keys(config.token_keys)
+        self.players = Players(store, self.lanes, edge, self.clock)
+        self.queueing = Queueing(spec, store, self.players, edge, self.clock, draw)
+        self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.lobby = Lobby(
-            config, store, self.host, self.table, self.inbox, self.watching, self.lanes, keys, self.metrics, self.clock, draw
+            config,
+            spec,
+            store,
+            self.players,
+            self.queueing,
+            self.seating,
+            self.table,
+            self.inbox,
+            self.watching,
+            self.lanes,
+            load_keys(config.token_keys),
+            self.metrics,
+            self.clock,
+            draw,
+            self._now_tick,
         )
         self.tick = Tick(game, self.table, self.inbox, gate, self.engine, watch, self._ended)
-        self.lobby.follow_tick(lambda: self.tick.tick)
-        self.recorder = Recorder(store, bus, region, self.lobby.match_stored)
+        self.recorder = Recorder(store, bus, region, self.seating.match_stored)
         self.relay = Relay(store, bus, region, edge, self.clock)
         self.reports = Reports(self)
         self.matcher = Matcher(
@@ -103,6 +121,9 @@ class Edge:
         )
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _now_tick(self) -> int:
+        return self.tick.tick
 
     # ------------------------------------------------------------------------------------------------------- the life
 
@@ -192,11 +213,11 @@ class Edge:
             case "host" if event.match is not None:
                 await self._open_match(event.match)
             case "found":
-                self.lobby.found(event, self.clock.unix_ms())
+                self.seating.found(event)
             case "lost":
-                self.lobby.lost(event)
+                self.seating.lost(event)
             case "rejoin" if event.edge is not None:
-                await self._post(event.edge, [self.lobby.rejoin(event)])
+                await self._post(event.edge, [self.seating.rejoin(event)])
 
     async def _open_match(self, record: MatchRecord) -> None:
         try:
@@ -208,7 +229,7 @@ class Edge:
             await self.store.match_unclaim(record)
             return
         self.metrics.counter("matches_started_total", mode=record.mode).add()
-        for edge, events in self.lobby.offers(match).items():
+        for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
 
     async def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
@@ -220,23 +241,23 @@ class Edge:
 
     def _ended(self, outcomes: Sequence[Outcome]) -> None:
         for ended in self.host.ended(outcomes, self.clock.unix_ms()):
-            self.lobby.match_over(ended)
+            self.seating.match_over(ended)
             self.recorder.end(ended)
 
     async def _second_loop(self) -> None:
         """What is looked at about once a second."""
         while True:
-            self.lobby.store_full = self.recorder.full
+            self.queueing.store_full = self.recorder.full
             self.lobby.poll()
             for ended in self.host.abandoned(self.clock.monotonic_ms(), self.clock.unix_ms()):
-                self.lobby.match_over(ended)
+                self.seating.match_over(ended)
                 self.recorder.end(ended)
             for evidence in self.watching.collect(self.clock.unix_ms()):
                 log.info("flagged", player=evidence.player, match=evidence.match, rule=evidence.rule)
                 self.recorder.flag(evidence)
             self.lobby.close_slots(self.tick.look_at_sockets(), Reason.SLOW)
             with contextlib.suppress(RefusedError):
-                await self.lobby.tell_queues(self.reports.eta_ms)
+                await self.queueing.tell_queues(self.reports.eta_ms)
             await asyncio.sleep(1.0)
 
     # -------------------------------------------------------------------------------------------------- for operators
@@ -278,14 +299,14 @@ async def serve(
         server = await transport.serve(edge.lobby.accept, settings)
         stack.push_async_callback(server.close)
         scheme = "wss" if config.players.certificate else "ws"
-        edge.lobby.url = config.public_url or f"{scheme}://{config.players.host}:{server.port}"
+        edge.seating.url = config.public_url or f"{scheme}://{config.players.host}:{server.port}"
         app = OpsApp(edge.metrics, edge.reports.refresh, edge.ready, edge.reports.health, edge.stop)
         ops_url = await stack.enter_async_context(serve_ops(app, config.ops))
-        edge.reports.addresses(edge.lobby.url, ops_url, transport.name)
+        edge.reports.addresses(edge.seating.url, ops_url, transport.name)
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, edge.stop)
-        addresses = {"ready": "edge", "edge": config.edge, "region": config.region, "url": edge.lobby.url, "ops": ops_url}
+        addresses = {"ready": "edge", "edge": config.edge, "region": config.region, "url": edge.seating.url, "ops": ops_url}
         await edge.run(lambda: ready(addresses))
         await store.close()
 

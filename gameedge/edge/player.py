@@ -18,7 +18,7 @@ _EWMA = 0.3
 class Player:
     """A session and where it stands. `link` is None while nobody is connected."""
 
-    __slots__ = ("claims", "found_ms", "link", "match", "mode", "resume_hash", "session", "stored", "ticket", "ticket_seen_ms")
+    __slots__ = ("claims", "found_ms", "link", "match", "mode", "resume_hash", "session", "ticket", "ticket_seen_ms")
 
     def __init__(self, session: ServerSession, claims: Claims, resume_hash: str) -> None:
         self.session = session
@@ -30,7 +30,6 @@ class Player:
         self.ticket_seen_ms = 0.0  # when the ticket was last seen in the pool
         self.match: MatchId | None = None
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
-        self.stored = False  # the store has a record of this session
 
     @property
     def id(self) -> PlayerId:

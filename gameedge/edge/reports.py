@@ -100,7 +100,7 @@ class Reports:
         record = EdgeRecord(
             edge=self._name,
             region=self._region,
-            url=edge.lobby.url,
+            url=edge.seating.url,
             pid=os.getpid(),
             started_ms=self._started_ms,
             players=edge.lobby.connected,
@@ -159,7 +159,7 @@ class Reports:
             region_title=config.region_title or config.region,
             latitude=config.latitude,
             longitude=config.longitude,
-            url=self._edge.lobby.url,
+            url=self._edge.seating.url,
             admin_url=self._ops_url,
             version=__version__,
             started_ms=self._started_ms,
@@ -175,7 +175,7 @@ class Reports:
             at_ms=edge.clock.unix_ms(),
             players=edge.lobby.connected,
             players_max=edge.config.connections_max,
-            queued=edge.lobby.queued,
+            queued=edge.queueing.queued,
             matches=len(edge.host),
             free_matches=max(0, edge.config.matches_max - len(edge.host)),
             npcs=len(edge.game.npcs()),
@@ -224,7 +224,7 @@ class Reports:
             "edge": self._name,
             "region": self._region,
             "version": __version__,
-            "url": self._edge.lobby.url,
+            "url": self._edge.seating.url,
             "ready": self._edge.ready() is None,
             "why": self._edge.ready(),
             "store": self.store_ok,
@@ -236,7 +236,7 @@ class Reports:
         edge, metrics = self._edge, self._metrics
         tick = edge.tick.figures
         metrics.gauge("players").set(edge.lobby.connected)
-        metrics.gauge("sessions").set(edge.lobby.sessions)
+        metrics.gauge("sessions").set(len(edge.players))
         metrics.gauge("entities").set(self._entities())
         metrics.gauge("npcs").set(len(edge.game.npcs()))
         metrics.gauge("tick_busy_ratio").set(self._busy)

@@ -1,0 +1,202 @@
+"""Seats as players see them: hearing of a match, joining, leaving, coming back, and its end."""
+
+from collections.abc import Callable
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.ids import EdgeId, MatchId, SessionId, TicketId
+from gameedge.core.protocol.messages import Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted
+from gameedge.edge.clock import Clock
+from gameedge.edge.host import Ended, HostedMatch, MatchHost, SeatState
+from gameedge.edge.player import Player
+from gameedge.edge.players import Players
+from gameedge.edge.table import ConnectionTable
+from gameedge.edge.watching import Watching
+from gameedge.state.base import InboxEvent
+from gameedge.telemetry.metrics import Registry
+
+
+class Seating:
+    """Between the match host and the sessions of this process. `url` is where this process's players connect."""
+
+    def __init__(
+        self,
+        host: MatchHost,
+        players: Players,
+        table: ConnectionTable,
+        watching: Watching,
+        metrics: Registry,
+        clock: Clock,
+        tick: Callable[[], int],
+    ) -> None:
+        self._host, self._players, self._table = host, players, table
+        self._watching, self._metrics, self._clock, self._tick = watching, metrics, clock, tick
+        self.url = ""
+
+    def found(self, event: InboxEvent) -> None:
+        """A host has a seat for one of our players."""
+        player = self._players.get(event.session)
+        if player is None or event.match_id is None:
+            return  # gone: an NPC keeps the seat
+        player.match, player.mode = event.match_id, event.mode or player.mode
+        ticket = event.ticket or player.ticket or TicketId("")
+        player.ticket, player.found_ms = None, None
+        player.session.send(
+            MatchFound(
+                ticket=ticket,
+                match=event.match_id,
+                mode=event.mode,
+                url=event.url,
+                match_token=event.match_token,
+                join_ms=limits.JOIN_MS_MAX,
+            )
+        )
+        player.flush()
+        self._players.remember(player)
+
+    def lost(self, event: InboxEvent) -> None:
+        player = self._players.get(event.session)
+        if player is not None and event.match_id is not None:
+            self.tell_lost(player, event.match_id, event.detail)
+
+    def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
+        player.match = player.ticket = player.found_ms = None
+        if player.link is not None and player.link.slot is not None:
+            self._unseat(player.link.slot)
+        player.session.send(MatchLost(match=match, detail=detail[:256]))
+        player.flush()
+        self._players.remember(player)
+
+    def join(self, player: Player, slot: int, message: Join, now_ms: float) -> None:
+        """The client takes its seat on this connection."""
+        match_id = MatchId(message.match)
+        try:
+            seat, entity = self._host.join(match_id, player.id, message.match_token, player.session.session, slot)
+        except RefusedError as error:
+            player.session.refuse("join", error.reason, now_ms, detail=error.detail, n=message.n)
+            return
+        match = self._host.get(match_id)
+        assert match is not None
+        record = match.record
+        player.match, player.mode, player.ticket, player.found_ms = match_id, record.mode, None, None
+        self._seat(player, slot, entity)
+        player.session.send(
+            MatchStarted(
+                match=match_id,
+                mode=record.mode,
+                seat=seat.seat,
+                team=seat.team,
+                tick=self._tick(),
+                duration_ms=self._host.game.spec.modes[record.mode].duration_ms,
+                seed=record.seed,
+                roster=match.roster,
+            )
+        )
+        self._players.remember(player)
+
+    def leave(self, player: Player, slot: int, message: Leave, now_ms: float) -> None:
+        """The client leaves its match for good; an NPC takes over."""
+        if player.match is None:
+            player.session.refuse("leave", Reason.NOT_FOUND, now_ms, detail="in no match", n=message.n)
+            return
+        if (match := self._host.get(player.match)) is not None and (seat := match.seat_of(player.id)) is not None:
+            seat.match_token = ""  # left on purpose: there is no way back
+        self.away(player, slot)
+        player.match = None
+        self._players.remember(player)
+
+    def goodbye(self, player: Player, slot: int, now_ms: float) -> None:
+        """The client goes away for good."""
+        if player.match is not None:
+            self.leave(player, slot, Leave(), now_ms)
+
+    def away(self, player: Player, slot: int | None) -> None:
+        """The connection in row `slot` is gone: an NPC plays until the player is back."""
+        if slot is None:
+            return
+        self._unseat(slot)
+        if player.match is not None:
+            self._host.vacate(player.match, slot, self._clock.monotonic_ms())
+
+    def back(self, player: Player, slot: int) -> None:
+        """The player resumed with another connection: the seat is theirs again."""
+        match = self._host.get(player.match) if player.match is not None else None
+        seat = match.seat_of(player.id) if match is not None else None
+        if match is not None and seat is not None and seat.joined:
+            self._seat(player, slot, self._host.rejoin(match, seat, slot))
+
+    def hosts(self, player: Player, now_ms: float) -> bool:
+        """Whether the player's match runs here. If so, and its client does not join soon, it is told again."""
+        match = self._host.get(player.match) if player.match is not None else None
+        if match is None or match.seat_of(player.id) is None:
+            return False
+        player.found_ms = now_ms
+        return True
+
+    def tell_again(self, player: Player) -> None:
+        player.found_ms = None
+        match = self._host.get(player.match) if player.match is not None else None
+        if match is not None and (seat := match.seat_of(player.id)) is not None and seat.match_token:
+            self.found(self.offer(match, seat, player.session.session))
+
+    def _seat(self, player: Player, slot: int, entity: int) -> None:
+        self._table.seat(slot, entity)
+        self._watching.enter(entity, player.id, player.match or MatchId(""))
+
+    def _unseat(self, slot: int) -> None:
+        entity = int(self._table.entity[slot])
+        self._table.unseat(slot)
+        if entity >= 0:
+            self._watching.leave(entity)
+
+    def match_over(self, ended: Ended) -> None:
+        """Within the tick: its players see no more snapshots. They are told once the store has the result."""
+        for seat in ended.match.seats:
+            if seat.slot is not None:
+                self._unseat(seat.slot)
+
+    def match_stored(self, ended: Ended) -> None:
+        outcome, match = ended.outcome, ended.match
+        counter = "matches_finished_total" if ended.result is not None else "matches_lost_total"
+        self._metrics.counter(counter, mode=match.record.mode).add()
+        message = MatchEnded(
+            match=match.id,
+            ranks=list(outcome.ranks),
+            scores=list(outcome.scores),
+            seat_scores=list(outcome.seat_scores),
+            reason=outcome.reason,
+        )
+        for seat in match.seats:
+            player = self._players.get(seat.session)
+            if player is not None and player.match == match.id:
+                player.match = None
+                player.session.send(message)
+                player.flush()
+                self._players.remember(player)
+
+    def offers(self, match: HostedMatch) -> dict[EdgeId, list[InboxEvent]]:
+        """`found` events for all players of a match that was opened here, by the process that must tell them."""
+        events: dict[EdgeId, list[InboxEvent]] = {}
+        for seat in match.seats:
+            if seat.ticket is not None:
+                events.setdefault(seat.ticket.edge, []).append(self.offer(match, seat, seat.ticket.session))
+        return events
+
+    def rejoin(self, event: InboxEvent) -> InboxEvent:
+        """Another process asks for a player's seat here: `found` with a fresh token, or `lost`."""
+        match = self._host.get(event.match_id) if event.match_id is not None else None
+        seat = match.seat_of(event.player) if match is not None and event.player is not None else None
+        if match is None or seat is None or event.session is None or not seat.match_token:
+            return InboxEvent(kind="lost", match_id=event.match_id, session=event.session, detail="the match is over")
+        return self.offer(match, seat, event.session)
+
+    def offer(self, match: HostedMatch, seat: SeatState, session: SessionId) -> InboxEvent:
+        return InboxEvent(
+            kind="found",
+            match_id=match.id,
+            mode=match.record.mode,
+            session=session,
+            ticket=seat.ticket.id if seat.ticket else None,
+            url=self.url,
+            match_token=seat.match_token,
+        )
