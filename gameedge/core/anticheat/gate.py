@@ -1,0 +1,270 @@
+"""The gate: exact rules about a command's header, before the game sees its payload.
+
+Problem. A client owns its clock, its counters and its connection. Speed hacks run its timer at 1.05x or send extra commands,
+replays send an old command again, and lag compensation can be abused by claiming to have seen the future or the distant past.
+Honest clients meanwhile have 0-300 ms of round trip, lost packets that TCP turns into stalls followed by bursts, laptops that
+sleep, and clocks that are off by 200 ppm.
+
+Method. Two quantities must never run ahead of the server's clock: the client's own clock, and 50 ms for each command taken.
+Write `x` for either of them minus the arrival time. For an honest client `x = constant - delay(n)`, and a delay has a floor, so
+`x` has a ceiling; a fast timer makes it rise for ever. Kept per connection and quantity is the ceiling seen so far:
+  - the first two seconds learn it (at most 2 s of rise, for a connection that begins with a stall);
+  - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
+    the floor of the delay can only fall by what the round trip had in it;
+  - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds (a
+    pause gives at most three seconds of commands as credit, and that for at most twenty seconds);
+  - a refused clock gives up 10 ms of the client's claim, so that refusals are proportional to time gained and an honest change
+    of route costs a few commands rather than the match. A clock that leaps by over half a second is set anew, for one refusal.
+
+Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 40 within the
+first two seconds. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
+are for people.
+
+Cost. One compiled kernel over the commands of a tick in order of arrival, 152 bytes of state a connection, one allocation (a
+copy of the headers) a call: about 0.05 us a command.
+
+Source: the ceiling is the minimum filter of one-way delay as in NTP's clock filter (RFC 5905) and BBR's min-RTT (Cardwell 2016),
+the count of commands a generic cell rate algorithm (ITU-T I.371).
+"""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gameedge.core import limits
+from gameedge.core.game import Bytes, Floats, Int32s
+from gameedge.core.protocol.frames import COMMAND_HEADER
+
+REPLAYED: Final = 16
+SEQUENCE_JUMP: Final = 17
+CLOCK_FAST: Final = 18
+CADENCE: Final = 19
+SEEN_FUTURE: Final = 20
+GATE_FIRST: Final = REPLAYED
+GATE_REASONS: Final = ("replayed", "sequence_jump", "clock_fast", "cadence", "seen_future")
+
+COMMAND_MS: Final = 1000.0 / limits.COMMANDS_PER_S
+REWIND_MS_MAX: Final = 250.0
+# What a resume may skip: commands that were made while the connection was away, and a margin.
+JUMP_MAX: Final = limits.RESUME_MS_MAX * limits.COMMANDS_PER_S // 1000 + 400
+
+LEARN_MS: Final = 2_000.0
+LEARN_RISE_MS_MAX: Final = 2_000.0
+SLACK_BASE_MS: Final = 30.0
+SLACK_MS_MAX: Final = 320.0
+JITTER_WEIGHT: Final = 3.0
+JITTER_MS_MAX: Final = 40.0
+FOLLOW: Final = 0.001  # ms the ceiling may rise a ms: five times a bad crystal
+RTT_DECAY: Final = 0.001  # ms a ms: the peak round trip is remembered for minutes
+FORGIVE_MS: Final = 10.0
+LEAP_MS: Final = 500.0
+CREDIT_MS_MAX: Final = 3_000.0
+WINDOW_MS: Final = 10_000.0
+
+_STATE: Final = np.dtype(
+    [
+        ("known", "i8"),  # commands looked at since the reset; 0: the next one begins the session
+        ("sequence", "i8"),
+        ("seen_tick", "i8"),
+        ("client_ms", "i8"),  # unwrapped
+        ("taken", "i8"),
+        ("first_ms", "f8"),
+        ("last_ms", "f8"),
+        ("jitter_ms", "f8"),
+        ("rtt_ms", "f8"),  # peak, decaying
+        ("clock_base", "f8"),  # the client's clock minus ours at the beginning
+        ("clock_last", "f8"),
+        ("clock_top", "f8"),
+        ("clock_from", "f8"),
+        ("clock_best", "f8"),
+        ("clock_best_before", "f8"),
+        ("count_top", "f8"),
+        ("count_from", "f8"),
+        ("count_best", "f8"),
+        ("count_best_before", "f8"),
+    ]
+)
+
+
+@njit(cache=True)
+def _signed(value: int) -> int:
+    """A difference of two uint32 counters that wrap, as -2**31 .. 2**31 - 1."""
+    value &= 0xFFFFFFFF
+    return value - 0x100000000 if value >= 0x80000000 else value
+
+
+@njit(cache=True)
+def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
+    s.known = 1
+    s.sequence = header.sequence
+    s.seen_tick = header.seen_tick
+    s.client_ms = header.client_ms
+    s.taken = 1
+    s.first_ms = now
+    s.last_ms = now
+    s.jitter_ms = 0.0
+    s.rtt_ms = rtt
+    s.clock_base = header.client_ms - now
+    s.clock_last = 0.0
+    s.clock_top = 0.0
+    s.clock_from = now
+    s.clock_best = 0.0
+    s.clock_best_before = 0.0
+    s.count_top = 0.0
+    s.count_from = now
+    s.count_best = 0.0
+    s.count_best_before = 0.0
+
+
+@njit(cache=True)
+def _slack(s):  # type: ignore[no-untyped-def]
+    return min(SLACK_MS_MAX, SLACK_BASE_MS + 0.5 * s.rtt_ms + JITTER_WEIGHT * s.jitter_ms)
+
+
+@njit(cache=True)
+def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: ignore[no-untyped-def]
+    """The ceiling after an observation `x`, and the window's state: (top, best, best_before, began)."""
+    if learning:
+        return min(max(top, x), LEARN_RISE_MS_MAX), max(best, x), best_before, began
+    if x > top:
+        top = min(x, top + FOLLOW * dt)
+    if now - began >= WINDOW_MS:
+        # Two windows in turn: credit that was not used for a whole one (ten to twenty seconds) is gone.
+        top = min(top, max(best, best_before, x))
+        best_before, best, began = best, x, now
+    else:
+        best = max(best, x)
+    return top, best, best_before, began
+
+
+@njit(cache=True)
+def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
+    """The reason for one command of a connection that is known; changes its state `s`."""
+    ahead = _signed(header.sequence - s.sequence)
+    if ahead <= 0:
+        return REPLAYED
+    if ahead > JUMP_MAX:
+        return SEQUENCE_JUMP
+    if _signed(header.seen_tick - tick) > 0:
+        return SEEN_FUTURE
+    dt = min(max(now - s.last_ms, 0.0), WINDOW_MS)
+    s.last_ms = max(s.last_ms, now)
+    s.rtt_ms = max(rtt, s.rtt_ms - RTT_DECAY * dt)
+    s.sequence += ahead
+    learning = now - s.first_ms < LEARN_MS
+
+    # The client's clock.
+    s.client_ms += _signed(header.client_ms - s.client_ms)
+    x = s.client_ms - now - s.clock_base
+    if not learning:
+        s.jitter_ms = min(JITTER_MS_MAX, s.jitter_ms + (abs(x - s.clock_last) - s.jitter_ms) / 32.0)
+    s.clock_last = x
+    slack = _slack(s)
+    s.clock_top, s.clock_best, s.clock_best_before, s.clock_from = _ceiling(
+        x, s.clock_top, s.clock_best, s.clock_best_before, s.clock_from, now, dt, learning
+    )
+    excess = x - s.clock_top - slack
+    if excess > 0.0:
+        s.clock_top = x if excess > LEAP_MS else s.clock_top + FORGIVE_MS
+        return CLOCK_FAST
+
+    # 50 ms for each command taken.
+    y = s.taken * COMMAND_MS - (now - s.first_ms)
+    s.count_top, s.count_best, s.count_best_before, s.count_from = _ceiling(
+        y, s.count_top, s.count_best, s.count_best_before, s.count_from, now, dt, learning
+    )
+    s.count_top = min(s.count_top, y + CREDIT_MS_MAX)
+    if y > s.count_top + slack:
+        return CADENCE
+    s.taken += 1
+    return 0
+
+
+@njit(cache=True)
+def _check(state, slots, headers, arrived_ms, rtt_ms, reasons, rewind_ms, tick, tick_ms, counts):  # type: ignore[no-untyped-def]
+    for i in range(slots.shape[0]):
+        rewind_ms[i] = 0.0
+        if reasons[i] != 0:
+            continue
+        slot = slots[i]
+        s = state[slot]
+        header = headers[i]
+        now = arrived_ms[i]
+        rtt = rtt_ms[slot]
+        rtt = rtt if 0.0 <= rtt < 1e4 else 0.0
+        if s.known == 0:
+            if _signed(header.seen_tick - tick) > 0:
+                reasons[i] = SEEN_FUTURE
+                counts[SEEN_FUTURE - GATE_FIRST] += 1
+                continue
+            _begin(s, header, now, rtt)
+        else:
+            reason = _judge(s, header, now, rtt, tick)
+            if reason != 0:
+                reasons[i] = reason
+                counts[reason - GATE_FIRST] += 1
+                continue
+        # What was seen does not become unseen: the newest tick ever claimed counts.
+        newer = _signed(header.seen_tick - s.seen_tick)
+        if newer > 0:
+            s.seen_tick = header.seen_tick
+        if s.seen_tick != 0:
+            rewind_ms[i] = min(REWIND_MS_MAX, max(0.0, _signed(tick - s.seen_tick) * tick_ms))
+
+
+class Gate:
+    """All connections of a process; rows of state are connection slots."""
+
+    def __init__(self, capacity: int) -> None:
+        """capacity: slots, 0 .. capacity - 1. Compiles (or loads) the kernel."""
+        self._state = np.zeros(capacity, _STATE)
+        self.counts = np.zeros(len(GATE_REASONS), np.int64)  # refusals since the start, in the order of GATE_REASONS
+        empty = np.empty(0, COMMAND_HEADER)
+        self.check(
+            np.empty(0, np.int32),
+            empty,
+            np.empty(0, np.float64),
+            np.zeros(capacity, np.float32),
+            np.empty(0, np.uint8),
+            np.empty(0, np.float32),
+            tick=0,
+            tick_ms=1000.0 / 60.0,
+        )
+
+    def check(
+        self,
+        slots: Int32s,
+        headers: NDArray[np.void],
+        arrived_ms: NDArray[np.float64],
+        rtt_ms: Floats,
+        reasons: Bytes,
+        rewind_ms: Floats,
+        tick: int,
+        tick_ms: float,
+    ) -> None:
+        """Judge commands in order of arrival.
+
+        slots: int32 [N], a slot may occur several times; headers: frames.COMMAND_HEADER [N]; arrived_ms: float64 [N], the
+        server's monotonic clock, not falling within a slot; rtt_ms: float32 [capacity], the smoothed round trip of each slot
+        (not finite or negative: unknown); reasons: uint8 [N], in: rows that are not 0 are skipped, out: 0 or a number of
+        `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far in the past the client saw others, 0 to 250.
+        tick: the newest tick whose snapshot may have been sent; tick_ms: its length.
+        """
+        _check(
+            self._state,
+            slots,
+            np.array(headers, COMMAND_HEADER),  # a copy: one compiled form whatever the caller's strides and flags are
+            arrived_ms,
+            rtt_ms,
+            reasons,
+            rewind_ms,
+            tick & 0xFFFFFFFF,
+            float(tick_ms),
+            self.counts,
+        )
+
+    def reset(self, slot: int) -> None:
+        """The slot belongs to another connection now, or its session was resumed: begin anew."""
+        self._state[slot] = np.zeros((), _STATE)

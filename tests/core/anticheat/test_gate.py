@@ -1,0 +1,177 @@
+"""The gate over simulated connections: honest ones are never refused, fast timers always are."""
+
+import numpy as np
+import pytest
+
+from gameedge.core.anticheat import gate as g
+from gameedge.core.protocol.frames import COMMAND_HEADER, UINT32
+
+TICK_MS = 1000.0 / 60.0
+
+
+def delays(rng: np.random.Generator, n: int, spacing_ms: float, rtt_ms: float, *, kind: str) -> np.ndarray:
+    """One-way delays, ms, of `n` messages on a TCP connection: jitter, bursts of jitter, losses that hold up what follows."""
+    sent = np.arange(n) * spacing_ms
+    delay = rtt_ms / 2 + rng.gamma(2.0, 2.0, n)
+    if kind in ("jitter", "all"):  # some seconds of every twenty are bad
+        bad = (sent % 20_000) < rng.uniform(500, 4_000)
+        delay += bad * rng.gamma(1.5, 30.0, n)
+    if kind in ("loss", "all"):  # 15 % lost: a retransmission timeout of 200 ms + a round trip, doubled for each further loss
+        lost = rng.random(n) < 0.15
+        delay += lost * (200 + rtt_ms) * 2.0 ** np.minimum(rng.geometric(0.85, n) - 1, 2)
+    if kind in ("stalls", "all"):
+        for at in rng.integers(0, n, max(1, n // 600)):
+            end = sent[at] + rng.uniform(300, 1_300 if at < 40 else 2_500)
+            held = (sent >= sent[at]) & (sent < end)
+            delay[held] = np.maximum(delay[held], end - sent[held] + rtt_ms / 2)
+    return delay
+
+
+def play(
+    gate: g.Gate,
+    slot: int,
+    arrived: np.ndarray,
+    client_ms: np.ndarray,
+    rtt_ms: float,
+    *,
+    capacity: int,
+    chunk: int = 4_096,
+) -> np.ndarray:
+    """Reasons, uint8 [N], of one connection's commands arriving at these times."""
+    n = len(arrived)
+    headers = np.zeros(n, COMMAND_HEADER)
+    headers["type"], headers["sequence"] = 1, (np.arange(n) + 1) % UINT32
+    headers["client_ms"] = np.round(client_ms).astype(np.int64) % UINT32
+    reasons, rewind = np.zeros(n, np.uint8), np.zeros(n, np.float32)
+    rtt = np.full(capacity, rtt_ms, np.float32)
+    for at in range(0, n, chunk):
+        part = slice(at, at + chunk)
+        slots = np.full(len(headers[part]), slot, np.int32)
+        gate.check(slots, headers[part], arrived[part], rtt, reasons[part], rewind[part], 10, TICK_MS)
+    return reasons
+
+
+def connection(
+    seed: int, n: int, *, speed: float = 1.0, rate: float = 1.0, drift: float = 0.0, rtt: float = 60.0, kind: str = "all"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arrival times and client clocks: `speed` is the client's clock and timer, `rate` extra commands, `drift` the crystal."""
+    rng = np.random.default_rng(seed)
+    spacing = 50.0 / (speed * rate * (1 + drift))
+    sent = 5_000.0 + np.arange(n) * spacing + rng.uniform(0, 4, n)
+    delay = delays(rng, n, spacing, rtt, kind=kind)
+    arrived = np.maximum.accumulate(np.round(sent + delay, 3))  # TCP: what is held up holds up the rest
+    return arrived, rng.integers(0, UINT32) + sent * speed * (1 + drift)
+
+
+def test_a_million_honest_commands_are_never_refused() -> None:
+    gate, capacity, each, count = g.Gate(64), 64, 20_000, 0
+    for seed in range(50):
+        kind = ("none", "jitter", "loss", "stalls", "all")[seed % 5]
+        drift = (-200e-6, 0.0, 200e-6)[seed % 3]
+        rtt = 300.0 * (seed % 7) / 6
+        arrived, clock = connection(seed, each, drift=drift, rtt=rtt, kind=kind)
+        reasons = play(gate, seed, arrived, clock, rtt, capacity=capacity)
+        assert not reasons.any(), f"seed {seed} {kind} rtt {rtt}: {np.unique(reasons)} at {np.nonzero(reasons)[0][:5]}"
+        count += each
+    assert count == 1_000_000
+    assert not gate.counts.any()
+
+
+@pytest.mark.parametrize(("speed", "within_s"), [(1.01, 35.0), (1.05, 8.0), (1.5, 2.5), (3.0, 2.0)])
+@pytest.mark.parametrize("rtt", [0.0, 60.0, 300.0])
+def test_fast_timers_are_found(speed: float, within_s: float, rtt: float) -> None:
+    for seed in range(5):
+        arrived, clock = connection(seed, 4_000, speed=speed, rtt=rtt, kind="jitter" if seed % 2 else "none")
+        reasons = play(g.Gate(2), 0, arrived, clock, rtt, capacity=2)
+        first = np.nonzero(reasons == g.CLOCK_FAST)[0]
+        assert first.size
+        assert arrived[first[0]] - arrived[0] < within_s * 1000
+
+
+@pytest.mark.parametrize("rate", [1.05, 1.3, 2.0, 10.0])
+def test_extra_commands_are_refused_and_only_the_extra_ones(rate: float) -> None:
+    arrived, clock = connection(1, 6_000, rate=rate, rtt=80.0, kind="jitter")
+    reasons = play(g.Gate(1), 0, arrived, clock, 80.0, capacity=1)
+    accepted = int((reasons == 0).sum())
+    elapsed = arrived[-1] - arrived[0]
+    bound = elapsed * (1 + g.FOLLOW) / g.COMMAND_MS + (g.LEARN_RISE_MS_MAX + g.SLACK_MS_MAX) / g.COMMAND_MS + 1
+    assert accepted <= bound
+    assert accepted >= 0.98 * elapsed / g.COMMAND_MS - 2
+    assert (reasons == g.CADENCE).sum() == len(reasons) - accepted
+
+
+def test_a_pause_gives_no_lasting_credit() -> None:
+    """Half a minute away, then 1.05x: the pause must not pay for it."""
+    before, clock_a = connection(2, 400, kind="none")
+    after, clock_b = connection(3, 2_000, rate=1.05, kind="none")
+    arrived = np.concatenate([before, after - after[0] + before[-1] + 30_000])
+    clock = np.concatenate([clock_a, clock_b - clock_b[0] + clock_a[-1] + 30_000])
+    reasons = play(g.Gate(1), 0, arrived, clock, 60.0, capacity=1)
+    assert not reasons[:400].any()
+    assert (reasons[400:] == g.CADENCE).any()
+
+
+def test_a_laptop_that_slept_and_a_route_that_changed_go_on() -> None:
+    a, clock = connection(4, 3_000, kind="none", rtt=200.0)
+    slept = a.copy()
+    slept[1_000:] += 600_000  # ten minutes; its clock stood still
+    assert not play(g.Gate(1), 0, slept, clock, 200.0, capacity=1).any()
+    shorter = a.copy()
+    shorter[1_500:] -= 90.0  # 200 -> 20 ms of round trip
+    assert not play(g.Gate(1), 0, shorter, clock, 200.0, capacity=1).any()
+
+
+def test_a_clock_that_is_set_costs_one_command() -> None:
+    arrived, clock = connection(5, 1_000, kind="none")
+    clock[500:] += 3_600_000
+    reasons = play(g.Gate(1), 0, arrived, clock, 60.0, capacity=1)
+    assert np.nonzero(reasons)[0].tolist() == [500]
+
+
+def _one(gate: g.Gate, sequence: int, seen: int = 0, *, at: float = 0.0, tick: int = 100) -> tuple[int, float]:
+    header = np.zeros(1, COMMAND_HEADER)
+    header["sequence"], header["seen_tick"], header["client_ms"] = sequence % UINT32, seen % UINT32, int(at) % UINT32
+    reasons, rewind = np.zeros(1, np.uint8), np.zeros(1, np.float32)
+    rtt = np.full(1, np.nan, np.float32)
+    gate.check(np.zeros(1, np.int32), header, np.array([at]), rtt, reasons, rewind, tick, TICK_MS)
+    return int(reasons[0]), float(rewind[0])
+
+
+def test_sequences() -> None:
+    gate = g.Gate(1)
+    assert _one(gate, UINT32 - 1, at=0)[0] == 0
+    assert _one(gate, UINT32 + 1, at=60)[0] == 0  # wraps
+    assert _one(gate, 1, at=110)[0] == g.REPLAYED
+    assert _one(gate, UINT32 - 5, at=160)[0] == g.REPLAYED
+    assert _one(gate, 2 + g.JUMP_MAX, at=210)[0] == g.SEQUENCE_JUMP
+    assert _one(gate, 1 + g.JUMP_MAX, at=30_000)[0] == 0  # a resume
+    gate.reset(0)
+    assert _one(gate, 1, at=31_000)[0] == 0
+    assert dict(zip(g.GATE_REASONS, gate.counts.tolist(), strict=True)) == {
+        "replayed": 2,
+        "sequence_jump": 1,
+        "clock_fast": 0,
+        "cadence": 0,
+        "seen_future": 0,
+    }
+
+
+def test_rewind_is_bounded_and_never_goes_back() -> None:
+    gate = g.Gate(1)
+    assert _one(gate, 1, 0, at=0) == (0, 0.0)  # nothing seen yet
+    assert _one(gate, 2, 101, at=60)[0] == g.SEEN_FUTURE
+    reason, rewind = _one(gate, 3, 94, at=120)
+    assert (reason, round(rewind)) == (0, 100)
+    reason, rewind = _one(gate, 4, 50, at=180)  # claims to have forgotten
+    assert (reason, round(rewind)) == (0, 100)
+    assert _one(gate, 5, 94, at=240, tick=400) == (0, 250.0)
+
+
+def test_rows_refused_before_are_skipped() -> None:
+    gate = g.Gate(1)
+    headers = np.zeros(2, COMMAND_HEADER)
+    headers["sequence"] = 1
+    reasons, rewind = np.array([3, 0], np.uint8), np.full(2, 7.0, np.float32)
+    gate.check(np.zeros(2, np.int32), headers, np.zeros(2), np.zeros(1, np.float32), reasons, rewind, 1, TICK_MS)
+    assert reasons.tolist() == [3, 0]
+    assert rewind.tolist() == [0.0, 0.0]
