@@ -1,0 +1,200 @@
+"""The coordinator's composition root: store, bus, tasks, HTTP server; start and stop."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from gameedge.bus import topics
+from gameedge.bus.base import Bus, BusFactory
+from gameedge.bus.payloads import Desired, encode
+from gameedge.config import CoordinatorConfig
+from gameedge.coordinator import http
+from gameedge.coordinator.registry import Registry
+from gameedge.coordinator.results import Results
+from gameedge.coordinator.services import Services
+from gameedge.coordinator.tokens import Signer, load_signer
+from gameedge.coordinator.verdicts import Verdicts
+from gameedge.core.errors import RefusedError, UnavailableError
+from gameedge.state.base import GlobalStore
+from gameedge.telemetry import logs
+from gameedge.telemetry.metrics import coordinator_registry
+
+WATCH_S: Final = 0.5
+KEY_RETRY_S: Final = 0.5
+
+log = logs.get(__name__)
+
+
+def unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Running:
+    """A coordinator that serves."""
+
+    url: str
+    services: Services
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    config: CoordinatorConfig,
+    store: GlobalStore,
+    bus_factory: BusFactory,
+    *,
+    now_ms: Callable[[], int] = unix_ms,
+    draw: Callable[[], float] = random.random,
+) -> AsyncIterator[Running]:
+    """A coordinator within this event loop, until the context ends. The store stays open: it is the caller's.
+
+    Waits for the store (the signing key is there) and raises ConfigError where it cannot listen.
+    """
+    sock = http.listen(config)
+    try:
+        name = f"coordinator-{secrets.token_hex(4)}"
+        signer = await _signer(store)
+        async with bus_factory(name) as bus:
+            metrics = coordinator_registry()
+            services = Services(
+                config=config,
+                store=store,
+                bus=bus,
+                signer=signer,
+                metrics=metrics,
+                registry=Registry(),
+                results=Results(store, bus, metrics, now_ms),
+                verdicts=Verdicts(metrics),
+                now_ms=now_ms,
+                draw=draw,
+                name=name,
+                started_ms=now_ms(),
+            )
+            server = http.make_server(config, services)
+            async with asyncio.TaskGroup() as group:
+                background = [
+                    group.create_task(_hear(services, bus), name="coordinator-bus"),
+                    group.create_task(services.results.run_apply(), name="coordinator-results"),
+                    group.create_task(services.results.run_acks(), name="coordinator-acks"),
+                    group.create_task(_watch(services), name="coordinator-watch"),
+                ]
+                serving = group.create_task(server.serve([sock]), name="coordinator-http")
+                try:
+                    while not server.started and not serving.done():
+                        await asyncio.sleep(0.005)
+                    yield Running(http.url_of(config, sock), services)
+                finally:
+                    server.should_exit = True  # no new requests; those that run are answered
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.wait([serving], timeout=http.STOP_S_MAX + 1)
+                    for task in background:
+                        task.cancel()
+                    await services.results.flush()
+    finally:
+        sock.close()
+
+
+async def _signer(store: GlobalStore) -> Signer:
+    while True:
+        try:
+            return await load_signer(store)
+        except UnavailableError as error:
+            log.warning("store_unavailable", error=str(error), retry_ms=int(KEY_RETRY_S * 1000))
+            await asyncio.sleep(KEY_RETRY_S)
+
+
+async def _hear(services: Services, bus: Bus) -> None:
+    """Everything from the bus, sorted by topic. Handlers are synchronous and never raise for what was sent."""
+    filters = (topics.ALL_PRESENCE, topics.ALL_REPORTS, topics.ALL_DESIRED, topics.ALL_RESULTS, topics.ALL_VERDICTS)
+    async with bus.subscribe(*filters) as messages:
+        async for message in messages:
+            if message.topic.endswith("/results"):
+                services.results.hear(message)
+            elif message.topic.endswith("/verdicts"):
+                services.verdicts.hear(message)
+            else:
+                services.registry.hear(message, services.now_ms())
+
+
+async def _watch(services: Services) -> None:
+    """Twice a second: is the store there, is the broker, and who is online."""
+    was_online = False
+    while True:
+        online = services.bus.online
+        services.registry.note_bus(online, services.now_ms())
+        if online and not was_online:
+            await _repeat_desired(services)
+        was_online = online
+        try:
+            services.store_ms = await services.store.ping()
+        except RefusedError:
+            services.store_ms = None
+        _measure(services)
+        await asyncio.sleep(WATCH_S)
+
+
+async def _repeat_desired(services: Services) -> None:
+    """A broker that came back may have lost what it retained. Regions ignore a revision that they know."""
+    for region in list(services.registry.regions.values()):
+        if region.desired != Desired():
+            try:
+                await services.bus.publish(topics.desired(region.region), encode(region.desired), retain=True)
+            except RefusedError as error:
+                log.warning("desired_not_repeated", region=region.region, error=str(error))
+
+
+def _measure(services: Services) -> None:
+    metrics, now_ms = services.metrics, services.now_ms()
+    metrics.gauge("coordinator_store_up").set(float(services.store_ms is not None))
+    metrics.gauge("coordinator_bus_up").set(float(services.bus.online))
+    regions_online = 0
+    for region in services.registry.regions.values():
+        there = [edge for edge in region.edges.values() if services.registry.doubt(edge, now_ms) != "offline"]
+        regions_online += bool(there)
+        players = sum(edge.report.players for edge in there if edge.report is not None)
+        metrics.gauge("coordinator_edges", region=region.region).set(len(there))
+        metrics.gauge("coordinator_players", region=region.region).set(players)
+    metrics.gauge("coordinator_regions").set(regions_online)
+    for why, count in services.registry.dropped.items():
+        metrics.counter("coordinator_bus_dropped_total", why=why).value = count
+
+
+def run(config: CoordinatorConfig) -> None:
+    """`gameedge coordinator`: until SIGTERM or SIGINT."""
+    logs.configure(config.log_level)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_run(config))
+    else:
+        uvloop.run(_run(config))
+
+
+async def _run(config: CoordinatorConfig) -> None:
+    from gameedge.bus.open import open_bus
+    from gameedge.state.open import open_global_store
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    store = open_global_store(config.redis)
+    try:
+        async with serve(config, store, open_bus(config.bus)) as running:
+            log.info("coordinator_ready", url=running.url)
+            # One line for whoever started this process and waits.
+            sys.stdout.write(msgspec.json.encode({"ready": "coordinator", "url": running.url}).decode() + "\n")
+            sys.stdout.flush()
+            await stop.wait()
+            log.info("coordinator_stopping")
+    finally:
+        await store.close()

@@ -1,0 +1,139 @@
+"""The HTTP server: routes, limits, and the ASGI shell that counts and times every request."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+import uvicorn
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from gameedge.config import CoordinatorConfig
+from gameedge.coordinator import api_admin, api_public, errors
+from gameedge.coordinator.schemas import ErrorBody
+from gameedge.coordinator.services import Services
+from gameedge.core import limits
+from gameedge.core.errors import ConfigError, Reason
+from gameedge.telemetry.metrics import Registry as Metrics
+
+REQUEST_S_MAX: Final = 20.0  # body included: a client that sends a byte a second does not hold a connection for ever
+STOP_S_MAX: Final = 5
+
+
+def make_app(services: Services) -> Litestar:
+    """The API as an ASGI application."""
+    return Litestar(
+        route_handlers=[*api_public.routes(services), api_admin.router(services)],
+        exception_handlers=errors.handlers(services.metrics),
+        request_max_body_size=limits.BODY_BYTES_MAX,
+        # Clients in browsers come from the studio's own origin; nothing here reads cookies.
+        cors_config=CORSConfig(
+            allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["content-type", "authorization"]
+        ),
+        openapi_config=OpenAPIConfig(
+            title="gameedge coordinator",
+            version=services.version,
+            description="Accounts, placement, ratings, and the operators' API.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+            components=Components(security_schemes={"operator": SecurityScheme(type="http", scheme="bearer")}),
+        ),
+        logging_config=None,
+    )
+
+
+class Shell:
+    """Around the application: a time limit, a count and a duration for every request, by route (never by path)."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if str(scope["type"]) != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def counting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            async with asyncio.timeout(REQUEST_S_MAX):
+                await self._app(scope, receive, counting)
+        except TimeoutError:
+            if not status:
+                await _timed_out(counting)
+        finally:
+            route = str(scope.get("path_template") or "none")
+            self._metrics.counter("coordinator_requests_total", route=route, status=str(status)).add()
+            self._metrics.histogram("coordinator_request_ms", route=route).observe((time.perf_counter() - started) * 1000)
+
+
+async def _timed_out(send: Send) -> None:
+    body = msgspec.json.encode(ErrorBody(reason=Reason.SLOW, detail=f"a request may take {REQUEST_S_MAX:.0f} s"))
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 408, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the composition root owns them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(config: CoordinatorConfig) -> socket.socket:
+    """The listening socket. Raises ConfigError with what to change."""
+    host, port = config.listen.host, config.listen.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigError(f"listen: cannot listen on {host}:{port} ({error.strerror}); choose another port, or 0") from error
+
+
+def url_of(config: CoordinatorConfig, sock: socket.socket) -> str:
+    """What this machine reaches the server by."""
+    host, port = sock.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    scheme = "https" if config.listen.certificate else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def make_server(config: CoordinatorConfig, services: Services) -> Server:
+    return Server(
+        uvicorn.Config(
+            Shell(make_app(services), services.metrics),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            proxy_headers=bool(config.trusted_proxies),
+            forwarded_allow_ips=config.trusted_proxies or None,
+            limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
+            backlog=1024,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=STOP_S_MAX,
+            h11_max_incomplete_event_size=16_384,
+            ssl_certfile=config.listen.certificate or None,
+            ssl_keyfile=config.listen.key or None,
+        )
+    )
