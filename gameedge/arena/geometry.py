@@ -1,0 +1,162 @@
+"""Walls, sight and the counter-based random numbers, as small functions that kernels call.
+
+Sight between two points needs only the walls that could stand between the cells of the two points: a table over pairs of
+4x4-unit cells holds them as bits of one integer. It is conservative (a segment between two boxes of one size stays within
+their centres' segment widened by half a box), so the answer is the one that testing every wall gives, at about a fifth of the
+cost.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gameedge.arena.settings import DT, RADIUS, SIZE, SPEED_MAX
+from gameedge.core.kernel import kernel
+from gameedge.core.protocol import arena_map
+
+Bits = NDArray[np.int32]
+
+CELLS: Final = 16  # a side
+CELL: Final = SIZE / CELLS
+WALLS: Final[NDArray[np.float64]] = np.array(arena_map.WALLS, np.float64)
+WALL_COUNT: Final = len(arena_map.WALLS)
+SPAWNS: Final[NDArray[np.float64]] = np.array(arena_map.SPAWNS, np.float64)
+_EDGE: Final = 1e-6  # widening of the table's boxes, against rounding
+
+
+def between_cells() -> Bits:
+    """Bits of the walls that may stand between two cells, int32 [CELLS ** 2, CELLS ** 2]."""
+    centre = (np.arange(CELLS) + 0.5) * CELL
+    cx, cy = (axis.ravel() for axis in np.meshgrid(centre, centre, indexing="ij"))
+    dx, dy = cx[None, :] - cx[:, None], cy[None, :] - cy[:, None]
+    bits = np.zeros((CELLS**2, CELLS**2), np.int32)
+    half = CELL / 2 + _EDGE
+    for wall, (x0, y0, x1, y1) in enumerate(arena_map.WALLS):
+        low, high = np.zeros_like(dx), np.ones_like(dx)
+        for start, step, near, far in ((cx, dx, x0 - half, x1 + half), (cy, dy, y0 - half, y1 + half)):
+            moving = step != 0.0
+            divisor = np.where(moving, step, 1.0)
+            a, b = (near - start[:, None]) / divisor, (far - start[:, None]) / divisor
+            inside = ((start >= near) & (start <= far))[:, None]
+            low = np.maximum(low, np.where(moving, np.minimum(a, b), np.where(inside, 0.0, 2.0)))
+            high = np.minimum(high, np.where(moving, np.maximum(a, b), np.where(inside, 1.0, -1.0)))
+        bits |= np.where(low <= high + _EDGE, np.int32(1 << wall), np.int32(0))
+    return bits
+
+
+def _near() -> Bits:
+    """Bits of the walls that a disc in a cell may touch within one tick, int32 [CELLS ** 2]."""
+    low = np.arange(CELLS) * CELL
+    reach = RADIUS + 2 * SPEED_MAX * DT
+    bits = np.zeros((CELLS, CELLS), np.int32)
+    for wall, (x0, y0, x1, y1) in enumerate(arena_map.WALLS):
+        in_x = (low - reach <= x1) & (low + CELL + reach >= x0)
+        in_y = (low - reach <= y1) & (low + CELL + reach >= y0)
+        bits |= np.where(in_x[:, None] & in_y[None, :], np.int32(1 << wall), np.int32(0))
+    return bits.ravel()
+
+
+NEAR_WALLS: Final = _near()
+
+
+@kernel
+def cell_of(x: float, y: float) -> int:
+    """The index of a point's cell; points outside the world belong to the nearest cell."""
+    i = min(max(int(x / CELL), 0), CELLS - 1)
+    j = min(max(int(y / CELL), 0), CELLS - 1)
+    return i * CELLS + j
+
+
+@kernel
+def crosses(wall: int, x: float, y: float, dx: float, dy: float) -> bool:
+    """Whether the segment from (x, y) to (x + dx, y + dy) enters a wall's inside."""
+    low, high = 0.0, 1.0
+    if dx != 0.0:
+        a, b = (WALLS[wall, 0] - x) / dx, (WALLS[wall, 2] - x) / dx
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    elif x <= WALLS[wall, 0] or x >= WALLS[wall, 2]:
+        return False
+    if dy != 0.0:
+        a, b = (WALLS[wall, 1] - y) / dy, (WALLS[wall, 3] - y) / dy
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    elif y <= WALLS[wall, 1] or y >= WALLS[wall, 3]:
+        return False
+    return low < high
+
+
+@kernel
+def clear(between: Bits, x: float, y: float, to_x: float, to_y: float) -> bool:
+    """Whether nothing stands between two points. Points outside the world see nothing."""
+    if min(x, y, to_x, to_y) < 0.0 or max(x, y, to_x, to_y) > SIZE:
+        return False
+    bits = between[cell_of(x, y), cell_of(to_x, to_y)]
+    wall = 0
+    while bits != 0:
+        if bits & 1 and crosses(wall, x, y, to_x - x, to_y - y):
+            return False
+        bits >>= 1
+        wall += 1
+    return True
+
+
+@kernel
+def free_way(x: float, y: float, dx: float, dy: float, reach: float) -> float:
+    """How far one comes from (x, y) in the direction (dx, dy), a unit vector, before a wall or the edge of the world."""
+    best = reach
+    if dx > 0.0:
+        best = min(best, (SIZE - x) / dx)
+    elif dx < 0.0:
+        best = min(best, -x / dx)
+    if dy > 0.0:
+        best = min(best, (SIZE - y) / dy)
+    elif dy < 0.0:
+        best = min(best, -y / dy)
+    for wall in range(WALL_COUNT):
+        low, high = 0.0, best
+        if dx != 0.0:
+            a, b = (WALLS[wall, 0] - x) / dx, (WALLS[wall, 2] - x) / dx
+            low, high = max(low, min(a, b)), min(high, max(a, b))
+        elif x <= WALLS[wall, 0] or x >= WALLS[wall, 2]:
+            continue
+        if low >= high:
+            continue
+        if dy != 0.0:
+            a, b = (WALLS[wall, 1] - y) / dy, (WALLS[wall, 3] - y) / dy
+            low, high = max(low, min(a, b)), min(high, max(a, b))
+        elif y <= WALLS[wall, 1] or y >= WALLS[wall, 3]:
+            continue
+        if low < high:
+            best = low
+    return best
+
+
+@kernel
+def uniform(seed: np.uint64, tick: int, seat: int, salt: int) -> float:
+    """A number in [0, 1) that depends on its arguments alone (splitmix64's mixing of a counter)."""
+    z = seed
+    z += np.uint64(tick) * np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(seat) * np.uint64(0xD1B54A32D192ED03)
+    z += np.uint64(salt) * np.uint64(0x8CB92BA72F3D8DD7)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return float(z >> np.uint64(40)) / 16_777_216.0
+
+
+@kernel
+def turn_of(x: float, y: float) -> float:
+    """The direction of a vector in turns, 0 to 1, counter-clockwise from +x; within 2e-5 of a turn, without libm."""
+    big, small = max(abs(x), abs(y)), min(abs(x), abs(y))
+    if big == 0.0:
+        return 0.0
+    q = small / big
+    s = q * q
+    # A minimax polynomial of atan(q) on 0 to 1, in radians.
+    angle = q * (0.99997726 + s * (-0.33262347 + s * (0.19354346 + s * (-0.11643287 + s * (0.05265332 - s * 0.01172120)))))
+    turn = angle / 6.283185307179586
+    if abs(y) > abs(x):
+        turn = 0.25 - turn
+    if x < 0.0:
+        turn = 0.5 - turn
+    return 1.0 - turn if y < 0.0 and turn > 0.0 else turn

@@ -1,0 +1,299 @@
+"""Kernels that tell players and NPCs what they may know: snapshots in `arena_v1`'s format, and observations.
+
+Fog of war. An enemy is in a snapshot only when `shown` says so: both are alive, and
+
+    1. the viewer sees the enemy's disc now (`combat.sees`: middle or an edge, within SIGHT, no wall between), or
+    2. with both moved straight on by their present velocity for t, one of these lines between the middles is clear and within
+       SIGHT: (viewer t/2, enemy t/2), (viewer t, enemy t), (viewer now, enemy t), (viewer t, enemy now), t = LOOKAHEAD_S.
+
+The second part is what lets a client draw an enemy in the moment it steps out, in spite of the delay of a snapshot. It is also
+all that a cheat that reads the traffic can gain. Positions that would be outside the world or inside a wall are never clear.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gameedge.arena.combat import sees
+from gameedge.arena.geometry import clear, free_way, turn_of
+from gameedge.arena.settings import COOLDOWN_TICKS, EVENTS, HEALTH_MAX, LOOKAHEAD_S, SIGHT, TICK_HZ
+from gameedge.arena.world import (
+    ALIVE,
+    COOLDOWN,
+    DX,
+    DY,
+    END,
+    EVENT_COUNT,
+    FIRED,
+    HEALTH,
+    HUMAN,
+    HURT,
+    LEVEL,
+    RESPAWN,
+    SCORE,
+    SEAT,
+    SEATS,
+    SHOWN,
+    SLOT,
+    SNAPPED,
+    TEAM,
+    TEAMS,
+    TICK,
+    VX,
+    VY,
+    World,
+    X,
+    Y,
+)
+from gameedge.core.kernel import kernel
+from gameedge.core.npc import observation as o
+from gameedge.core.protocol import arena_v1 as v1
+
+_RAYS = np.array(
+    [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64
+)
+_RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
+
+
+@kernel
+def ahead(w: World, a: int, a_s: float, b: int, b_s: float) -> bool:
+    """Whether the line between two entities, each moved on for its own time in s, is clear and within SIGHT."""
+    f = w.f
+    ax, ay = f[X, a] + f[VX, a] * a_s, f[Y, a] + f[VY, a] * a_s
+    bx, by = f[X, b] + f[VX, b] * b_s, f[Y, b] + f[VY, b] * b_s
+    if (bx - ax) * (bx - ax) + (by - ay) * (by - ay) > SIGHT * SIGHT:
+        return False
+    return clear(w.between, ax, ay, bx, by)
+
+
+@kernel
+def shown(w: World, viewer: int, enemy: int) -> bool:
+    """Whether a living enemy belongs in a living viewer's snapshot (see the top of this file)."""
+    f, t = w.f, LOOKAHEAD_S
+    return (
+        sees(w.between, f[X, viewer], f[Y, viewer], f[X, enemy], f[Y, enemy])
+        or ahead(w, viewer, t, enemy, t)
+        or ahead(w, viewer, t / 2.0, enemy, t / 2.0)
+        or ahead(w, viewer, 0.0, enemy, t)
+        or ahead(w, viewer, t, enemy, 0.0)
+    )
+
+
+@kernel
+def put16(out: NDArray[np.uint8], i: int, at: int, value: float) -> None:
+    """Write a rounded number as a little-endian i16 (or u16: the same bits), clipped to what 16 bits hold."""
+    whole = int(np.floor(value + 0.5))
+    whole = min(max(whole, -32_768), 65_535)
+    out[i, at] = whole & 255
+    out[i, at + 1] = (whole >> 8) & 255
+
+
+@kernel
+def put8(out: NDArray[np.uint8], i: int, at: int, value: float) -> None:
+    """Write a rounded number as an i8, clipped."""
+    out[i, at] = min(max(int(np.floor(value + 0.5)), -127), 127) & 255
+
+
+@kernel
+def write_self(w: World, e: int, slot: int, out: NDArray[np.uint8], i: int) -> None:
+    """The viewer's own part of a snapshot and the team scores."""
+    f, n, m = w.f, w.n, w.m
+    out[i, 0], out[i, 1] = n[SEAT, e], n[ALIVE, e]
+    out[i, 2], out[i, 3] = int(np.ceil(f[HEALTH, e])), n[COOLDOWN, e]
+    put16(out, i, 4, f[X, e] * v1.POSITION_SCALE)
+    put16(out, i, 6, f[Y, e] * v1.POSITION_SCALE)
+    put16(out, i, 8, f[VX, e] * v1.POSITION_SCALE)
+    put16(out, i, 10, f[VY, e] * v1.POSITION_SCALE)
+    put16(out, i, 12, max(m[END, slot] - m[TICK, slot], 0) * 10.0 / TICK_HZ)
+    out[i, 14], out[i, 15] = min(max(n[RESPAWN, e], 0), 255), m[TEAMS, slot]
+    put16(out, i, 16, min(n[SCORE, e], 65_535))
+    for team in range(m[TEAMS, slot]):
+        put16(out, i, v1.SELF_SIZE + 2 * team, min(w.scores[slot, team], 32_767))
+
+
+@kernel
+def write_other(w: World, other: int, since: int, out: NDArray[np.uint8], i: int, at: int) -> None:
+    """One visible entity; `since` is the tick of the viewer's last snapshot."""
+    f, n = w.f, w.n
+    flags = n[TEAM, other] | (n[ALIVE, other] << 3) | ((1 - n[HUMAN, other]) << 4)
+    out[i, at] = n[SEAT, other]
+    out[i, at + 1] = flags | 32 if n[FIRED, other] > since else flags
+    put16(out, i, at + 2, f[X, other] * v1.POSITION_SCALE)
+    put16(out, i, at + 4, f[Y, other] * v1.POSITION_SCALE)
+    put8(out, i, at + 6, f[VX, other] * v1.OTHER_SPEED_SCALE)
+    put8(out, i, at + 7, f[VY, other] * v1.OTHER_SPEED_SCALE)
+    turn = int(turn_of(f[DX, other], f[DY, other]) * v1.TURN) & 65_535
+    out[i, at + 8], out[i, at + 9] = turn & 255, turn >> 8
+    out[i, at + 10], out[i, at + 11] = int(np.ceil(f[HEALTH, other])), 0
+
+
+@kernel
+def concerns(w: World, slot: int, e: int, at: int) -> bool:
+    """Whether an event is told to a viewer: its own hits, all kills, its team's returns."""
+    kind, by, of = w.events[slot, at, 0], w.events[slot, at, 1], w.events[slot, at, 2]
+    seat = w.n[SEAT, e]
+    if kind == v1.HIT:
+        return bool(by == seat or of == seat)
+    if kind == v1.RESPAWN:
+        return bool(w.n[TEAM, w.rows[slot, of]] == w.n[TEAM, e])
+    return True
+
+
+@kernel
+def write_events(w: World, e: int, slot: int, out: NDArray[np.uint8], i: int, at: int) -> int:
+    """The newest EVENTS_MAX events that this viewer was not sent yet; returns how many."""
+    n, count = w.n, w.m[EVENT_COUNT, slot]
+    first = max(n[SHOWN, e], count - EVENTS)
+    n[SHOWN, e] = count
+    concerned = 0
+    for event in range(first, count):
+        concerned += concerns(w, slot, e, event & (EVENTS - 1))
+    skip, written = max(concerned - v1.EVENTS_MAX, 0), 0
+    for event in range(first, count):
+        ring = event & (EVENTS - 1)
+        if not concerns(w, slot, e, ring):
+            continue
+        if skip > 0:
+            skip -= 1
+            continue
+        for k in range(v1.EVENT_SIZE):
+            out[i, at + v1.EVENT_SIZE * written + k] = w.events[slot, ring, k]
+        written += 1
+    return written
+
+
+@kernel
+def snapshot(
+    w: World, viewers: NDArray[np.int32], out: NDArray[np.uint8], sizes: NDArray[np.int32], processed: NDArray[np.int64]
+) -> None:
+    """See Game.snapshot. Viewers that are in no open match get size 0."""
+    n, m = w.n, w.m
+    for i in range(viewers.shape[0]):
+        e = viewers[i]
+        sizes[i], processed[i] = 0, 0
+        if e < 0 or e >= n.shape[1] or n[SLOT, e] < 0:
+            continue
+        slot, since = n[SLOT, e], n[SNAPPED, e]
+        n[SNAPPED, e] = m[TICK, slot]
+        write_self(w, e, slot, out, i)
+        others, at = 0, v1.SELF_SIZE + 2 * m[TEAMS, slot]
+        for seat in range(m[SEATS, slot]):
+            other = w.rows[slot, seat]
+            if other == e:
+                continue
+            if n[TEAM, other] != n[TEAM, e] and (n[ALIVE, e] == 0 or n[ALIVE, other] == 0 or not shown(w, e, other)):
+                continue
+            write_other(w, other, since, out, i, at)
+            others, at = others + 1, at + v1.OTHER_SIZE
+        events = write_events(w, e, slot, out, i, at)
+        out[i, 18], out[i, 19] = others, events
+        sizes[i] = at + v1.EVENT_SIZE * events
+        processed[i] = w.processed[e]
+
+
+@kernel
+def clip(value: float) -> float:
+    """To -1 to 1."""
+    return min(max(value, -1.0), 1.0)
+
+
+@kernel
+def write_own(w: World, e: int, slot: int, row: NDArray[np.float32]) -> None:
+    """The OWN and RAYS parts of an observation."""
+    f, n, m = w.f, w.n, w.m
+    tick = m[TICK, slot]
+    row[o.ALIVE] = 1.0
+    row[o.X] = (f[X, e] - o.POSITION_UNIT) / o.POSITION_UNIT
+    row[o.Y] = (f[Y, e] - o.POSITION_UNIT) / o.POSITION_UNIT
+    row[o.VX], row[o.VY] = f[VX, e] / o.SPEED_UNIT, f[VY, e] / o.SPEED_UNIT
+    row[o.HEALTH] = f[HEALTH, e] / HEALTH_MAX
+    row[o.COOLDOWN] = n[COOLDOWN, e] / COOLDOWN_TICKS
+    row[o.FACING_X], row[o.FACING_Y] = f[DX, e], f[DY, e]
+    row[o.HURT] = clip((tick - n[HURT, e]) / (o.HURT_S * TICK_HZ))
+    row[o.LEFT] = clip((m[END, slot] - tick) / (o.LEFT_S * TICK_HZ))
+    best = 0
+    for team in range(m[TEAMS, slot]):
+        if team != n[TEAM, e]:
+            best = max(best, w.scores[slot, team])
+    row[o.LEAD] = clip((w.scores[slot, n[TEAM, e]] - best) / o.LEAD_UNIT)
+    for ray in range(o.RAY_COUNT):
+        row[o.RAYS + ray] = free_way(f[X, e], f[Y, e], _RAYS[ray, 0], _RAYS[ray, 1], o.RAY_UNIT) / o.RAY_UNIT
+
+
+@kernel
+def insert(near: NDArray[np.float64], who: NDArray[np.int64], size: int, key: float, seat: int) -> None:
+    """Keep the `size` smallest keys in ascending order."""
+    if key >= near[size - 1]:
+        return
+    k = size - 1
+    while k > 0 and near[k - 1] > key:
+        near[k], who[k] = near[k - 1], who[k - 1]
+        k -= 1
+    near[k], who[k] = key, seat
+
+
+@kernel
+def write_enemy(w: World, e: int, slot: int, seat: int, row: NDArray[np.float32], at: int) -> None:
+    """One enemy slot: where it is, or where it was last seen."""
+    f, enemy = w.f, w.rows[slot, seat]
+    row[at + o.E_PRESENT] = 1.0
+    if w.since[e, seat] >= 0:
+        row[at + o.E_DX] = (f[X, enemy] - f[X, e]) / o.DISTANCE_UNIT
+        row[at + o.E_DY] = (f[Y, enemy] - f[Y, e]) / o.DISTANCE_UNIT
+        row[at + o.E_VX], row[at + o.E_VY] = f[VX, enemy] / o.SPEED_UNIT, f[VY, enemy] / o.SPEED_UNIT
+        row[at + o.E_HEALTH] = f[HEALTH, enemy] / HEALTH_MAX
+        row[at + o.E_VISIBLE] = 1.0
+    else:
+        row[at + o.E_DX] = (w.seen_at[e, seat, 0] - f[X, e]) / o.DISTANCE_UNIT
+        row[at + o.E_DY] = (w.seen_at[e, seat, 1] - f[Y, e]) / o.DISTANCE_UNIT
+        row[at + o.E_SINCE] = (w.m[TICK, slot] - w.seen[e, seat]) / (o.MEMORY_S * TICK_HZ)
+
+
+@kernel
+def write_ally(w: World, e: int, ally: int, row: NDArray[np.float32], at: int) -> None:
+    """One ally slot."""
+    f = w.f
+    row[at + o.A_PRESENT] = 1.0
+    row[at + o.A_DX] = (f[X, ally] - f[X, e]) / o.DISTANCE_UNIT
+    row[at + o.A_DY] = (f[Y, ally] - f[Y, e]) / o.DISTANCE_UNIT
+    row[at + o.A_VX], row[at + o.A_VY] = f[VX, ally] / o.SPEED_UNIT, f[VY, ally] / o.SPEED_UNIT
+    row[at + o.A_HEALTH] = f[HEALTH, ally] / HEALTH_MAX
+
+
+@kernel
+def observe(w: World, entities: NDArray[np.int32], out: NDArray[np.float32]) -> None:
+    """See Game.observe; the layout is core/npc/observation.py. Entities that are in no open match get zeros."""
+    f, n, m = w.f, w.n, w.m
+    enemy_key, enemy_who = np.empty(o.ENEMY_SLOTS, np.float64), np.empty(o.ENEMY_SLOTS, np.int64)
+    ally_key, ally_who = np.empty(o.ALLY_SLOTS, np.float64), np.empty(o.ALLY_SLOTS, np.int64)
+    for i in range(entities.shape[0]):
+        e, row = entities[i], out[i]
+        row[:] = 0.0
+        if e < 0 or e >= n.shape[1] or n[SLOT, e] < 0:
+            continue
+        slot = n[SLOT, e]
+        row[o.LEVEL], row[o.SEAT] = n[LEVEL, e] / 10.0, n[SEAT, e] / 32.0
+        if n[ALIVE, e] == 0:
+            continue
+        write_own(w, e, slot, row)
+        enemy_key[:] = np.inf
+        ally_key[:] = np.inf
+        for seat in range(m[SEATS, slot]):
+            other = w.rows[slot, seat]
+            if other == e or n[ALIVE, other] == 0:
+                continue
+            if n[TEAM, other] == n[TEAM, e] or w.since[e, seat] >= 0:
+                dx, dy = f[X, other] - f[X, e], f[Y, other] - f[Y, e]
+                key = dx * dx + dy * dy
+                if n[TEAM, other] == n[TEAM, e]:
+                    insert(ally_key, ally_who, o.ALLY_SLOTS, key, seat)
+                else:
+                    insert(enemy_key, enemy_who, o.ENEMY_SLOTS, key, seat)
+            elif m[TICK, slot] - w.seen[e, seat] <= o.MEMORY_S * TICK_HZ:
+                dx, dy = w.seen_at[e, seat, 0] - f[X, e], w.seen_at[e, seat, 1] - f[Y, e]
+                insert(enemy_key, enemy_who, o.ENEMY_SLOTS, 1e6 + dx * dx + dy * dy, seat)  # after those in sight
+        for k in range(o.ENEMY_SLOTS):
+            if enemy_key[k] < np.inf:
+                write_enemy(w, e, slot, enemy_who[k], row, o.ENEMIES + k * o.ENEMY_SIZE)
+        for k in range(o.ALLY_SLOTS):
+            if ally_key[k] < np.inf:
+                write_ally(w, e, w.rows[slot, ally_who[k]], row, o.ALLIES + k * o.ALLY_SIZE)
