@@ -1,0 +1,422 @@
+"""A session over any number of connections: it stays alive, resumes by itself, and follows a match to another process."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.protocol.client_session import ClientSession, ClientState, Numbered
+from gameedge.core.protocol.close import LOST, Retry, reason_of, retry_after
+from gameedge.core.protocol.messages import (
+    Cancel,
+    Dequeued,
+    Draining,
+    Join,
+    Leave,
+    MatchEnded,
+    MatchFound,
+    MatchLost,
+    MatchStarted,
+    Message,
+    Party,
+    Queue,
+    Queued,
+    QueueStatus,
+    Refused,
+    ServerMessage,
+    Welcome,
+)
+from gameedge_client.beacons import open_socket
+from gameedge_client.dial import Dial
+from gameedge_client.errors import ConnectionLostError, GameEdgeError, SessionLostError
+from gameedge_client.match import Match
+
+POLL_S: Final = 0.25
+CONNECT_S: Final = 5.0  # one attempt
+BACKOFF_S: Final = 0.1  # before the second attempt in a row; doubled each time, with full jitter
+BACKOFF_S_MAX: Final = 5.0
+GIVE_UP_S: Final = 60.0  # without a connection
+COMMANDS_WAITING_MAX: Final = 8  # in a slow connection; drop oldest, counted
+SERVER_FRAME_BYTES_MAX: Final = 65_536
+EXTRA_EDGES_MAX: Final = 8
+
+_ANSWERS: Final[dict[str, type[Message]]] = {"queue": MatchFound, "cancel": Dequeued, "join": MatchStarted}
+"""What answers a message: a refusal of the one goes to who waits for the other."""
+
+Place = Callable[[], Awaitable[tuple[str, tuple[str, ...]]]]
+"""Asks for a new placement: token and edges. Raises RefusedError."""
+
+
+def _ms() -> float:
+    return time.monotonic() * 1000.0
+
+
+class Session:
+    """Made by `Client.connect`; an async context manager, which says goodbye on leaving.
+
+    One operation (`queue`, `join`, `play`) at a time. Refusals raise RefusedError with the server's reason; a session that the
+    server forgot raises SessionLostError; one that cannot be brought back, ConnectionLostError.
+    """
+
+    def __init__(
+        self, token: str, edges: Sequence[str], *, client: str = "", dial: Dial | None = None, place: Place | None = None
+    ) -> None:
+        if not edges:
+            raise ValueError("a session needs at least one edge URL")
+        self.queue_wait_ms: float | None = None  # of the last queue(): asked → match found
+        self.queue_status: QueueStatus | None = None
+        self.draining: Draining | None = None
+        self.match: Match | None = None
+        self.connections = 0  # that got a welcome
+        self.resumes = 0  # of them: the session went on
+        self.last_close: tuple[int, str] | None = None
+        self._core = ClientSession(token, client=client)
+        self._edges = list(edges)
+        self._url = self._edges[0]  # where it is connected, or is to be
+        self._dial = dial
+        self._place = place
+        self._socket: ClientConnection | None = None
+        self._commands: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._moving = False
+        self._keeper: asyncio.Task[None] | None = None
+        self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
+        self._joining: Join | None = None
+
+    # ---------------------------------------------------------------------------------------------------- life
+
+    async def __aenter__(self) -> "Session":
+        """Connected and welcomed. Raises RefusedError, ConnectionLostError."""
+        opened = self._expect(Welcome)
+        self._keeper = asyncio.create_task(self._keep(), name=f"gameedge session {self._url}")
+        try:
+            await self._answer(opened)
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._core.state is ClientState.OPEN and self._socket is not None:
+                async with asyncio.timeout(2.0):
+                    self._core.bye()
+                    await self._flush(self._socket)
+        except (TimeoutError, OSError, WebSocketException):
+            pass  # it is gone already
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+        self._fail(ConnectionLostError("the session was left"))
+        if keeper is not None and not keeper.cancelled() and (error := keeper.exception()) is not None:
+            raise error  # a mistake of ours: not to be swallowed
+
+    @property
+    def welcome(self) -> Welcome:
+        """The server's last welcome: modes, rates, region. Raises GameEdgeError before the first."""
+        if self._core.welcome is None:
+            raise GameEdgeError("not connected yet")
+        return self._core.welcome
+
+    @property
+    def url(self) -> str:
+        """The process that this session is connected to."""
+        return self._url
+
+    @property
+    def connected(self) -> bool:
+        return self._core.state is ClientState.OPEN
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """The newest round trip of the heartbeat."""
+        return self._core.rtt_ms
+
+    # -------------------------------------------------------------------------------------------------- playing
+
+    async def play(self, mode: str, *, party: Party | None = None) -> Match:
+        """Queue, wait for a match, take the seat."""
+        return await self.join(await self.queue(mode, party=party))
+
+    async def queue(self, mode: str, *, party: Party | None = None) -> MatchFound:
+        """Queue and wait until a match is found. Cancelling the wait leaves the queue."""
+        started = time.perf_counter()
+        found = self._expect(MatchFound)
+        self.queue_status = None
+        self._send(Queue(mode=mode, party=party))
+        try:
+            answer = await self._answer(found)
+        except asyncio.CancelledError:
+            self._send(Cancel())
+            raise
+        assert isinstance(answer, MatchFound)
+        self.queue_wait_ms = (time.perf_counter() - started) * 1000.0
+        return answer
+
+    async def cancel(self) -> bool:
+        """Leave the queue. True: left (a waiting `queue` raises RefusedError); False: not queued, or a match came first."""
+        left = self._expect(Dequeued)
+        self._send(Cancel())
+        try:
+            await self._answer(left)
+        except RefusedError:
+            return False
+        return True
+
+    async def join(self, found: MatchFound) -> Match:
+        """Take the seat, on the process that hosts the match."""
+        self._go_to(found.url)
+        started = self._expect(MatchStarted)
+        self._joining = Join(match=found.match, match_token=found.match_token)
+        self._send(self._joining)
+        try:
+            answer = await self._answer(started)
+        finally:
+            self._joining = None
+        assert isinstance(answer, MatchStarted)
+        assert self.match is not None
+        return self.match
+
+    def drop_connection(self) -> None:
+        """Cut the connection without a word, as a bad network does; the session resumes by itself. For tests."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    # --------------------------------------------------------------------------------------- asking and answering
+
+    def _expect(self, kind: type[Message]) -> asyncio.Future[ServerMessage]:
+        if self._keeper is not None and self._keeper.done():
+            raise ConnectionLostError("the session is over")
+        before = self._waiters.get(kind)
+        if before is not None and not before.done():
+            raise GameEdgeError("one operation at a time")
+        future: asyncio.Future[ServerMessage] = asyncio.get_running_loop().create_future()
+        self._waiters[kind] = future
+        return future
+
+    async def _answer(self, future: asyncio.Future[ServerMessage]) -> ServerMessage:
+        try:
+            return await future
+        finally:
+            self._waiters = {kind: waiting for kind, waiting in self._waiters.items() if waiting is not future}
+
+    def _send(self, message: Numbered) -> None:
+        self._core.send(message)
+        self._wake.set()
+
+    def _settle(self, kind: type[Message], outcome: ServerMessage | GameEdgeError) -> None:
+        future = self._waiters.get(kind)
+        if future is None or future.done():
+            return
+        if isinstance(outcome, GameEdgeError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    def _fail(self, error: GameEdgeError) -> None:
+        """Nothing that was asked for will be answered."""
+        for kind in list(self._waiters):
+            self._settle(kind, error)
+        if self.match is not None:
+            self.match._lost(str(error))
+
+    # -------------------------------------------------------------------------------------------------- messages
+
+    def _on_message(self, message: ServerMessage) -> None:
+        match message:
+            case Welcome():
+                self._on_welcome(message)
+            case QueueStatus():
+                self.queue_status = message
+            case Dequeued():
+                why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
+                self._settle(MatchFound, why)
+                self._settle(Dequeued, message)
+            case MatchFound():
+                self._settle(Dequeued, RefusedError(Reason.IN_MATCH, "a match came first"))
+                self._settle(MatchFound, message)
+            case MatchStarted():
+                if self.match is None or self.match.over or self.match.info.match != message.match:
+                    self.match = Match(message, self._send_command, lambda: self._send(Leave()))
+                self._settle(MatchStarted, message)
+            case MatchEnded() if self.match is not None and self.match.info.match == message.match:
+                self.match._end(message)
+            case MatchLost():
+                self._settle(MatchStarted, RefusedError(Reason.MATCH_LOST, message.detail))
+                if self.match is not None and self.match.info.match == message.match:
+                    self.match._lost(message.detail or "the process that ran the match died")
+            case Refused():
+                self._on_refused(message)
+            case Draining():
+                self.draining = message
+            case Queued() | _:
+                pass  # `queue` waits for the match
+
+    def _on_welcome(self, welcome: Welcome) -> None:
+        self.connections += 1
+        self.draining = None
+        if welcome.resumed:
+            self.resumes += 1
+        elif self._moving and self._joining is not None:
+            self._send(self._joining)  # the process does not know the session, but the match token is enough for the seat
+        elif self.connections > 1:
+            self._fail(SessionLostError("the server opened a new session; queue again"))
+        self._moving = False
+        self._settle(Welcome, welcome)
+
+    def _on_refused(self, refused: Refused) -> None:
+        kind = _ANSWERS.get(refused.re)
+        if kind is not None:
+            self._settle(kind, RefusedError(refused.reason, refused.detail, retry_after_ms=refused.retry_after_ms))
+
+    # ----------------------------------------------------------------------------------------------- connections
+
+    def _go_to(self, url: str) -> None:
+        """Be connected to this URL: nothing to do, or a move. The session goes along with its resume token."""
+        if url.rstrip("/") == self._url.rstrip("/"):
+            return
+        if url not in self._edges:
+            del self._edges[EXTRA_EDGES_MAX:]
+            self._edges.append(url)
+        self._url = url
+        self._moving = True
+        self._core.detach()
+        self._wake.set()
+
+    def _send_command(self, frame: bytes) -> bool:
+        if self._core.state is not ClientState.OPEN:
+            return False
+        kept = len(self._commands) < COMMANDS_WAITING_MAX
+        if not kept:
+            self._commands.popleft()
+        self._commands.append(frame)
+        self._wake.set()
+        return kept
+
+    async def _keep(self) -> None:
+        """Connect, talk, and connect again, until the session is over."""
+        error: GameEdgeError = ConnectionLostError("the session was left")
+        try:
+            await self._connect_and_again()
+        except GameEdgeError as raised:
+            error = raised
+        finally:
+            self._fail(error)
+
+    async def _connect_and_again(self) -> None:
+        attempt = 0
+        lost_at = time.monotonic()
+        while True:
+            url = self._url
+            welcomed = self.connections
+            code, text = await self._one_connection(url)
+            self.last_close = (code, text)
+            if self._core.state is ClientState.CLOSED:
+                return
+            if self._url != url:
+                continue  # moved on purpose
+            if self.connections > welcomed:
+                attempt, lost_at = 0, time.monotonic()
+            retry = retry_after(code)
+            if retry is Retry.NEVER:
+                raise RefusedError(reason_of(code) or Reason.UNSUPPORTED, text or f"closed with {code}")
+            if time.monotonic() - lost_at > GIVE_UP_S:
+                raise ConnectionLostError(f"no connection for {GIVE_UP_S:.0f} s (last close: {code} {text})")
+            if attempt:
+                # Full jitter: a process that dies is not greeted by all its players at once.
+                await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2**attempt)))
+                self._url = self._edges[(self._edges.index(self._url) + 1) % len(self._edges)]
+            attempt += 1
+            if retry is Retry.PLACE:
+                await self._placed_again(code, text)
+
+    async def _placed_again(self, code: int, text: str) -> None:
+        if self._place is None:
+            raise RefusedError(reason_of(code) or Reason.UNAVAILABLE, text)
+        try:
+            token, edges = await self._place()
+        except RefusedError as error:
+            if error.retry_after_ms is None:
+                raise
+            return  # tried again with the old one after the next wait
+        self._core.token = token
+        self._edges = list(edges)
+        self._url = self._edges[0]
+
+    async def _one_connection(self, url: str) -> tuple[int, str]:
+        """One connection from its hello to its end: close code and text."""
+        try:
+            socket = await open_socket(url, self._dial, timeout_s=CONNECT_S, size_max=SERVER_FRAME_BYTES_MAX)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            return LOST, f"{url}: {error or type(error).__name__}"
+        self._socket = socket
+        self._commands.clear()
+        writer = asyncio.create_task(self._write(socket), name=f"gameedge writer {url}")
+        try:
+            await socket.send(self._core.hello(_ms()), text=True)
+            while True:
+                self._receive(await socket.recv())
+        except ConnectionClosed:
+            pass
+        except (OSError, WebSocketException) as error:
+            return LOST, str(error)
+        finally:
+            writer.cancel()
+            await asyncio.wait([writer])
+            self._socket = None
+            self._core.detach()
+            await socket.close()
+        return socket.close_code or LOST, socket.close_reason or ""
+
+    def _receive(self, data: str | bytes) -> None:
+        now_ms = _ms()
+        if isinstance(data, bytes):
+            self._core.heard(now_ms)
+            if self.match is not None:
+                self.match._frame(data)
+            return
+        for message in self._core.receive_text(data.encode(), now_ms):
+            self._on_message(message)
+        self._wake.set()
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Everything that goes out on one connection, and what time alone asks for."""
+        loop = asyncio.get_running_loop()
+        url = self._url
+        ticker = loop.call_later(POLL_S, self._wake.set)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if ticker.when() <= loop.time():
+                    self._core.poll(_ms())
+                    ticker = loop.call_later(POLL_S, self._wake.set)
+                if self._url != url or self._core.closing is not None:
+                    closing = self._core.closing
+                    await socket.close(closing.code if closing else 1000, closing.text if closing else "moving")
+                    return
+                await self._flush(socket)
+        except (OSError, WebSocketException):
+            pass  # the reader hears of it, too
+        finally:
+            ticker.cancel()
+
+    async def _flush(self, socket: ClientConnection) -> None:
+        for data in self._core.outgoing():
+            await socket.send(data, text=True)
+        while self._commands:
+            await socket.send(self._commands.popleft())
