@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import msgspec
+import numpy as np
 
 from gameedge.bus import open_bus
 from gameedge.bus.base import Bus, BusFactory
@@ -79,10 +80,10 @@ class Edge:
         self.inbox = Inbox(limits.INBOX_COMMANDS_MAX, spec.command_size)
         gate, watch = Gate(config.connections_max), Watch(config.entities_max)
         self.watching = Watching(gate, watch, self.metrics, draw)
-        self.engine = Engine()
+        self.engine = Engine(self.clock.monotonic_ms, config.entities_max)
         if spec.observation_size:
-            policy = ScriptedPolicy(config.entities_max)
-            self.engine.register(NPC_MODEL, policy, config.entities_max, deadline_ms=NPC_DEADLINE_MS, fallback=None)
+            policy = ScriptedPolicy(entities_max=config.entities_max)
+            self.engine.register(NPC_MODEL, policy, config.entities_max, NPC_DEADLINE_MS)
         region, edge = RegionId(config.region), EdgeId(config.edge)
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
@@ -228,6 +229,9 @@ class Edge:
             log.warning("match_not_opened", match=record.match, reason=str(error.reason), detail=error.detail)
             await self.store.match_unclaim(record)
             return
+        if self.game.spec.observation_size:
+            entities = [self.game.entity(match.slot, seat) for seat in range(self.game.spec.modes[record.mode].seats)]
+            self.engine.forget(NPC_MODEL, np.array(entities, np.int32))
         self.metrics.counter("matches_started_total", mode=record.mode).add()
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)

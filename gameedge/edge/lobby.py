@@ -263,8 +263,7 @@ class Lobby:
         elif record.ticket is not None and mode is not None:
             player.ticket, player.ticket_seen_ms = record.ticket, now_ms
             if not await self._store.ticket_move(mode, record.ticket, record.session, self.edge):
-                matched = [m for m in await self._store.matches(mode) if any(t.id == record.ticket for t in m.tickets)]
-                await self._ask_host(player, matched[0] if matched else None, None)
+                await self._ask_host(player, await self._store.match_of_ticket(mode, record.ticket), None)
         self._players.remember(player)
 
     async def _ask_host(self, player: Player, match: MatchRecord | None, known: MatchId | None) -> None:

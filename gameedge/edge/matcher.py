@@ -4,7 +4,8 @@ Proposals are pure (`core/matchmaking`); a claim checks the fence and all ticket
 without noticing can claim nothing. Only tickets of live processes are proposed: a player whose process died keeps the ticket
 and its age, and is matched again as soon as it resumed elsewhere.
 
-The holder of a mode's lease also reaps: matches whose host died are forgotten.
+The holder of a mode's lease also reaps: matches whose host died are forgotten, and so are tickets whose player did not resume
+within limits.RESUME_MS_MAX of its process's death.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ class PoolState:
     version: int = -1
     proposed_ms: float = -1e12
     queued: int = 0
+    leads: bool = False  # this process held the lease at the last look
 
 
 class Matcher:
@@ -79,6 +81,7 @@ class Matcher:
         pool, now = self._pools[mode], self._clock.monotonic_ms()
         lease = f"matcher-{mode}"
         fence = await self._store.lease(lease, self._edge, limits.LEASE_MS)
+        pool.leads = fence is not None
         if fence is None:
             pool.queued = 0
             return
@@ -129,8 +132,11 @@ class Matcher:
         if self._edge not in edges:
             return  # our own beat is not stored yet: nothing can be said of others
         for mode in self._modes:
-            if self._pools[mode].version < 0:
-                continue  # not ours
+            if not self._pools[mode].leads:
+                continue
+            gone = await self._store.tickets_of_edge_gone(mode, edges, self._clock.unix_ms())
+            if gone:
+                log.info("tickets_dropped", mode=mode, count=len(gone), reason="nobody resumed in time")
             for record in await self._store.matches(mode):
                 if record.host not in edges and self._clock.unix_ms() - record.created_ms > limits.EDGE_DEAD_MS:
                     log.warning("match_lost_with_its_process", match=record.match, name=record.host)

@@ -169,7 +169,7 @@ class Reports:
         edge = self._edge
         now_ms = edge.clock.monotonic_ms()
         tick = edge.tick.figures
-        npc = edge.engine.figures(NPC_MODEL) if edge.game.spec.observation_size else None
+        npc = edge.engine.figures(NPC_MODEL)
         value = self._metrics.value
         return EdgeReport(
             at_ms=edge.clock.unix_ms(),
