@@ -180,7 +180,7 @@ def run(config: CoordinatorConfig) -> None:
 
 
 async def _run(config: CoordinatorConfig) -> None:
-    from gameedge.bus.open import open_bus
+    from gameedge.bus import open_bus
     from gameedge.state.open import open_global_store
 
     stop = asyncio.Event()

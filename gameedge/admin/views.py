@@ -1,0 +1,122 @@
+"""Answers of the admin API as tables. Whatever a player or a region wrote is shown as text, never as markup."""
+
+import datetime
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def _cell(value: object) -> Text:
+    """Text without control characters: a name must not move the operator's cursor."""
+    return Text("".join(c if c.isprintable() else "�" for c in str(value)))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        name, _, side = column.partition(">")
+        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
+    return table
+
+
+def _row(table: Table, *values: object) -> None:
+    table.add_row(*(_cell(value) for value in values))
+
+
+def _when(at_ms: object) -> str:
+    if not isinstance(at_ms, int) or not 0 <= at_ms < 4_102_444_800_000:  # to the year 2100
+        return "-"
+    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def status(console: Console, answer: dict[str, Any]) -> None:
+    """A line of totals, then the regions."""
+    own = answer["coordinator"]
+    store = "away" if own["store_ms"] is None else f"{own['store_ms']:.1f} ms"
+    console.print(
+        f"{answer['players']} players, {answer['matches']} matches, {answer['results_applied']} results applied, "
+        f"{answer['verdicts']} flags; store {store}, broker {'online' if own['bus_online'] else 'away'}",
+        highlight=False,
+    )
+    regions(console, answer["regions"])
+
+
+def regions(console: Console, answer: list[dict[str, Any]]) -> None:
+    """One line a process."""
+    table = _table("regions", "region", "process", "state", "players>r", "matches>r", "late p99 ms>r", "busy>r", "url")
+    for region in answer:
+        for edge in region["edges"]:
+            report = edge["report"] or {}
+            late = report.get("tick_lateness_ms", {}).get("p99", 0.0)
+            state = edge["doubt"] or ("draining" if edge["draining"] else "online")
+            _row(
+                table,
+                region["region"],
+                edge["edge"],
+                state,
+                f"{report.get('players', 0)}/{report.get('players_max', 0)}",
+                report.get("matches", 0),
+                f"{late:.1f}",
+                f"{report.get('tick_busy', 0.0):.0%}",
+                edge["url"],
+            )
+        if not region["edges"]:
+            _row(table, region["region"], "-", "draining" if region["draining"] else "offline", "", "", "", "", "")
+    console.print(table)
+
+
+def verdicts(console: Console, answer: dict[str, Any]) -> None:
+    table = _table("flags, newest first", "at (UTC)", "region", "player", "rule", "score>r", "reasons", "flag")
+    for entry in answer["verdicts"]:
+        verdict = entry["verdict"]
+        _row(
+            table,
+            _when(verdict["at_ms"]),
+            entry["region"],
+            verdict["player"],
+            verdict["rule"],
+            f"{verdict['score']:.2f}",
+            "; ".join(verdict["reasons"]),
+            verdict["flag"],
+        )
+    console.print(table)
+
+
+def player(console: Console, answer: dict[str, Any]) -> None:
+    state = "banned" if answer["banned"] else "in good standing"
+    head = f"{answer['name']} ({answer['player']}), since {_when(answer['created_ms'])}, {state}, trust {answer['trust']}"
+    console.print(_cell(head))
+    table = _table("ratings", "mode", "rating>r", "mu>r", "sigma>r", "games>r")
+    for mode, rating in sorted(answer["ratings"].items()):
+        _row(table, mode, *(f"{rating[key]:.2f}" for key in ("rating", "mu", "sigma")), rating["games"])
+    console.print(table)
+    if answer["verdicts"]:
+        verdicts(console, answer)
+
+
+def desired(console: Console, answer: dict[str, Any]) -> None:
+    state = "drains" if answer["draining"] else "takes players"
+    edges = ", ".join(answer["draining_edges"])
+    more = f"; draining processes: {edges}" if edges else ""
+    console.print(_cell(f"{answer['region']} {state}{more} (revision {answer['revision']})"))
+
+
+def audit(console: Console, answer: dict[str, Any]) -> None:
+    table = _table("audit, newest first", "at (UTC)", "action", "from", "what")
+    for line in answer["entries"]:
+        try:
+            entry = json.loads(line)
+            rest = {k: v for k, v in entry.items() if k not in ("at_ms", "action", "from", "by", "raw") and v not in (None, "")}
+            _row(
+                table,
+                _when(entry.get("at_ms")),
+                entry.get("action", ""),
+                entry.get("from", ""),
+                ", ".join(f"{k}={v}" for k, v in rest.items()),
+            )
+        except (ValueError, AttributeError):
+            _row(table, "-", "unreadable", "", line[:200])
+    console.print(table)
