@@ -5,6 +5,7 @@ messages are state: a new subscriber hears the last one at once. Queues are boun
 UnavailableError, subscriptions come back by themselves, and `online` says which it is.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
@@ -17,11 +18,17 @@ class BusMessage(NamedTuple):
 
 
 class Bus(Protocol):
+    dropped: Counter[str]
+    """Messages that nobody will hear, by reason: slow (a listener's queue was full), too_large, full (too many waited)."""
+
     @property
     def online(self) -> bool: ...
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
-        """Raises UnavailableError while there is no broker, RefusedError(TOO_LARGE) over limits.BUS_PAYLOAD_BYTES_MAX."""
+        """Raises UnavailableError while there is no broker, RefusedError(TOO_LARGE) over limits.BUS_PAYLOAD_BYTES_MAX.
+
+        What this client retained is published again by itself when a broker comes back, so state survives its restart. After
+        UnavailableError the message may have arrived all the same; it is then not among what is published again."""
         ...
 
     def subscribe(self, *filters: str) -> AbstractAsyncContextManager[AsyncIterator[BusMessage]]:

@@ -1,4 +1,4 @@
-"""What travels on the bus: msgspec structs as JSON. Unknown fields are ignored: regions of two versions understand each other."""
+"""What travels on the bus: msgspec structs as JSON. Unknown fields are ignored, so two versions understand each other."""
 
 from typing import Annotated, Generic, TypeVar
 

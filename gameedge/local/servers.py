@@ -3,8 +3,8 @@
 The machine's own servers are taken where they are on PATH, else those of the extra `embedded`. A restart keeps port and data,
 so that clients come back by themselves.
 
-Both stores append every write to disk. The region's store uses `appendfsync always`: an acknowledged result is on the disk
-(docs/decisions/0002 has the figures); the global store, which can be rebuilt from outboxes for its last second, `everysec`.
+Both stores append every write to disk before they answer (`appendfsync always`): what was acknowledged, a result or an account,
+survives kill -9 and a power cut. docs/decisions/0002 has what it costs.
 """
 
 import asyncio

@@ -1,0 +1,30 @@
+"""From the `bus` key of a configuration to a bus."""
+
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from gameedge.bus.base import BusFactory
+from gameedge.bus.memory import MemoryBroker
+from gameedge.core.errors import ConfigError
+
+_FORMS: Final = "use mqtt://[user:password@]host[:port], mqtts://... for TLS, or memory:// for one process alone"
+_brokers: Final[dict[str, MemoryBroker]] = {}  # memory://NAME is the same broker everywhere in a process
+
+
+def open_bus(url: str) -> BusFactory:
+    """The factory of connections to `url`. Nothing is connected yet. Raises ConfigError for a URL of another form."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"bus = {url!r}: {error}; {_FORMS}") from error
+    if parts.scheme == "memory":
+        return _brokers.setdefault(parts.netloc, MemoryBroker()).factory
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        raise ConfigError(f"bus = {url!r}: {_FORMS}")
+    from gameedge.bus.mqtt import Broker, MqttFactory  # a process on memory:// needs no MQTT client
+
+    tls = parts.scheme == "mqtts"
+    username = unquote(parts.username) if parts.username is not None else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return MqttFactory(Broker(parts.hostname, port or (8883 if tls else 1883), tls=tls, username=username, password=password))
