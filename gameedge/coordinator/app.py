@@ -15,7 +15,7 @@ import msgspec
 
 from gameedge.bus import topics
 from gameedge.bus.base import Bus, BusFactory
-from gameedge.bus.payloads import Desired, encode
+from gameedge.bus.payloads import encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator import http
 from gameedge.coordinator.registry import Registry
@@ -127,13 +127,9 @@ async def _hear(services: Services, bus: Bus) -> None:
 
 async def _watch(services: Services) -> None:
     """Twice a second: is the store there, is the broker, and who is online."""
-    was_online = False
     while True:
-        online = services.bus.online
-        services.registry.note_bus(online, services.now_ms())
-        if online and not was_online:
-            await _repeat_desired(services)
-        was_online = online
+        services.registry.note_bus(services.bus.online, services.now_ms())
+        await _repeat_desired(services)
         try:
             services.store_ms = await services.store.ping()
         except RefusedError:
@@ -143,13 +139,20 @@ async def _watch(services: Services) -> None:
 
 
 async def _repeat_desired(services: Services) -> None:
-    """A broker that came back may have lost what it retained. Regions ignore a revision that they know."""
-    for region in list(services.registry.regions.values()):
-        if region.desired != Desired():
-            try:
-                await services.bus.publish(topics.desired(region.region), encode(region.desired), retain=True)
-            except RefusedError as error:
-                log.warning("desired_not_repeated", region=region.region, error=str(error))
+    """A broker that came back may retain nothing, or what a coordinator said that was behind. Processes of a region ignore a
+    revision that they know, so repeating the newest one is harmless; two coordinators agree on the highest."""
+    registry = services.registry
+    while registry.outdated and services.bus.online:
+        name = registry.outdated.pop()
+        region = registry.regions.get(name)
+        if region is None:
+            continue
+        try:
+            await services.bus.publish(topics.desired(name), encode(region.desired), retain=True)
+        except RefusedError as error:
+            registry.outdated.add(name)
+            log.warning("desired_not_repeated", region=name, error=str(error))
+            return
 
 
 def _measure(services: Services) -> None:

@@ -59,6 +59,7 @@ class Registry:
     def __init__(self) -> None:
         self.regions: dict[RegionId, Region] = {}
         self.dropped: dict[str, int] = {}  # why -> how many
+        self.outdated: set[RegionId] = set()  # the bus retains an older desired state than is known here: say it again
         self._bus_online = False
         self._bus_since_ms = 0
 
@@ -124,13 +125,19 @@ class Registry:
             self._drop("bad_desired")
             return
         known = self._region(region)
-        if known is not None and desired.revision > known.desired.revision:
+        if known is None:
+            return
+        if desired.revision > known.desired.revision:
             known.desired = desired
+            self.outdated.discard(region)
+        elif desired.revision < known.desired.revision:
+            self.outdated.add(region)
 
     def note_bus(self, online: bool, now_ms: int) -> None:
         """Tell whether the broker is connected: while it is not, silence proves nothing."""
         if online and not self._bus_online:
             self._bus_since_ms = now_ms
+            self.outdated |= {name for name, region in self.regions.items() if region.desired.revision}
         self._bus_online = online
 
     # -- what is known
