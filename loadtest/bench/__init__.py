@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m loadtest bench [NAME] [--json] [--save]`. Each module has `run(notes) -> list[Row]`."""
