@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import msgspec
 import numpy as np
 
-from gameedge.bus import open_bus
+from gameedge.bus.open import open_bus
 from gameedge.bus.base import Bus, BusFactory
 from gameedge.config import EdgeConfig, check_names
 from gameedge.core import limits
@@ -47,7 +47,7 @@ from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
 from gameedge.edge.watching import Watching
 from gameedge.inference.engine import Engine
-from gameedge.state import open_region_store
+from gameedge.state.open import open_region_store
 from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import edge_registry
@@ -227,7 +227,13 @@ class Edge:
             match = self.host.open(record, self.clock.monotonic_ms(), self.clock.unix_ms())
         except RefusedError as error:
             log.warning("match_not_opened", match=record.match, reason=str(error.reason), detail=error.detail)
-            await self.store.match_unclaim(record)
+            if error.reason is Reason.UNSUPPORTED:  # trying again would end the same way
+                await self.store.match_close(record.mode, record.match, None)
+                for ticket in record.tickets:
+                    lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, detail=error.detail)
+                    await self._post(ticket.edge, [lost])
+            else:
+                await self.store.match_unclaim(record)
             return
         if self.game.spec.observation_size:
             entities = [self.game.entity(match.slot, seat) for seat in range(self.game.spec.modes[record.mode].seats)]

@@ -97,6 +97,7 @@ class MatchHost:
             for place in range(mode.team_size):
                 ticket = tickets.get(members[place]) if place < len(members) else None
                 seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
+        seats += [SeatState(len(seats) + i, mode.teams, None) for i in range(mode.npc_seats)]
         lineup = [Seat(s.team, s.ticket.player if s.ticket else None, self._npc_level) for s in seats]
         slot = self.game.open_match(record.mode, record.seed, lineup)
         for state in seats:

@@ -7,6 +7,7 @@ Everything about one session goes to the same lane, so its messages are handled 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
+from zlib import crc32
 
 from gameedge.core.errors import RefusedError
 from gameedge.telemetry import logs
@@ -32,7 +33,7 @@ class Lanes:
     def submit(self, key: str, job: Job) -> bool:
         """Queue a job behind the earlier ones of `key`. False: the lane is full."""
         try:
-            self._queues[hash(key) % LANES].put_nowait(job)
+            self._queues[crc32(key.encode()) % LANES].put_nowait(job)
         except asyncio.QueueFull:
             return False
         return True

@@ -34,6 +34,7 @@ from gameedge.state.base import InboxEvent, MatchRecord, RegionStore, SessionRec
 from gameedge.telemetry.metrics import Registry
 from gameedge.telemetry.quantiles import Window
 
+ASK_AGAIN_MS: Final = 1_000.0
 TELL_AGAIN_MS: Final = 1_500.0  # a resumed client that does not join is told of its match again
 
 
@@ -65,7 +66,7 @@ class Lobby:
         self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
         self._players, self._queueing, self._seating = players, queueing, seating
         self._watching, self._keys, self._metrics, self._draw = watching, keys, metrics, draw
-        self._links: set[Link] = set()
+        self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
         self._rtt = metrics.histogram("rtt_ms")
 
@@ -82,7 +83,7 @@ class Lobby:
         now_ms = self.clock.monotonic_ms()
         session = ServerSession(SessionId(encode("s", self._draw(16))), encode("r", self._draw(32)), now_ms)
         link = Link(self, connection, session)
-        self._links.add(link)
+        self._links[link] = None
         return link
 
     def rtt_heard(self, rtt_ms: float, now_ms: float) -> None:
@@ -90,7 +91,7 @@ class Lobby:
         self.rtt_window.add(rtt_ms, now_ms)
 
     def disconnected(self, link: Link, code: int) -> None:
-        self._links.discard(link)
+        self._links.pop(link, None)
         why = reason_of(code)
         self._metrics.counter("sessions_closed_total", reason=str(why) if why else str(code)).add()
         slot, link.slot = link.slot, None
@@ -273,11 +274,22 @@ class Lobby:
             event = InboxEvent(
                 kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, edge=self.edge
             )
+            player.asked_ms = self.clock.monotonic_ms()
             await self._store.inbox_post(match.host, [event])
         elif known is not None:
             self._seating.tell_lost(player, known, "it ended or was lost while you were away; a result that was stored counts")
         else:
             self._queueing.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
+
+    async def _ask_again(self, player: Player) -> None:
+        if player.asked_ms is None or player.mode is None:
+            return
+        if player.match is not None:
+            await self._ask_host(player, await self._store.match_get(player.mode, player.match), player.match)
+        elif player.ticket is not None:
+            await self._ask_host(player, await self._store.match_of_ticket(player.mode, player.ticket), None)
+        else:
+            player.asked_ms = None
 
     # -------------------------------------------------------------------------------------------------------- time
 
@@ -293,6 +305,9 @@ class Lobby:
         for player in self._players:
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)
+            elif player.asked_ms is not None and now_ms - player.asked_ms > ASK_AGAIN_MS:
+                player.asked_ms = now_ms  # the process died with our question, or before it
+                self._lanes.submit(player.resume_hash, lambda player=player: self._ask_again(player))  # type: ignore[misc]
             elif player.found_ms is not None and now_ms - player.found_ms > TELL_AGAIN_MS:
                 self._seating.tell_again(player)
 

@@ -18,7 +18,18 @@ _EWMA = 0.3
 class Player:
     """A session and where it stands. `link` is None while nobody is connected."""
 
-    __slots__ = ("claims", "found_ms", "link", "match", "mode", "resume_hash", "session", "ticket", "ticket_seen_ms")
+    __slots__ = (
+        "asked_ms",
+        "claims",
+        "found_ms",
+        "link",
+        "match",
+        "mode",
+        "resume_hash",
+        "session",
+        "ticket",
+        "ticket_seen_ms",
+    )
 
     def __init__(self, session: ServerSession, claims: Claims, resume_hash: str) -> None:
         self.session = session
@@ -29,6 +40,7 @@ class Player:
         self.mode: str | None = None
         self.ticket_seen_ms = 0.0  # when the ticket was last seen in the pool
         self.match: MatchId | None = None
+        self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
 
     @property

@@ -73,7 +73,7 @@ class Queueing:
         player.ticket, player.mode, player.ticket_seen_ms = ticket.id, ticket.mode, now_ms
         player.session.send(Queued(ticket=ticket.id, mode=ticket.mode))
         try:
-            await self._store.ticket_add(ticket, limits.POOL_TICKETS_MAX)
+            await self._add(ticket)
         except RefusedError as error:
             if player.ticket == ticket.id:
                 self.dequeued(player, error.reason, error.detail)
@@ -83,6 +83,18 @@ class Queueing:
             await self._store.ticket_cancel(ticket.mode, ticket.id)
         else:
             await self._players.store_record(player)
+
+    async def _add(self, ticket: Ticket) -> None:
+        """Put a ticket into the pool. One that the same player left there makes way."""
+        try:
+            await self._store.ticket_add(ticket, limits.POOL_TICKETS_MAX)
+        except RefusedError as error:
+            if error.reason is not Reason.ALREADY_QUEUED:
+                raise
+            for other in await self._store.tickets(ticket.mode):
+                if other.player == ticket.player:
+                    await self._store.ticket_cancel(ticket.mode, other.id)
+            await self._store.ticket_add(ticket, limits.POOL_TICKETS_MAX)
 
     async def cancel(self, player: Player) -> None:
         ticket, mode = player.ticket, player.mode
@@ -95,7 +107,7 @@ class Queueing:
         if player.ticket is None:
             return
         player.session.send(Dequeued(ticket=player.ticket, reason=reason, detail=detail[:256]))
-        player.ticket = None
+        player.ticket = player.asked_ms = None
         player.flush()
         self._players.remember(player)
 

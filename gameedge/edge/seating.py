@@ -40,7 +40,7 @@ class Seating:
             return  # gone: an NPC keeps the seat
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
-        player.ticket, player.found_ms = None, None
+        player.ticket = player.found_ms = player.asked_ms = None
         player.session.send(
             MatchFound(
                 ticket=ticket,
@@ -60,7 +60,7 @@ class Seating:
             self.tell_lost(player, event.match_id, event.detail)
 
     def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
-        player.match = player.ticket = player.found_ms = None
+        player.match = player.ticket = player.found_ms = player.asked_ms = None
         if player.link is not None and player.link.slot is not None:
             self._unseat(player.link.slot)
         player.session.send(MatchLost(match=match, detail=detail[:256]))

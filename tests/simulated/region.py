@@ -339,6 +339,7 @@ class World:
         given: dict[str, set[str]] = {}
         for player in self.players:
             told = player.told
+            assert player.playing is None, (seed, player.id, "waits for a match that is gone", player.playing)
             assert not told.faults, (seed, player.id, told.faults)
             for ticket, match in told.found:
                 if ticket:
@@ -349,7 +350,11 @@ class World:
         assert not again, (seed, "results applied twice", again)
         for player in self.players:
             for match in player.told.ended:
-                assert await self.global_store.result_applied(MatchId(match)), (seed, "a result that was told is missing", match)
+                assert await self.global_store.result_applied(MatchId(match)), (
+                    seed,
+                    "a result that was told is missing",
+                    match,
+                )
         assert await self.store.outbox_size() == 0, (seed, "results are left in the outbox")
 
     def total(self, what: str) -> int:

@@ -41,7 +41,8 @@ def test_lost_connections_lose_nothing(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10, 13))
 def test_a_killed_process_takes_only_its_matches(seed: int) -> None:
     async def story(loop: VirtualLoop) -> None:
-        async with World(loop, seed, edges=3, players=9, cut_every_s=20.0) as world:
+        modes = ("duel", "squads", "ffa", "coop")
+        async with World(loop, seed, edges=3, players=9, modes=modes, cut_every_s=20.0) as world:
             await asyncio.sleep(15)
             victim = world.edges[seed % 3]
             await victim.kill()
