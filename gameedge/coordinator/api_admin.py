@@ -8,7 +8,7 @@ from litestar import Router, get, post
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import Body, Parameter
 
 from gameedge.bus.payloads import Desired
 from gameedge.coordinator.api_public import ERRORS, AnyRequest, PlayerPath, address_of, rating_view
@@ -100,13 +100,13 @@ def _players(services: Services) -> list[Any]:
         return view(account, await services.store.ratings(account.player))
 
     @post("/players/{player:str}/ban", status_code=200, summary="Ban", responses=_errors(404))
-    async def ban(player: PlayerPath, request: AnyRequest, data: BanRequest | None = None) -> AccountView:
+    async def ban(player: PlayerPath, request: AnyRequest, data: Annotated[BanRequest | None, Body()] = None) -> AccountView:
         """No placement any more. Tokens that were given out end by themselves."""
         reason = data.reason if data is not None else ""
         return view(*await services.set_banned(player, True, reason, address_of(request)))
 
     @post("/players/{player:str}/unban", status_code=200, summary="Unban", responses=_errors(404))
-    async def unban(player: PlayerPath, request: AnyRequest, data: BanRequest | None = None) -> AccountView:
+    async def unban(player: PlayerPath, request: AnyRequest, data: Annotated[BanRequest | None, Body()] = None) -> AccountView:
         """Placements again."""
         reason = data.reason if data is not None else ""
         return view(*await services.set_banned(player, False, reason, address_of(request)))

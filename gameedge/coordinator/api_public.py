@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import Body, Parameter
 
 from gameedge.coordinator.registry import BEACONS_MAX
 from gameedge.coordinator.schemas import (
@@ -65,7 +65,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
     """All public routes, and what orchestrators ask for."""
 
     @post("/v1/guests", summary="Sign up", tags=["players"], responses=_errors(400, 413, 429, 503))
-    async def guests(data: GuestRequest, request: AnyRequest) -> Guest:
+    async def guests(data: Annotated[GuestRequest, Body()], request: AnyRequest) -> Guest:
         """A new account. The secret is told once."""
         account, secret = await services.sign_up(data.name, address_of(request))
         return Guest(player=account.player, secret=secret)
@@ -93,7 +93,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         tags=["players"],
         responses=_errors(400, 401, 403, 413, 429, 503),
     )
-    async def placements(data: PlacementRequest, request: AnyRequest) -> PlacementAnswer:
+    async def placements(data: Annotated[PlacementRequest, Body()], request: AnyRequest) -> PlacementAnswer:
         """The region that will feel fastest, its addresses (try them in order) and a token for it."""
         seen = Seen(
             rtt_ms={RegionId(region): samples for region, samples in data.rtt_ms.items()},

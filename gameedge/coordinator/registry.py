@@ -262,7 +262,8 @@ def _load(region: Region, edge: Edge, doubt: str) -> EdgeLoad:
     return EdgeLoad(
         edge=edge.edge,
         url=edge.url,
-        players=report.players + edge.placed,
+        players=report.players,
+        arriving=edge.placed,
         players_max=report.players_max,
         free_matches=report.free_matches,
         lateness_ms_p99=report.tick_lateness_ms.p99,

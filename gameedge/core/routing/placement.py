@@ -55,6 +55,7 @@ class EdgeLoad:
     edge: EdgeId
     url: str
     players: int = 0
+    arriving: int = 0  # sent there lately: they count as load, but cannot make it full, or anybody could by asking often
     players_max: int = 0  # 0: not reported yet
     free_matches: int = 0
     lateness_ms_p99: float = 0.0
@@ -68,7 +69,7 @@ class EdgeLoad:
 
     @property
     def fullness(self) -> float:
-        return min(1.0, max(0.0, self.players / self.players_max)) if self.players_max > 0 else 0.0
+        return min(1.0, max(0.0, (self.players + self.arriving) / self.players_max)) if self.players_max > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def order_edges(region: RegionLoad, draw: Callable[[], float], settings: Setting
     if len(edges) > 1:
         limit = edge_load_ms(edges[0], settings) + settings.near_ms
         near = [e for e in edges if bool(e.doubtful) == bool(edges[0].doubtful) and edge_load_ms(e, settings) <= limit]
-        first = min(_two(near, draw), key=lambda e: (e.fullness, e.players))
+        first = min(_two(near, draw), key=lambda e: (e.fullness, e.players + e.arriving))
         edges = [first, *(e for e in edges if e is not first)]
     return edges[: settings.edges_max]
 
