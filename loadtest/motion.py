@@ -6,8 +6,9 @@ Method. Reaction: an ex-Gaussian delay (never under `REACTION_MS_MIN`) from a ta
     one primary submovement with a minimum-jerk profile to where the target was *seen* (a visual delay ago, carried on by part
     of its seen speed); short of it on average, now and then astray, its end scattered in proportion to its length (signal-
     dependent noise, more along than across), its duration by Fitts's law. While the seen error exceeds what the person cares
-    about, slower corrections follow, superposed on what is under way. Moving targets add smooth pursuit: part of the seen velocity, late and
-    low-passed. On top of all: an 8-12 Hz tremor with a wandering phase, and drift. The finger has its own delay and lapses.
+    about, slower corrections follow, superposed on what is under way. Moving targets add smooth pursuit: part of the seen
+    velocity, late and low-passed. On top of all: an 8-12 Hz tremor with a wandering phase, and drift. The finger has its own
+    delay and lapses.
 Sources. Flash and Hogan 1985 (minimum jerk); Meyer et al. 1988 (optimised submovements); Harris and Wolpert 1998 (signal-
     dependent noise); Fitts 1954. Persons are drawn around such figures and were fitted by hand to recorded mouse movements
     (SapiMouse; `python -m loadtest.motion_check FILE` compares them again).

@@ -1,7 +1,8 @@
 """Compare the aim model with recorded people: `python -m loadtest.motion_check FILE.csv.gz` (SapiMouse's columns).
 
-Reads `user, session_min, t_ms, state, button, x, y` (pixels), takes every movement from one button event to the next press, and puts
-the model before the same distances. Both are measured by the same code at 60 Hz. No part of the product needs the recording.
+Reads `user, session_min, t_ms, state, button, x, y` (pixels), takes every movement from one button event to the next press,
+and puts the model before the same distances. Both are measured by the same code at 60 Hz. No part of the product needs the
+recording.
 """
 
 import argparse
