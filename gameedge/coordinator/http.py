@@ -103,9 +103,13 @@ def listen(config: CoordinatorConfig) -> socket.socket:
     host, port = config.listen.host, config.listen.port
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
+        sock = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise ConfigError(f"listen: cannot listen on {host}:{port} ({error.strerror}); choose another port, or 0") from error
+    # Accepted sockets inherit it. asyncio leaves it out for sockets made this way, and an answer in two writes then waits
+    # for the client's delayed acknowledgement: 48 ms a placement instead of 2.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def url_of(config: CoordinatorConfig, sock: socket.socket) -> str:

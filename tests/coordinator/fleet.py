@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ async def fleet(
     store, broker, clock = store or MemoryGlobalStore(), broker or MemoryBroker(), Clock()
     async with (
         serve(settings or config(), store, broker.factory, now_ms=clock) as running,
-        broker.factory("regions") as bus,
+        broker.factory(f"regions-{secrets.token_hex(4)}") as bus,
         httpx.AsyncClient(base_url=running.url) as http,
         asyncio.TaskGroup() as group,
     ):

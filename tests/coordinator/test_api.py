@@ -264,7 +264,7 @@ bodies = (
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(bodies, min_size=10, max_size=20))
 def test_no_body_brings_it_down(batch: list[bytes]) -> None:
     """Whatever is posted is answered with a documented form, and never with a fault of ours."""

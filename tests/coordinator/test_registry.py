@@ -1,0 +1,188 @@
+"""The table of regions: what is believed, for how long, and what is dropped."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gameedge.bus import topics
+from gameedge.bus.base import BusMessage
+from gameedge.bus.payloads import Desired, EdgeReport, Presence, encode
+from gameedge.coordinator.registry import LOST_MS, SUSPECTED_MS, Registry
+from gameedge.core import limits
+from gameedge.core.ids import EdgeId, RegionId
+
+EU, E1 = RegionId("eu"), EdgeId("e1")
+
+
+def presence(region: str = "eu", edge: str = "e1", **more: Any) -> BusMessage:
+    values: dict[str, Any] = {"online": True, "region": region, "url": "ws://h:1", "latitude": 50.0, **more}
+    return BusMessage(topics.presence(RegionId(region), EdgeId(edge)), encode(Presence(**values)), retained=False)
+
+
+def report(region: str = "eu", edge: str = "e1", *, retained: bool = False, **more: Any) -> BusMessage:
+    values: dict[str, Any] = {"at_ms": 1, "players": 3, "players_max": 100, "free_matches": 5, **more}
+    return BusMessage(topics.report(RegionId(region), EdgeId(edge)), encode(EdgeReport(**values)), retained)
+
+
+def desired(revision: int, **more: Any) -> BusMessage:
+    return BusMessage(topics.desired(EU), encode(Desired(revision=revision, **more)), retained=True)
+
+
+TOO_MANY_QUEUES = json.dumps({"at_ms": 1, "queued": dict.fromkeys(map(str, range(65)), 1)}).encode()
+ELSEWHERE = encode(Presence(online=True, region="us", url="ws://h:1"))
+
+
+def started(now_ms: int = 1_000) -> Registry:
+    registry = Registry()
+    registry.note_bus(True, now_ms)
+    registry.hear(presence(), now_ms)
+    registry.hear(report(), now_ms)
+    return registry
+
+
+def doubt(registry: Registry, now_ms: int, edge: EdgeId = E1) -> str:
+    return registry.doubt(registry.regions[EU].edges[edge], now_ms)
+
+
+def test_a_process_is_fine_then_silent_then_gone() -> None:
+    registry = started(1_000)
+    assert doubt(registry, 1_000) == ""
+    assert doubt(registry, 1_000 + SUSPECTED_MS) == ""
+    assert doubt(registry, 1_001 + SUSPECTED_MS) == "silent"
+    assert registry.online(1_001 + SUSPECTED_MS)
+    assert doubt(registry, 1_001 + LOST_MS) == "offline"
+    assert not registry.online(1_001 + LOST_MS)
+    registry.hear(report(), 90_000)
+    assert doubt(registry, 90_000) == ""
+
+
+def test_the_last_will_ends_it_at_once() -> None:
+    registry = started()
+    registry.hear(presence(online=False), 1_100)
+    assert doubt(registry, 1_100) == "offline"
+    assert registry.loads(1_100)[0].edges == []
+    registry.hear(presence(), 1_200)
+    assert doubt(registry, 1_200) == "no report yet"
+
+
+def test_a_retained_report_is_not_a_sign_of_life() -> None:
+    registry = Registry()
+    registry.note_bus(True, 0)
+    registry.hear(presence(), 0)
+    registry.hear(report(retained=True, players=77), 0)
+    assert doubt(registry, 0) == "no report yet"
+    assert registry.loads(0)[0].edges[0].players == 77
+    assert doubt(registry, LOST_MS + 1) == "offline"  # a ghost that nobody's will removed
+
+
+def test_silence_proves_nothing_while_the_broker_is_away() -> None:
+    registry = started(0)
+    registry.note_bus(False, 1_000)
+    assert doubt(registry, 10 * LOST_MS) == "silent"
+    registry.note_bus(True, 10 * LOST_MS)
+    assert doubt(registry, 11 * LOST_MS) == "silent"
+    assert doubt(registry, 11 * LOST_MS + 1) == "offline"
+
+
+def test_a_process_without_its_store_is_doubtful() -> None:
+    registry = started()
+    registry.hear(report(store_ok=False), 1_000)
+    assert "store" in doubt(registry, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (presence(url="http://h:1"), "bad_presence"),
+        (presence(url="ws://h\n:1"), "bad_presence"),
+        (presence(region_title="a\x1b[2J"), "bad_presence"),
+        (BusMessage(topics.presence(EU, E1), ELSEWHERE, False), "bad_presence"),
+        (BusMessage(topics.presence(RegionId("EU!"), E1), encode(Presence(online=True, url="ws://h")), False), "bad_topic"),
+        (BusMessage(topics.presence(EU, E1), b'{"online":true,"latitude":91,"url":"ws://h"}', False), "bad_presence"),
+        (BusMessage(topics.report(EU, E1), b'{"at_ms":-1}', False), "bad_report"),
+        (BusMessage(topics.report(EU, E1), b'{"at_ms":1,"tick_busy":NaN}', False), "bad_report"),
+        (BusMessage(topics.report(EU, E1), TOO_MANY_QUEUES, False), "bad_report"),
+        (BusMessage(topics.desired(EU), b"[]", False), "bad_desired"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_dropped_and_counted(message: BusMessage, why: str) -> None:
+    registry = Registry()
+    registry.hear(message, 0)
+    assert registry.dropped == {why: 1}
+    assert not any(region.edges for region in registry.regions.values())
+
+
+@given(st.lists(st.tuples(st.sampled_from(["presence", "report", "desired", "x/y"]), st.binary(max_size=60), st.booleans())))
+def test_no_payload_raises(messages: list[tuple[str, bytes, bool]]) -> None:
+    registry = started()
+    for kind, payload, retained in messages:
+        topic = f"gameedge/v1/region/eu/edge/e1/{kind}" if kind != "desired" else topics.desired(EU)
+        registry.hear(BusMessage(topic, payload, retained), 1_000)
+    registry.loads(1_000)
+
+
+def test_tables_are_bounded_and_forget_who_left_first() -> None:
+    registry = Registry()
+    for index in range(limits.EDGES_PER_REGION_MAX + 5):
+        registry.hear(presence(edge=f"e{index}"), index)
+    assert len(registry.regions[EU].edges) == limits.EDGES_PER_REGION_MAX
+    assert registry.dropped == {"too_many_edges": 5}
+    registry.hear(presence(edge="e7", online=False), 2_000)
+    registry.hear(presence(edge="e3", online=False), 2_001)
+    registry.hear(presence(edge="new"), 2_002)
+    assert EdgeId("e7") not in registry.regions[EU].edges
+    assert EdgeId("new") in registry.regions[EU].edges
+    for index in range(limits.REGIONS_MAX + 3):
+        registry.hear(presence(region=f"r{index}"), 3_000)
+    assert len(registry.regions) == limits.REGIONS_MAX
+
+
+def test_offline_processes_that_were_never_there_take_no_room() -> None:
+    registry = Registry()
+    registry.hear(presence(online=False), 0)
+    assert registry.regions == {}
+
+
+def test_a_cleared_presence_is_forgotten() -> None:
+    registry = started()
+    registry.hear(BusMessage(topics.presence(EU, E1), b"", False), 1_000)
+    assert registry.regions == {}
+
+
+def test_desired_states_only_grow_and_steer_placement() -> None:
+    registry = started()
+    registry.hear(desired(5, draining=True), 1_000)
+    assert registry.loads(1_000)[0].draining
+    assert registry.online(1_000) == []
+    registry.hear(desired(4), 1_000)
+    assert registry.regions[EU].desired.draining
+    assert registry.outdated == {EU}  # the bus holds less than is known here
+    registry.hear(desired(6, draining_edges=["e1"]), 1_000)
+    assert registry.outdated == set()
+    assert registry.loads(1_000)[0].edges[0].draining
+
+
+def test_the_next_desired_state() -> None:
+    registry = started()
+    first = registry.next_desired(EU, 1_000, draining=True, edge=E1)
+    assert first == Desired(revision=1_000, draining_edges=["e1"])
+    registry.regions[EU].desired = first
+    second = registry.next_desired(EU, 500, draining=True, edge=None)  # a clock behind
+    assert second == Desired(revision=1_001, draining=True, draining_edges=["e1"])
+    registry.regions[EU].desired = second
+    assert registry.next_desired(EU, 2_000, draining=False, edge=E1) == Desired(revision=2_000, draining=True)
+    assert registry.next_desired(RegionId("us"), 1_000, draining=True, edge=None) is None
+    assert registry.next_desired(EU, 1_000, draining=True, edge=EdgeId("e9")) is None
+
+
+def test_those_on_their_way_count_until_reports_show_them() -> None:
+    registry = started()
+    for _ in range(8):
+        registry.placed(EU, E1)
+    assert registry.loads(1_000)[0].edges[0].arriving == 8
+    for expected in (4, 2, 1, 0):
+        registry.hear(report(), 1_000)
+        assert registry.loads(1_000)[0].edges[0].arriving == expected
