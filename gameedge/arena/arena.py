@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,10 +204,10 @@ class Arena:
         count = int(log.totals[0])
         shots.count = count
         if count:
-            columns = (
-                shots.shooter, shots.target, shots.hit, shots.tick, shots.distance, shots.visible_ms, shots.on_target_ms,
-                shots.aim_path,
-            )  # fmt: skip
+            columns: tuple[NDArray[Any], ...] = (
+                *(shots.shooter, shots.target, shots.hit, shots.tick),
+                *(shots.distance, shots.visible_ms, shots.on_target_ms, shots.aim_path),
+            )
             for column, logged in zip(columns, log[1:], strict=True):
                 column[:count] = logged[:count]
             log.totals[0] = 0

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.arena.geometry import SPAWNS, clear, free_way, uniform
+from gameedge.arena.geometry import CLEAR, OUTSIDE, SPAWNS, blocker, free_way, uniform
 from gameedge.arena.inputs import advance
 from gameedge.arena.settings import (
     COOLDOWN_TICKS,
@@ -14,6 +14,7 @@ from gameedge.arena.settings import (
     HISTORY,
     NEAR,
     NEAR_LINE,
+    NPC_LOOK_TICKS,
     PATH,
     RADIUS,
     RANGE,
@@ -124,17 +125,19 @@ def begin(w: World, slot: int) -> None:
 
 
 @kernel
-def rewound(w: World, e: int, tick: int, rewind: float) -> tuple[float, float]:
+def rewound(history: NDArray[np.float32], spawned: int, e: int, tick: int, rewind: float) -> tuple[float, float]:
     """Where an entity was `rewind` ticks before `tick`, not before it came to life, between two samples of the history."""
-    at = max(float(tick) - rewind, float(w.n[SPAWNED, e]))
-    whole = int(np.floor(at))
+    at = float(tick) - rewind
+    if at < spawned:
+        at = float(spawned)
+    whole = int(at)
     part = at - whole
     a = whole & (HISTORY - 1)
-    x, y = float(w.history[e, a, 0]), float(w.history[e, a, 1])
+    x, y = float(history[e, a, 0]), float(history[e, a, 1])
     if part > 0.0:
         b = (whole + 1) & (HISTORY - 1)
-        x += (w.history[e, b, 0] - x) * part
-        y += (w.history[e, b, 1] - y) * part
+        x += (history[e, b, 0] - x) * part
+        y += (history[e, b, 1] - y) * part
     return x, y
 
 
@@ -150,7 +153,7 @@ def aim_path(w: World, log: ShotLog, row: int, shooter: int, target: int, tick: 
         reach = reach and at >= n[SPAWNED, shooter] and float(at) - rewind >= n[SPAWNED, target]
         if reach:
             s = at & (HISTORY - 1)
-            x, y = rewound(w, target, at, rewind)
+            x, y = rewound(w.history, n[SPAWNED, target], target, at, rewind)
             away_x, away_y = x - w.history[shooter, s, 0], y - w.history[shooter, s, 1]
             reach = away_x * away_x + away_y * away_y <= RANGE * RANGE
             dx, dy = w.cursor[shooter, s, 0] - x, w.cursor[shooter, s, 1] - y
@@ -201,7 +204,7 @@ def shoot(w: World, log: ShotLog, slot: int, seat: int) -> None:
         o = w.rows[slot, other]
         if n[ALIVE, o] == 0 or n[TEAM, o] == n[TEAM, e]:
             continue
-        ox, oy = rewound(w, o, tick, f[REWIND, e])
+        ox, oy = rewound(w.history, n[SPAWNED, o], o, tick, f[REWIND, e])
         rx, ry = ox - x, oy - y
         along, off = rx * dx + ry * dy, abs(rx * dy - ry * dx)
         square = rx * rx + ry * ry
@@ -317,50 +320,57 @@ def settle(w: World) -> None:
 
 
 @kernel
-def sees(between: NDArray[np.int32], x: float, y: float, to_x: float, to_y: float) -> bool:
-    """Whether a disc at (to_x, to_y) can be seen from (x, y): its middle or one of its two edges, within SIGHT."""
+def first_blocker(between: NDArray[np.int32], x: float, y: float, to_x: float, to_y: float, hint: int) -> int:
+    """CLEAR where a disc at (to_x, to_y) is seen from (x, y): middle or an edge, within SIGHT; else what hides it."""
     dx, dy = to_x - x, to_y - y
     square = dx * dx + dy * dy
     if square > SIGHT * SIGHT:
-        return False
-    if clear(between, x, y, to_x, to_y):
-        return True
-    if square == 0.0:
-        return False
+        return OUTSIDE
+    middle = blocker(between, x, y, to_x, to_y, hint)
+    if middle == CLEAR or square == 0.0:
+        return middle
     distance = np.sqrt(square)
     ex, ey = -dy / distance * RADIUS, dx / distance * RADIUS
-    return clear(between, x, y, to_x + ex, to_y + ey) or clear(between, x, y, to_x - ex, to_y - ey)
+    if blocker(between, x, y, to_x + ex, to_y + ey, middle) == CLEAR:
+        return CLEAR
+    return middle if blocker(between, x, y, to_x - ex, to_y - ey, middle) != CLEAR else CLEAR
 
 
 @kernel
 def look(w: World) -> None:
-    """Who sees whom. Humans see others where their own client shows them (rewound), NPCs see them where they are."""
-    f, n, m = w.f, w.n, w.m
+    """Who sees whom. Humans see others where their own client shows them (rewound), NPCs where they are, less often."""
+    f, n, m, rows = w.f, w.n, w.m, w.rows  # the whole tuple is never passed on in here: see world.py
+    history, between, hidden_by, since, seen, seen_at = w.history, w.between, w.hidden_by, w.since, w.seen, w.seen_at
     for slot in range(m.shape[1]):
         if m[STATE, slot] != RUNNING:
             continue
         tick = m[TICK, slot]
         for seat in range(m[SEATS, slot]):
-            e = w.rows[slot, seat]
+            e = rows[slot, seat]
+            human = n[HUMAN, e] == 1
+            looks = human or (tick + seat) % NPC_LOOK_TICKS == 0
             for other in range(m[SEATS, slot]):
-                o = w.rows[slot, other]
+                o = rows[slot, other]
                 if n[TEAM, o] == n[TEAM, e]:
                     continue
                 if n[ALIVE, o] == 0 or n[ALIVE, e] == 0:
-                    w.since[e, other] = -1
-                    w.seen[e, other] = NEVER
+                    since[e, other] = -1
+                    seen[e, other] = NEVER
                     continue
-                if n[HUMAN, e] == 1:
-                    ox, oy = rewound(w, o, tick, f[REWIND, e])
-                else:
-                    ox, oy = f[X, o], f[Y, o]
-                if not sees(w.between, f[X, e], f[Y, e], ox, oy):
-                    w.since[e, other] = -1
+                if not looks:
                     continue
-                if w.since[e, other] < 0:
-                    w.since[e, other] = tick
-                w.seen[e, other] = tick
-                w.seen_at[e, other, 0], w.seen_at[e, other, 1] = ox, oy
+                ox, oy = f[X, o], f[Y, o]
+                if human:
+                    ox, oy = rewound(history, n[SPAWNED, o], o, tick, f[REWIND, e])
+                hidden = first_blocker(between, f[X, e], f[Y, e], ox, oy, hidden_by[e, other])
+                hidden_by[e, other] = hidden
+                if hidden != CLEAR:
+                    since[e, other] = -1
+                    continue
+                if since[e, other] < 0:
+                    since[e, other] = tick
+                seen[e, other] = tick
+                seen_at[e, other, 0], seen_at[e, other, 1] = ox, oy
 
 
 @kernel

@@ -165,18 +165,24 @@ def act(w: World, entities: NDArray[np.int32], actions: NDArray[np.float32]) -> 
 
 
 @kernel
-def take_input(w: World, e: int) -> None:
+def take_input(
+    f: NDArray[np.float64],
+    n: NDArray[np.int32],
+    ring: NDArray[np.float32],
+    ring_sequence: NDArray[np.int64],
+    processed: NDArray[np.int64],
+    e: int,
+) -> None:
     """Move one sub-tick of a human, or an NPC's action, into use; without one go on for REPEAT_TICKS and then stop."""
-    f, n = w.f, w.n
     if n[HUMAN, e] == 1 and n[COUNT, e] > 0:
         fire = 0
         for _ in range(2 if n[COUNT, e] > BUFFER_KEEP else 1):
             head = n[HEAD, e]
-            f[AX, e], f[AY, e] = w.ring[e, head, R_AX], w.ring[e, head, R_AY]
-            f[MX, e], f[MY, e] = w.ring[e, head, R_MX], w.ring[e, head, R_MY]
-            f[REWIND, e] = w.ring[e, head, R_REWIND]
-            fire |= int(w.ring[e, head, R_FIRE])
-            w.processed[e] = max(w.processed[e], w.ring_sequence[e, head])
+            f[AX, e], f[AY, e] = ring[e, head, R_AX], ring[e, head, R_AY]
+            f[MX, e], f[MY, e] = ring[e, head, R_MX], ring[e, head, R_MY]
+            f[REWIND, e] = ring[e, head, R_REWIND]
+            fire |= int(ring[e, head, R_FIRE])
+            processed[e] = max(processed[e], ring_sequence[e, head])
             n[HEAD, e] = (head + 1) % INPUT_BUFFER_SUBTICKS
             n[COUNT, e] -= 1
         n[FIRE, e] = fire
@@ -246,17 +252,18 @@ def move(f: NDArray[np.float64], e: int) -> None:
 @kernel
 def advance(w: World) -> None:
     """Begin a tick in every running match: inputs, movement, history."""
-    f, n, m = w.f, w.n, w.m
+    f, n, m, rows, history, cursor = w.f, w.n, w.m, w.rows, w.history, w.cursor
+    ring, ring_sequence, processed = w.ring, w.ring_sequence, w.processed
     for slot in range(m.shape[1]):
         if m[STATE, slot] != RUNNING:
             continue
         m[TICK, slot] += 1
         now = m[TICK, slot] & (HISTORY - 1)
         for seat in range(m[SEATS, slot]):
-            e = w.rows[slot, seat]
-            take_input(w, e)
+            e = rows[slot, seat]
+            take_input(f, n, ring, ring_sequence, processed, e)
             if n[ALIVE, e] == 1:
                 n[COOLDOWN, e] = max(n[COOLDOWN, e] - 1, 0)
                 move(f, e)
-            w.history[e, now, 0], w.history[e, now, 1] = f[X, e], f[Y, e]
-            w.cursor[e, now, 0], w.cursor[e, now, 1] = f[X, e] + f[AX, e], f[Y, e] + f[AY, e]
+            history[e, now, 0], history[e, now, 1] = f[X, e], f[Y, e]
+            cursor[e, now, 0], cursor[e, now, 1] = f[X, e] + f[AX, e], f[Y, e] + f[AY, e]

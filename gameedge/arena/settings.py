@@ -32,6 +32,7 @@ REWIND_TICKS_MAX: Final = 15  # 250 ms: the farthest that targets are put back f
 
 # -- sight
 SIGHT: Final = 48.0  # u: farther entities are never seen
+NPC_LOOK_TICKS: Final = 3  # NPCs look around 20 times a second
 LOOKAHEAD_S: Final = 0.15  # s: who will be seen within this time is already sent (see view.shown)
 
 # -- commands that no client can make

@@ -2,7 +2,7 @@
 
 Fog of war. An enemy is in a snapshot only when `shown` says so: both are alive, and
 
-    1. the viewer sees the enemy's disc now (`combat.sees`: middle or an edge, within SIGHT, no wall between), or
+    1. the viewer sees the enemy's disc now (`combat.first_blocker`: middle or an edge, within SIGHT, no wall between), or
     2. with both moved straight on by their present velocity for t, one of these lines between the middles is clear and within
        SIGHT: (viewer t/2, enemy t/2), (viewer t, enemy t), (viewer now, enemy t), (viewer t, enemy now), t = LOOKAHEAD_S.
 
@@ -13,8 +13,8 @@ all that a cheat that reads the traffic can gain. Positions that would be outsid
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.arena.combat import sees
-from gameedge.arena.geometry import clear, free_way, turn_of
+from gameedge.arena.combat import first_blocker
+from gameedge.arena.geometry import CLEAR, Bits, blocker, free_way, turn_of
 from gameedge.arena.settings import COOLDOWN_TICKS, EVENTS, HEALTH_MAX, LOOKAHEAD_S, SIGHT, TICK_HZ
 from gameedge.arena.world import (
     ALIVE,
@@ -48,6 +48,9 @@ from gameedge.core.kernel import kernel
 from gameedge.core.npc import observation as o
 from gameedge.core.protocol import arena_v1 as v1
 
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
 _RAYS = np.array(
     [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64
 )
@@ -55,26 +58,26 @@ _RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
 
 
 @kernel
-def ahead(w: World, a: int, a_s: float, b: int, b_s: float) -> bool:
+def ahead(f: Doubles, between: Bits, a: int, a_s: float, b: int, b_s: float, hint: int) -> bool:
     """Whether the line between two entities, each moved on for its own time in s, is clear and within SIGHT."""
-    f = w.f
     ax, ay = f[X, a] + f[VX, a] * a_s, f[Y, a] + f[VY, a] * a_s
     bx, by = f[X, b] + f[VX, b] * b_s, f[Y, b] + f[VY, b] * b_s
     if (bx - ax) * (bx - ax) + (by - ay) * (by - ay) > SIGHT * SIGHT:
         return False
-    return clear(w.between, ax, ay, bx, by)
+    return bool(blocker(between, ax, ay, bx, by, hint) == CLEAR)
 
 
 @kernel
-def shown(w: World, viewer: int, enemy: int) -> bool:
-    """Whether a living enemy belongs in a living viewer's snapshot (see the top of this file)."""
-    f, t = w.f, LOOKAHEAD_S
+def shown(f: Doubles, between: Bits, viewer: int, enemy: int, hint: int) -> bool:
+    """Whether a living enemy belongs in a living viewer's snapshot (see the top of this file); `hint` as in `blocker`."""
+    t = LOOKAHEAD_S
+    hint = first_blocker(between, f[X, viewer], f[Y, viewer], f[X, enemy], f[Y, enemy], hint)
     return (
-        sees(w.between, f[X, viewer], f[Y, viewer], f[X, enemy], f[Y, enemy])
-        or ahead(w, viewer, t, enemy, t)
-        or ahead(w, viewer, t / 2.0, enemy, t / 2.0)
-        or ahead(w, viewer, 0.0, enemy, t)
-        or ahead(w, viewer, t, enemy, 0.0)
+        hint == CLEAR
+        or ahead(f, between, viewer, t, enemy, t, hint)
+        or ahead(f, between, viewer, t / 2.0, enemy, t / 2.0, hint)
+        or ahead(f, between, viewer, 0.0, enemy, t, hint)
+        or ahead(f, between, viewer, t, enemy, 0.0, hint)
     )
 
 
@@ -94,9 +97,8 @@ def put8(out: NDArray[np.uint8], i: int, at: int, value: float) -> None:
 
 
 @kernel
-def write_self(w: World, e: int, slot: int, out: NDArray[np.uint8], i: int) -> None:
+def write_self(f: Doubles, n: Ints, m: Ints, scores: Ints, e: int, slot: int, out: NDArray[np.uint8], i: int) -> None:
     """The viewer's own part of a snapshot and the team scores."""
-    f, n, m = w.f, w.n, w.m
     out[i, 0], out[i, 1] = n[SEAT, e], n[ALIVE, e]
     out[i, 2], out[i, 3] = int(np.ceil(f[HEALTH, e])), n[COOLDOWN, e]
     put16(out, i, 4, f[X, e] * v1.POSITION_SCALE)
@@ -107,13 +109,12 @@ def write_self(w: World, e: int, slot: int, out: NDArray[np.uint8], i: int) -> N
     out[i, 14], out[i, 15] = min(max(n[RESPAWN, e], 0), 255), m[TEAMS, slot]
     put16(out, i, 16, min(n[SCORE, e], 65_535))
     for team in range(m[TEAMS, slot]):
-        put16(out, i, v1.SELF_SIZE + 2 * team, min(w.scores[slot, team], 32_767))
+        put16(out, i, v1.SELF_SIZE + 2 * team, min(scores[slot, team], 32_767))
 
 
 @kernel
-def write_other(w: World, other: int, since: int, out: NDArray[np.uint8], i: int, at: int) -> None:
+def write_other(f: Doubles, n: Ints, other: int, since: int, out: NDArray[np.uint8], i: int, at: int) -> None:
     """One visible entity; `since` is the tick of the viewer's last snapshot."""
-    f, n = w.f, w.n
     flags = n[TEAM, other] | (n[ALIVE, other] << 3) | ((1 - n[HUMAN, other]) << 4)
     out[i, at] = n[SEAT, other]
     out[i, at + 1] = flags | 32 if n[FIRED, other] > since else flags
@@ -127,46 +128,45 @@ def write_other(w: World, other: int, since: int, out: NDArray[np.uint8], i: int
 
 
 @kernel
-def concerns(w: World, slot: int, e: int, at: int) -> bool:
+def concerns(events: NDArray[np.uint8], n: Ints, rows: Ints, slot: int, e: int, at: int) -> bool:
     """Whether an event is told to a viewer: its own hits, all kills, its team's returns."""
-    kind, by, of = w.events[slot, at, 0], w.events[slot, at, 1], w.events[slot, at, 2]
-    seat = w.n[SEAT, e]
+    kind, by, of = events[slot, at, 0], events[slot, at, 1], events[slot, at, 2]
+    seat = n[SEAT, e]
     if kind == v1.HIT:
         return bool(by == seat or of == seat)
     if kind == v1.RESPAWN:
-        return bool(w.n[TEAM, w.rows[slot, of]] == w.n[TEAM, e])
+        return bool(n[TEAM, rows[slot, of]] == n[TEAM, e])
     return True
 
 
 @kernel
-def write_events(w: World, e: int, slot: int, out: NDArray[np.uint8], i: int, at: int) -> int:
-    """The newest EVENTS_MAX events that this viewer was not sent yet; returns how many."""
-    n, count = w.n, w.m[EVENT_COUNT, slot]
+def write_events(
+    events: NDArray[np.uint8], n: Ints, rows: Ints, count: int, e: int, slot: int, out: NDArray[np.uint8], i: int, at: int
+) -> int:
+    """The newest EVENTS_MAX of a match's `count` events that this viewer was not sent yet; returns how many."""
     first = max(n[SHOWN, e], count - EVENTS)
     n[SHOWN, e] = count
     concerned = 0
     for event in range(first, count):
-        concerned += concerns(w, slot, e, event & (EVENTS - 1))
+        concerned += concerns(events, n, rows, slot, e, event & (EVENTS - 1))
     skip, written = max(concerned - v1.EVENTS_MAX, 0), 0
     for event in range(first, count):
         ring = event & (EVENTS - 1)
-        if not concerns(w, slot, e, ring):
+        if not concerns(events, n, rows, slot, e, ring):
             continue
         if skip > 0:
             skip -= 1
             continue
         for k in range(v1.EVENT_SIZE):
-            out[i, at + v1.EVENT_SIZE * written + k] = w.events[slot, ring, k]
+            out[i, at + v1.EVENT_SIZE * written + k] = events[slot, ring, k]
         written += 1
     return written
 
 
 @kernel
-def snapshot(
-    w: World, viewers: NDArray[np.int32], out: NDArray[np.uint8], sizes: NDArray[np.int32], processed: NDArray[np.int64]
-) -> None:
+def snapshot(w: World, viewers: Ints, out: NDArray[np.uint8], sizes: Ints, processed: NDArray[np.int64]) -> None:
     """See Game.snapshot. Viewers that are in no open match get size 0."""
-    n, m = w.n, w.m
+    f, n, m, rows, between, hidden_by = w.f, w.n, w.m, w.rows, w.between, w.hidden_by
     for i in range(viewers.shape[0]):
         e = viewers[i]
         sizes[i], processed[i] = 0, 0
@@ -174,17 +174,19 @@ def snapshot(
             continue
         slot, since = n[SLOT, e], n[SNAPPED, e]
         n[SNAPPED, e] = m[TICK, slot]
-        write_self(w, e, slot, out, i)
+        write_self(f, n, m, w.scores, e, slot, out, i)
         others, at = 0, v1.SELF_SIZE + 2 * m[TEAMS, slot]
+        alive = n[ALIVE, e] == 1
         for seat in range(m[SEATS, slot]):
-            other = w.rows[slot, seat]
+            other = rows[slot, seat]
             if other == e:
                 continue
-            if n[TEAM, other] != n[TEAM, e] and (n[ALIVE, e] == 0 or n[ALIVE, other] == 0 or not shown(w, e, other)):
+            fogged = n[TEAM, other] != n[TEAM, e]
+            if fogged and not (alive and n[ALIVE, other] == 1 and shown(f, between, e, other, hidden_by[e, seat])):
                 continue
-            write_other(w, other, since, out, i, at)
+            write_other(f, n, other, since, out, i, at)
             others, at = others + 1, at + v1.OTHER_SIZE
-        events = write_events(w, e, slot, out, i, at)
+        events = write_events(w.events, n, rows, m[EVENT_COUNT, slot], e, slot, out, i, at)
         out[i, 18], out[i, 19] = others, events
         sizes[i] = at + v1.EVENT_SIZE * events
         processed[i] = w.processed[e]
@@ -260,7 +262,7 @@ def write_ally(w: World, e: int, ally: int, row: NDArray[np.float32], at: int) -
 
 
 @kernel
-def observe(w: World, entities: NDArray[np.int32], out: NDArray[np.float32]) -> None:
+def observe(w: World, entities: Ints, out: NDArray[np.float32]) -> None:
     """See Game.observe; the layout is core/npc/observation.py. Entities that are in no open match get zeros."""
     f, n, m = w.f, w.n, w.m
     enemy_key, enemy_who = np.empty(o.ENEMY_SLOTS, np.float64), np.empty(o.ENEMY_SLOTS, np.int64)

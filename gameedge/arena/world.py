@@ -1,7 +1,8 @@
 """The arrays that hold every match of a process, preallocated to the limits, and the names of their rows.
 
 `f` and `n` are struct-of-arrays tables: one row a field, one column an entity (`f[X, e]`). `m` is the same for matches. Kernels
-take the whole `World` (a tuple of arrays costs numba microseconds a call) and pick what they need.
+take the whole `World` and pick what they need. Functions that run for each pair or each entity take single arrays instead: a
+tuple of arrays is passed field by field, which costs more than what they do.
 """
 
 from typing import Final, NamedTuple
@@ -105,6 +106,7 @@ class World(NamedTuple):
     since: NDArray[np.int32]  # [N, S] tick since when this seat is seen without a break; -1: not seen
     seen: NDArray[np.int32]  # [N, S] tick at which it was last seen
     seen_at: NDArray[np.float32]  # [N, S, 2] and where
+    hidden_by: NDArray[np.int8]  # [N, S] the wall that last hid this seat: what to try first, no part of the state
     between: NDArray[np.int32]  # [cells, cells] walls that may stand between two cells (geometry.py)
 
 
@@ -143,6 +145,7 @@ def new_world(matches: int, entities: int) -> World:
         since=np.full((entities, seats), -1, np.int32),
         seen=np.full((entities, seats), NEVER, np.int32),
         seen_at=np.zeros((entities, seats, 2), np.float32),
+        hidden_by=np.full((entities, seats), -1, np.int8),
         between=between_cells(),
     )
 

@@ -17,10 +17,11 @@ from typing import Any, Final, cast
 import msgspec
 import numpy as np
 
-from gameedge.bus.open import open_bus
 from gameedge.bus.base import Bus, BusFactory
+from gameedge.bus.open import open_bus
 from gameedge.config import EdgeConfig, check_names
 from gameedge.core import limits
+from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
 from gameedge.core.errors import ConfigError, Reason, RefusedError
@@ -46,9 +47,10 @@ from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
 from gameedge.edge.watching import Watching
+from gameedge.inference.artifacts import load_aim
 from gameedge.inference.engine import Engine
-from gameedge.state.open import open_region_store
 from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
+from gameedge.state.open import open_region_store
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import edge_registry
 
@@ -67,6 +69,7 @@ class Edge:
         bus: Bus,
         game: Game,
         *,
+        aim_model: AimModel | None = None,
         clock: Clock | None = None,
         draw: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -78,7 +81,7 @@ class Edge:
         spec = game.spec
         self.table = ConnectionTable(config.connections_max, config.entities_max, spec.snapshot_every)
         self.inbox = Inbox(limits.INBOX_COMMANDS_MAX, spec.command_size)
-        gate, watch = Gate(config.connections_max), Watch(config.entities_max)
+        gate, watch = Gate(config.connections_max), Watch(config.entities_max, aim_model)
         self.watching = Watching(gate, watch, self.metrics, draw)
         self.engine = Engine(self.clock.monotonic_ms, config.entities_max)
         if spec.observation_size:
@@ -297,7 +300,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         game = load_game(config)
         bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
-        edge = Edge(config, store, bus, game)
+        edge = Edge(config, store, bus, game, aim_model=load_aim())
         settings = TransportSettings(
             host=config.players.host,
             port=config.players.port,

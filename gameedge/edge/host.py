@@ -16,6 +16,7 @@ from gameedge.core.ids import MatchId, PlayerId, RegionId, SessionId, TicketId
 from gameedge.core.protocol.messages import RosterSeat
 from gameedge.state.base import MatchRecord, Result, Ticket
 
+ABANDONED: Final = "abandoned"  # the reason of a match that had no people left
 EMPTY_MS_MAX: Final = 10_000  # without any person for this long, a match is ended
 
 
@@ -166,7 +167,7 @@ class MatchHost:
             if now_ms - match.empty_since_ms > (EMPTY_MS_MAX if anyone else limits.JOIN_MS_MAX):
                 self.game.close_match(match.slot)
                 nobody = [0] * len(match.record.teams)
-                done.append(self._forget(match, Outcome(match.slot, nobody, nobody, [], "abandoned"), unix_ms))
+                done.append(self._forget(match, Outcome(match.slot, nobody, nobody, [], ABANDONED), unix_ms))
         return done
 
     def _forget(self, match: HostedMatch, outcome: Outcome, unix_ms: int) -> Ended:
@@ -180,7 +181,7 @@ class MatchHost:
         if not any(teams):
             return Ended(match, outcome, None)
         # A rating compares people: a match is rated when more than one team had any, and it was played out.
-        rated = mode.rated and outcome.reason == "finished" and sum(map(bool, teams)) > 1
+        rated = mode.rated and outcome.reason != ABANDONED and sum(map(bool, teams)) > 1
         result = Result(
             match=match.id,
             region=self._region,

@@ -158,7 +158,10 @@ def check_evidence(evidence: Evidence) -> None:
 class RegionStore(Protocol):
     """A region's Redis."""
 
-    corrupt: int  # records that could not be decoded, so far
+    @property
+    def corrupt(self) -> int:
+        """Records that could not be decoded, so far."""
+        ...
 
     async def ping(self) -> float:
         """Round trip in ms."""
@@ -313,7 +316,10 @@ def check_ratings(*groups: dict[PlayerId, Rating]) -> None:
 class GlobalStore(Protocol):
     """The coordinator's Redis."""
 
-    corrupt: int  # records that could not be decoded, so far
+    @property
+    def corrupt(self) -> int:
+        """Records that could not be decoded, so far."""
+        ...
 
     async def ping(self) -> float: ...
     async def account_add(self, account: Account) -> None:

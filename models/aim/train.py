@@ -95,7 +95,7 @@ def train(seed: int = SEED) -> dict[str, np.ndarray]:
         "knots": knots,
         "curves": np.round(theta[:-1].reshape(shape), 3).astype(np.float32),
         "bias": np.round(theta[-1], 3).astype(np.float32),
-        "null": np.zeros(2, np.float32),
+        "null": np.full(2, 0.5, np.float32),
     }
     tensors["null"] = null(tensors)
     print(f"{len(found)} shots of {len(np.unique(who))} shooters, null {tensors['null']}")
@@ -129,7 +129,8 @@ def main() -> None:
         "classes": ",".join(aim.CLASSES),
         "seed": str(SEED),
     }
-    data = safetensors.numpy.save(tensors, metadata)
+    # Contiguous: safetensors writes the memory as it lies.
+    data = safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
     out.mkdir(parents=True, exist_ok=True)
     path = out / file_name("aim", data)
     for old in out.glob("aim-*.safetensors"):

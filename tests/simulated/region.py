@@ -36,6 +36,7 @@ from gameedge.core.protocol.messages import (
 )
 from gameedge.edge.app import Edge, load_game
 from gameedge.edge.reports import Reports
+from gameedge.inference.artifacts import load_aim
 from gameedge.state.base import Account
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
@@ -94,7 +95,7 @@ class SimEdge:
         )
         async with Reports.connect(world.broker.factory, config) as bus:
             clock = VirtualClock(world.loop)
-            edge = Edge(config, world.store, bus, load_game(config), clock=clock, draw=world.rng.randbytes)
+            edge = Edge(config, world.store, bus, load_game(config), aim_model=world.aim_model, clock=clock, draw=world.rng.randbytes)
             edge.seating.url = self.url
             self.edge = edge
             await edge.run()
@@ -118,7 +119,8 @@ class SimEdge:
             await self._task
 
     async def drain(self) -> None:
-        assert self.edge is not None and self._task is not None
+        assert self.edge is not None
+        assert self._task is not None
         self.edge.stop()
         await self._task
         self.edge = None
@@ -277,6 +279,7 @@ class World:
         self.store = MemoryRegionStore(clock_ms=clock.monotonic_ms)
         self.global_store = MemoryGlobalStore(clock_ms=clock.monotonic_ms)
         self.signer = Signer(self.rng.randbytes(32))
+        self.aim_model = load_aim()
         self.metrics = coordinator_registry()
         self.applied: Counter[str] = Counter()
         self.closing = False

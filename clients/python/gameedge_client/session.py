@@ -249,7 +249,9 @@ class Session:
             case MatchFound():
                 self._settle(Dequeued, RefusedError(Reason.IN_MATCH, "a match came first"))
                 self._settle(MatchFound, message)
+                self._rejoin(message)
             case MatchStarted():
+                self._joining = None
                 if self.match is None or self.match.over or self.match.info.match != message.match:
                     self.match = Match(message, self._send_command, lambda: self._send(Leave()))
                 self._settle(MatchStarted, message)
@@ -282,6 +284,18 @@ class Session:
         kind = _ANSWERS.get(refused.re)
         if kind is not None:
             self._settle(kind, RefusedError(refused.reason, refused.detail, retry_after_ms=refused.retry_after_ms))
+        if refused.re == "join" and self._joining is not None:
+            if self.match is not None and self.match.info.match == self._joining.match:
+                self.match._lost(f"the seat is gone: {refused.reason}")
+            self._joining = None
+
+    def _rejoin(self, found: MatchFound) -> None:
+        """The session went on in another process, which tells again where the running match is."""
+        running = self.match is not None and not self.match.over and self.match.info.match == found.match
+        if running and self._joining is None:
+            self._go_to(found.url)
+            self._joining = Join(match=found.match, match_token=found.match_token)
+            self._send(self._joining)
 
     # ----------------------------------------------------------------------------------------------- connections
 

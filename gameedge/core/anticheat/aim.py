@@ -22,6 +22,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gameedge.core.errors import ArtifactError
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -194,8 +196,12 @@ class AimModel:
 
     @classmethod
     def from_tensors(cls, id: str, tensors: Mapping[str, NDArray[np.generic]]) -> "AimModel":
-        """From an artifact whose layout was checked against `shapes`."""
+        """From an artifact whose layout was checked against `shapes`. Raises ArtifactError for values that cannot be."""
         knots, curves, bias, null = (np.asarray(tensors[k], np.float32) for k in ("knots", "curves", "bias", "null"))
+        if not (np.diff(knots, axis=1) > 0).all():
+            raise ArtifactError(f"{id}: expected rising knots, found {knots[(np.diff(knots, axis=1) <= 0).any(axis=1)][0].tolist()}")
+        if not ((null > 0) & (null < 1)).all():
+            raise ArtifactError(f"{id}: expected null between 0 and 1, found {null.tolist()}")
         return cls(id, knots, curves, bias, null)
 
     def score(

@@ -1,0 +1,300 @@
+"""Everything that `gameedge up` runs: started in order, watched, restarted where it falls, stopped so that nothing is lost.
+
+Order of start: stores and broker, the signing key, coordinator and edges, bots. Order of stop: bots, edges (they drain and store
+their results), coordinator, broker, stores. A result that no coordinator has applied by then stays in its store's append-only file.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, Section
+from gameedge.coordinator.tokens import load_signer
+from gameedge.core.errors import ConfigError, RefusedError
+from gameedge.local import toml
+from gameedge.local.child import ChildError, ChildProcess, free_port, is_free
+from gameedge.local.node import Node, child_env, json_lines
+from gameedge.local.regions import REGIONS, LocalRegion
+from gameedge.local.servers import Server, broker_server, redis_server
+from gameedge.state.open import open_global_store, open_region_store
+
+EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the players are bots
+BOTS_STOP_S: Final = 10.0
+RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again
+CALM_S: Final = 30.0  # a child that ran this long begins at the first pause again
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for."""
+
+    regions: int = 3
+    edges_per_region: int = 1
+    bots: int = 60
+    cheaters: float = 0.1
+    port: int = 8080
+    seed: int = 1
+
+
+class Teller(Protocol):
+    """Who hears what happens."""
+
+    def say(self, text: str) -> None:
+        """Something went as it should."""
+        ...
+
+    def fault(self, text: str) -> None:
+        """Something did not: it counts as an error."""
+        ...
+
+
+class Startable(Protocol):
+    async def start(self) -> None: ...
+
+
+class Deployment:
+    """One deployment in one folder. `start`, then `stop` in every case."""
+
+    def __init__(self, plan: Plan, folder: Path, teller: Teller, hear_bots: Callable[[dict[str, object]], None]) -> None:
+        check_plan(plan)
+        self.plan, self.folder = plan, folder
+        self.operator_token = secrets.token_urlsafe(24)
+        self.outbox_left = 0
+        self._teller = teller
+        self._hear_bots = hear_bots
+        self._stopping = False
+        self._watchers: list[asyncio.Task[None]] = []
+        self._regions = REGIONS[: plan.regions]
+        self._global = redis_server(folder / "redis-global", name="redis-global")
+        self._redis = {
+            region.name: redis_server(folder / f"redis-{region.name}", name=f"redis-{region.name}") for region in self._regions
+        }
+        self._broker = broker_server(folder / "broker")
+        self._coordinator: Node | None = None
+        self._edges: list[Node] = []
+        self.bots: ChildProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the coordinator."""
+        return self._coordinator.address.get("url", "") if self._coordinator else ""
+
+    @property
+    def children(self) -> list[ChildProcess]:
+        """All that were started, in the order of start."""
+        servers = [server.child for server in (self._global, *self._redis.values(), self._broker) if server.child is not None]
+        nodes = [node.child for node in ([self._coordinator] if self._coordinator else []) + self._edges]
+        return servers + nodes + ([self.bots] if self.bots else [])
+
+    # -- start
+
+    async def start(self) -> None:
+        """Everything but the bots. Raises ChildError or ConfigError; call `stop` then, too."""
+        stores = [self._global, *self._redis.values()]
+        await together(*(server.start() for server in (*stores, self._broker)))
+        for server in (*stores, self._broker):
+            self._watch(server.name, server, lambda server=server: server.child)  # type: ignore[misc]
+        self._teller.say(f"{len(stores)} stores and the broker are up")
+        key = await self._key()
+        self._coordinator = self._node("coordinator", "coordinator", self._coordinator_config())
+        self._edges = [
+            self._node("edge", f"{region.name}-{number}", self._edge_config(region, number, key))
+            for region in self._regions
+            for number in range(1, self.plan.edges_per_region + 1)
+        ]
+        nodes = [self._coordinator, *self._edges]
+        await together(*(self._start_node(node) for node in nodes))
+        for node in nodes:
+            self._watch(node.name, node, lambda node=node: node.child)  # type: ignore[misc]
+
+    async def start_bots(self) -> None:
+        """They play until `stop`. Raises ChildError."""
+        plan = self.plan
+        argv = [sys.executable, "-m", "loadtest", "run", "--coordinator", self.url, "--players", str(plan.bots)]
+        argv += ["--cheaters", str(plan.cheaters), "--seed", str(plan.seed)]
+        log = self.folder / "logs" / "bots.log"
+        self.bots = ChildProcess("bots", argv, log=log, on_line=json_lines(self._hear_bots), env=child_env())
+        await self.bots.start()
+        self._watchers.append(asyncio.create_task(self._watch_bots(self.bots), name="watch bots"))
+
+    async def _start_node(self, node: Node) -> None:
+        await node.start()
+        self._teller.say(f"{node.name} is up at {node.address.get('url', '?')}")
+
+    async def _key(self) -> str:
+        """The public key that edges trust; the pair is made on the first start of this folder."""
+        store = open_global_store(self._global.url)
+        try:
+            return (await load_signer(store)).public_text
+        finally:
+            await store.close()
+
+    def _coordinator_config(self) -> CoordinatorConfig:
+        port = self.plan.port or free_port()  # chosen here, so that a restart keeps it
+        if not is_free(port):
+            raise ConfigError(f"--port {port}: taken by another program; stop it, or use --port 0 for a free one")
+        listen = Listen(host="127.0.0.1", port=port)
+        return CoordinatorConfig(
+            redis=self._global.url, bus=self._broker.url, listen=listen, operator_token=self.operator_token
+        )
+
+    def _edge_config(self, region: LocalRegion, number: int, key: str) -> EdgeConfig:
+        return EdgeConfig(
+            region=region.name,
+            edge=f"e{number}",
+            region_title=region.title,
+            latitude=region.lat,
+            longitude=region.lon,
+            redis=self._redis[region.name].url,
+            bus=self._broker.url,
+            token_keys=[key],
+            demo=True,
+            drain_ms=EDGE_DRAIN_MS,
+        )
+
+    def _node(self, command: str, name: str, config: Section) -> Node:
+        path = self.folder / f"{name}.toml"
+        path.touch(mode=0o600)  # the operator token is in one of them
+        path.write_text(toml.dumps(config), "utf-8")
+        return Node(name, [command, "--config", str(path)], self.folder / "logs" / f"{name}.log")
+
+    # -- watch
+
+    def _watch(self, name: str, startable: Startable, child: Callable[[], ChildProcess | None]) -> None:
+        self._watchers.append(asyncio.create_task(self._keep_up(name, startable, child), name=f"watch {name}"))
+
+    async def _keep_up(self, name: str, startable: Startable, find: Callable[[], ChildProcess | None]) -> None:
+        """Start it again whenever it dies: nothing here keeps state but the stores, and theirs is on disk."""
+        pause_s = RESTART_S[0]
+        loop = asyncio.get_running_loop()
+        while True:
+            child, began = find(), loop.time()
+            if child is None:
+                return
+            status = await child.wait()
+            if self._stopping:
+                return
+            pause_s = RESTART_S[0] if loop.time() - began > CALM_S else pause_s
+            self._teller.fault(f"{name} died ({describe(status)}); starting it again in {pause_s:.1f} s{last_lines(child)}")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RESTART_S[1])
+            try:
+                await (child.start() if isinstance(startable, Server) else startable.start())
+                self._teller.say(f"{name} is back")
+            except ChildError as error:
+                self._teller.fault(str(error))
+
+    async def _watch_bots(self, bots: ChildProcess) -> None:
+        status = await bots.wait()
+        if not self._stopping:
+            self._teller.fault(f"the bots ended ({describe(status)}){last_lines(bots)}")
+
+    # -- stop
+
+    async def stop(self) -> None:
+        """In order; never raises for a child's fault."""
+        self._stopping = True
+        if self.bots is not None:
+            self._teller.say("stopping the bots")
+            await self.bots.stop(BOTS_STOP_S)
+        if any(edge.child.alive for edge in self._edges):
+            self._teller.say("draining the edges")
+            await together(*(edge.child.stop(EDGE_DRAIN_MS / 1000 + 12) for edge in self._edges))
+        self.outbox_left = await self._outbox()
+        self._teller.say("stopping coordinator, broker and stores")
+        if self._coordinator is not None:
+            await self._coordinator.child.stop()
+        await self._broker.stop()
+        await together(*(server.stop() for server in (self._global, *self._redis.values())))
+        await self._end_watchers()
+
+    async def kill(self) -> None:
+        """At once; what was acknowledged is on disk all the same."""
+        self._stopping = True
+        await together(*(child.kill() for child in reversed(self.children)))
+        await self._end_watchers()
+
+    async def _end_watchers(self) -> None:
+        for task in self._watchers:
+            task.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def _outbox(self) -> int:
+        """Results that no coordinator has acknowledged yet; they stay in the stores and leave with the next start."""
+        left = 0
+        for name, server in self._redis.items():
+            if server.child is None or not server.child.alive:
+                continue
+            store = open_region_store(server.url)
+            try:
+                left += await store.outbox_size()
+            except RefusedError as error:
+                self._teller.fault(f"the outbox of {name} cannot be read: {error}")
+            finally:
+                await store.close()
+        return left
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises ConfigError naming the option."""
+    if not 1 <= plan.regions <= len(REGIONS):
+        raise ConfigError(f"--regions {plan.regions}: 1 to {len(REGIONS)}")
+    if not 1 <= plan.edges_per_region <= 16:
+        raise ConfigError(f"--edges-per-region {plan.edges_per_region}: 1 to 16")
+    if not 0 <= plan.bots <= 2_000:
+        raise ConfigError(f"--bots {plan.bots}: 0 to 2000")
+    if not 0.0 <= plan.cheaters <= 1.0:
+        raise ConfigError(f"--cheaters {plan.cheaters}: a share, 0 to 1")
+    if plan.bots and not has_bots():
+        raise ConfigError("--bots: the harness `loadtest` is not installed here; run from a checkout, or use --bots 0")
+
+
+def has_bots() -> bool:
+    """Whether `python -m loadtest run` can be started."""
+    try:
+        return importlib.util.find_spec("loadtest.run") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+async def together(*jobs: Coroutine[Any, Any, object] | Awaitable[object]) -> None:
+    """All of them to their end, at the same time; then the first exception, unwrapped."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def describe(status: int) -> str:
+    """An exit status in words."""
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def last_lines(child: ChildProcess) -> str:
+    """For a message; empty where the log is."""
+    lines = child.tail(6)
+    return "; last lines of its log:\n  " + "\n  ".join(lines) if lines else ""
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Any:
+    """Hold the folder's lock: two deployments on the same append-only files would destroy them. Raises ConfigError."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"--data {folder}: another `gameedge up` uses it") from error
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,101 @@
+"""The live view of `gameedge up`: tables for a terminal, one line for everything else."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gameedge.coordinator.schemas import RegionStatus
+from gameedge.local.picture import Picture
+
+VERDICTS_SHOWN = 6
+NOTES_SHOWN = 4
+_GOOD_MS, _BAD_MS = 4.0, 10.0  # of tick lateness at p99
+
+
+def screen(picture: Picture, urls: dict[str, str], played_s: float) -> RenderableType:
+    """Everything at a glance."""
+    parts: list[RenderableType] = [_regions(picture), Text.from_markup(_totals(picture, played_s))]
+    if picture.verdicts:
+        parts.append(_verdicts(picture))
+    parts += [Text(note, style="yellow", no_wrap=True, overflow="ellipsis") for note in list(picture.notes)[-NOTES_SHOWN:]]
+    parts.append(Text("  ".join(f"{name} {url}" for name, url in urls.items()) + "  ·  Ctrl-C stops", style="dim"))
+    return Group(*parts)
+
+
+def line(picture: Picture, played_s: float) -> str:
+    """The same in one line, for logs and pipes."""
+    bots, (p50, p99) = picture.bots, picture.lateness()
+    caught = len(set(picture.flagged) & set(picture.cheaters))
+    players = sum(report.players for report in picture.reports())
+    matches = sum(report.matches for report in picture.reports())
+    text = (
+        f"{played_s:6.1f} s  players {players}  matches {matches}  finished {picture.total('matches_finished')}  "
+        f"tick late p50/p99 {p50:.1f}/{p99:.1f} ms  npc actions {picture.total('npc_actions')}  "
+        f"cheaters flagged {caught}/{len(picture.cheaters)}  innocents {len(set(picture.flagged) - set(picture.cheaters))}"
+    )
+    if bots is not None and bots.input_to_snapshot_ms.p50 is not None:
+        text += f"  input→snapshot {bots.input_to_snapshot_ms.p50:.0f}/{bots.input_to_snapshot_ms.p99 or 0:.0f} ms"
+    return text + f"  errors {picture.errors}" + (f"  ({picture.api_error})" if picture.api_error else "")
+
+
+def _regions(picture: Picture) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("region", no_wrap=True)
+    for name in ("players", "matches", "queue", "tick late", "busy", "batch", "rtt", "npcs", "npc act/s", "flags"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for region in picture.status.regions if picture.status else []:
+        table.add_row(*_row(picture, region))
+    return table
+
+
+def _row(picture: Picture, region: RegionStatus) -> list[RenderableType]:
+    reports = [edge.report for edge in region.edges if edge.online and edge.report is not None]
+    title = Text(f"{region.title or region.region} ", style="bold") + Text(region.region, style="dim")
+    if not reports:
+        return [title, Text("away", style="red"), *[""] * 9]
+    late = max(report.tick_lateness_ms.p99 for report in reports)
+    style = "green" if late < _GOOD_MS else "yellow" if late < _BAD_MS else "red"
+    batches = [report.inference_batch for report in reports]
+    return [
+        title,
+        str(sum(report.players for report in reports)),
+        str(sum(report.matches for report in reports)),
+        str(sum(sum(report.queued.values()) for report in reports)),
+        Text(f"{max(report.tick_lateness_ms.p50 for report in reports):.1f}/{late:.1f} ms", style=style),
+        f"{max(report.tick_busy for report in reports):.0%}",
+        f"{sum(batches) / len(batches):.0f}",
+        f"{max(report.rtt_ms.p50 for report in reports):.0f} ms",
+        str(sum(report.npcs for report in reports)),
+        f"{picture.npc_rate.get(region.region, 0.0):.0f}",
+        str(sum(report.flags for report in reports)),
+    ]
+
+
+def _totals(picture: Picture, played_s: float) -> str:
+    bots = picture.bots
+    parts = [f"[bold]{played_s:.0f} s[/]"]
+    if bots is not None:
+        parts.append(f"bots {bots.connected}/{bots.players}, {bots.in_match} in a match, {bots.queued} queued")
+        for title, spread in (("input→snapshot", bots.input_to_snapshot_ms), ("queue", bots.queue_wait_ms)):
+            if spread.p50 is not None:
+                parts.append(f"{title} {spread.p50:.0f}/{spread.p99 or 0:.0f} ms")
+    caught, innocent = len(set(picture.flagged) & set(picture.cheaters)), len(set(picture.flagged) - set(picture.cheaters))
+    parts.append(f"matches {picture.total('matches_finished')} finished, {picture.results_applied} applied")
+    parts.append(f"cheaters flagged {caught}/{len(picture.cheaters)}, innocents {innocent}")
+    parts.append(f"[{'red' if picture.errors else 'green'}]errors {picture.errors}[/]")
+    if picture.api_error:
+        parts.append("[red]coordinator away[/]")
+    return "  ·  ".join(parts)
+
+
+def _verdicts(picture: Picture) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("newest flags", "region", "rule", "score", "is", "reasons"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify="right" if name == "score" else "left")
+    for view in picture.verdicts[:VERDICTS_SHOWN]:
+        verdict, who = view.verdict, picture.who(view.verdict.player)
+        colour = "red" if who == "innocent" else "green" if who != "unknown" else "dim"
+        # Text, not markup: rules and reasons come from the network
+        cells = [verdict.player[:12], view.region, verdict.rule, f"{verdict.score:.2f}"]
+        table.add_row(*map(Text, cells), Text(who, style=colour), Text("; ".join(verdict.reasons)))
+    return table

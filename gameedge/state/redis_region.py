@@ -1,0 +1,306 @@
+"""A region's store on Redis or Valkey. See `base.RegionStore` for what each method promises.
+
+Keys. Everything of one mode has the hash tag `{mode}`, so that a claim touches one slot of a cluster; every script names keys
+of one tag only. `ge:{mode}:` + `tickets` (hash: id to record), `players` (player to ticket), `owners` (ticket to player),
+`moved` (ticket to session and process, after a resume elsewhere), `matches`, `members` (match to tickets), `seats` (ticket to
+match), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`, `inbox:<edge>`. `ge:modes` lists the modes.
+`ge:session:<resume hash>`, `ge:{player-<id>}:sessions`, `ge:{edges}:*`, `ge:{edge-<id>}:inbox`, `ge:{evidence}:*`.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
+from gameedge.state import positions, redis_inbox
+from gameedge.state.base import (
+    EdgeRecord,
+    Evidence,
+    InboxEvent,
+    MatchRecord,
+    Result,
+    SessionRecord,
+    StoredResult,
+    Ticket,
+    check_claim,
+    check_evidence,
+    check_result,
+    lease_pool,
+)
+from gameedge.state.records import Codec, Counter, encode
+from gameedge.state.redis_client import Command, RedisClient, script
+
+_EVIDENCE = [f"ge:{{evidence}}:{part}" for part in ("records", "clips", "states", "all", "players", "names")]
+_EDGES = ["ge:{edges}:expiries", "ge:{edges}:records"]
+_ACKS_AT_ONCE = 1_000
+
+
+def _pool(mode: str, *parts: str) -> list[str]:
+    return [f"ge:{{{mode}}}:{part}" for part in parts]
+
+
+def _where(session: SessionId, edge: EdgeId) -> bytes:
+    return encode([session, edge])
+
+
+class RedisRegionStore:
+    """Connects with the first call; `close` when done."""
+
+    def __init__(
+        self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX, outbox_max: int = limits.OUTBOX_RESULTS_MAX
+    ) -> None:
+        self._client = RedisClient(url, wait_ms=wait_ms)
+        self._outbox_max = outbox_max
+        self._counter = counter = Counter()
+        self._inboxes = redis_inbox.Inboxes(self._client, counter)
+        self._session = Codec(SessionRecord, counter)
+        self._ticket = Codec(Ticket, counter)
+        self._match = Codec(MatchRecord, counter)
+        self._result = Codec(Result, counter)
+        self._edge = Codec(EdgeRecord, counter)
+        self._evidence = Codec(Evidence, counter)
+        self._place = Codec(tuple[SessionId, EdgeId], counter)
+
+    @property
+    def corrupt(self) -> int:
+        return self._counter.corrupt
+
+    async def ping(self) -> float:
+        started = time.perf_counter()
+        await self._client.call(("PING",))
+        return (time.perf_counter() - started) * 1000
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _modes(self) -> list[str]:
+        return sorted(name.decode(errors="replace") for name in await self._client.call(("SMEMBERS", redis_inbox.MODES)))
+
+    # -- sessions
+
+    async def session_put(self, record: SessionRecord, ttl_ms: int) -> None:
+        index = script("session_index")([f"ge:{{player-{record.player}}}:sessions"], record.resume_hash, ttl_ms)
+        await self._client.pipe([index, ("SET", f"ge:session:{record.resume_hash}", encode(record), "PX", ttl_ms)])
+
+    async def session_get(self, resume_hash: str) -> SessionRecord | None:
+        return self._session.one(await self._client.call(("GET", f"ge:session:{resume_hash}")))
+
+    async def session_delete(self, resume_hash: str) -> None:
+        await self._client.call(("DEL", f"ge:session:{resume_hash}"))
+
+    # -- tickets
+
+    async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
+        keys = _pool(ticket.mode, "tickets", "players", "owners", "version")
+        add = script("ticket_add")(keys, ticket.id, ticket.player, encode(ticket), pool_max)
+        _, answer = await self._client.pipe([("SADD", redis_inbox.MODES, ticket.mode), add])
+        if answer == b"queued":
+            raise RefusedError(Reason.ALREADY_QUEUED, f"the player is queued for {ticket.mode} already")
+        if answer == b"full":
+            raise RefusedError(Reason.POOL_FULL, f"{ticket.mode} holds {pool_max} tickets; try later")
+
+    async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
+        return bool(await self._client.call(self._remove(mode, [(ticket, b"")])))
+
+    @staticmethod
+    def _remove(mode: str, tickets: Iterable[tuple[TicketId, bytes]]) -> Command:
+        keys = _pool(mode, "tickets", "players", "owners", "moved", "version")
+        return script("ticket_remove")(keys, *(part for pair in tickets for part in pair))
+
+    async def ticket_move(self, mode: str, ticket: TicketId, session: SessionId, edge: EdgeId) -> bool:
+        move = script("ticket_move")(_pool(mode, "tickets", "moved", "version"), ticket, _where(session, edge))
+        return bool(await self._client.call(move))
+
+    async def tickets(self, mode: str) -> list[Ticket]:
+        count, joined, pairs = await self._client.call(script("tickets")(_pool(mode, "tickets", "moved")))
+        found = self._ticket.joined(count, joined)
+        if found is None:
+            found = self._ticket.some(await self._client.call(("HVALS", f"ge:{{{mode}}}:tickets")))
+        if pairs:
+            places = {
+                ticket.decode(errors="replace"): self._place.one(place)
+                for ticket, place in zip(*[iter(pairs)] * 2, strict=True)
+            }
+            for i, ticket in enumerate(found):
+                if (place := places.get(ticket.id)) is not None:
+                    found[i] = msgspec.structs.replace(ticket, session=place[0], edge=place[1])
+        found.sort(key=lambda ticket: (ticket.created_ms, ticket.id))
+        return found
+
+    async def tickets_of_edge_gone(
+        self, mode: str, live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
+    ) -> list[Ticket]:
+        tickets = await self.tickets(mode)
+        missed = {ticket.edge for ticket in tickets}.difference(live)
+        gone = await self._client.call(script("edge_gone")(_pool(mode, "gone"), now_ms, keep_ms, *sorted(missed)))
+        expired = {name.decode(errors="replace") for name in gone}
+        of_gone = [ticket for ticket in tickets if ticket.edge in expired]
+        if not of_gone:
+            return []
+        pairs = [(ticket.id, _where(ticket.session, ticket.edge)) for ticket in of_gone]
+        removed = {name.decode(errors="replace") for name in await self._client.call(self._remove(mode, pairs))}
+        return [ticket for ticket in of_gone if ticket.id in removed]
+
+    async def pool_version(self, mode: str) -> int:
+        return int(await self._client.call(("GET", f"ge:{{{mode}}}:version")) or 0)
+
+    # -- leases
+
+    async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
+        fence = await self._client.call(
+            script("lease")(_pool(lease_pool(name), f"lease:{name}", f"fence:{name}"), owner, ttl_ms)
+        )
+        return None if fence is None else int(fence)
+
+    async def lease_release(self, name: str, owner: EdgeId) -> None:
+        await self._client.call(script("lease_release")(_pool(lease_pool(name), f"lease:{name}"), owner))
+
+    # -- matches
+
+    async def claim(self, record: MatchRecord, lease_name: str) -> list[TicketId]:
+        check_claim(record, lease_name)
+        mode = record.mode
+        event = InboxEvent(kind="host", match=record, match_id=record.match, mode=mode)
+        keys = [
+            *_pool(mode, "matches", "members", "seats", "tickets", "players", "owners", "moved", "version"),
+            *_pool(mode, f"fence:{lease_name}", "outbox"),
+            redis_inbox.of_pool(mode, record.host),
+        ]
+        bounds = (self._outbox_max, limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
+        pairs = (part for ticket in record.tickets for part in (ticket.id, _where(ticket.session, ticket.edge)))
+        claim = script("claim")(keys, record.match, record.fence, encode(record), encode(event), *bounds, *pairs)
+        _, (answer, *missing), *_ = await self._client.pipe(
+            [("SADD", redis_inbox.MODES, mode), claim, *redis_inbox.ring(record.host)]
+        )
+        if answer == b"stale":
+            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
+        if answer == b"full":
+            raise RefusedError(Reason.SERVER_FULL, f"{mode}: the outbox has no place for another result")
+        return [TicketId(name.decode()) for name in missing]
+
+    async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
+        return self._match.one(await self._client.call(("HGET", f"ge:{{{mode}}}:matches", match)))
+
+    async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
+        return self._match.one(await self._client.call(script("match_of_ticket")(_pool(mode, "seats", "matches"), ticket)))
+
+    async def matches(self, mode: str) -> list[MatchRecord]:
+        found = self._match.some(await self._client.call(("HVALS", f"ge:{{{mode}}}:matches")))
+        return sorted(found, key=lambda record: (record.created_ms, record.match))
+
+    async def match_unclaim(self, record: MatchRecord) -> bool:
+        keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version")
+        triples = (part for ticket in record.tickets for part in (ticket.id, ticket.player, encode(ticket)))
+        return bool(await self._client.call(script("match_unclaim")(keys, record.match, *triples)))
+
+    async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
+        check_result(mode, match, result)
+        keys = _pool(mode, "matches", "members", "seats", "outbox")
+        close = script("match_close")(keys, match, b"" if result is None else encode(result))
+        return bool(await self._client.call(close))
+
+    # -- inboxes
+
+    async def inbox_post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+        await self._inboxes.post(edge, events)
+
+    async def inbox_read(self, edge: EdgeId, block_ms: int) -> list[InboxEvent]:
+        return await self._inboxes.read(edge, block_ms)
+
+    # -- outbox
+
+    async def outbox_read(self, after: str, count: int) -> list[StoredResult]:
+        start = positions.parse(after)
+        found: list[tuple[positions.Position, Result]] = []
+        for mode in await self._modes():
+            found.extend(await self._outbox_of(mode, start, count))
+        found.sort(key=lambda entry: entry[0])
+        return [StoredResult(str(at), result) for at, result in found[:count]]
+
+    async def _outbox_of(
+        self, mode: str, start: positions.Position | None, count: int
+    ) -> list[tuple[positions.Position, Result]]:
+        """Up to `count` of one mode; behind entries that cannot be read it looks on."""
+        found: list[tuple[positions.Position, Result]] = []
+        oldest = "-"
+        if start is not None:
+            # Of equal positions, modes are in order of name: those up to the mode of `after` were seen.
+            oldest = f"{'(' if mode <= start.mode else ''}{start.ms}-{start.sequence}"
+        while len(found) < count:
+            entries = await self._client.call(("XRANGE", f"ge:{{{mode}}}:outbox", oldest, "+", "COUNT", count))
+            for at, fields in entries:
+                position = positions.parse(f"{at.decode()}@{mode}")
+                result = self._result.one(fields.get(b"r", b""))
+                if position is not None and result is not None:
+                    found.append((position, result))
+            if len(entries) < count:
+                break
+            oldest = f"({entries[-1][0].decode()}"
+        return found[:count]
+
+    async def outbox_ack(self, at: Sequence[str]) -> None:
+        names: dict[str, list[str]] = {}
+        for position in filter(None, map(positions.parse, at)):
+            names.setdefault(position.mode, []).append(f"{position.ms}-{position.sequence}")
+        commands: list[Command] = [
+            ("XDEL", f"ge:{{{mode}}}:outbox", *acked[i : i + _ACKS_AT_ONCE])
+            for mode, acked in names.items()
+            for i in range(0, len(acked), _ACKS_AT_ONCE)
+        ]
+        if commands:
+            await self._client.pipe(commands)
+
+    async def outbox_size(self) -> int:
+        modes = await self._modes()
+        sizes = await self._client.pipe([("XLEN", f"ge:{{{mode}}}:outbox") for mode in modes]) if modes else []
+        return sum(int(size) for size in sizes)
+
+    # -- processes
+
+    async def edge_beat(self, record: EdgeRecord, ttl_ms: int) -> None:
+        await self._client.call(script("edge_beat")(_EDGES, record.edge, encode(record), ttl_ms))
+
+    async def edges(self) -> list[EdgeRecord]:
+        return sorted(self._edge.some(await self._client.call(script("edges")(_EDGES))), key=lambda record: record.edge)
+
+    async def edge_forget(self, edge: EdgeId) -> None:
+        await self._client.pipe([("ZREM", _EDGES[0], edge), ("HDEL", _EDGES[1], edge)])
+
+    # -- evidence
+
+    async def evidence_add(self, evidence: Evidence) -> None:
+        check_evidence(evidence)
+        bounds = (limits.EVIDENCE_LIFE_MS, limits.EVIDENCE_PER_PLAYER_MAX, limits.EVIDENCE_TOTAL_MAX)
+        record = encode(msgspec.structs.replace(evidence, clip=b""))
+        add = script("evidence_add")(_EVIDENCE, evidence.flag, evidence.player, record, evidence.clip, *bounds)
+        await self._client.call(add)
+
+    async def evidence_list(self, limit: int) -> list[Evidence]:
+        keys = [_EVIDENCE[0], _EVIDENCE[2], _EVIDENCE[3]]
+        parts = await self._client.call(script("evidence_list")(keys, max(0, limit), limits.EVIDENCE_LIFE_MS))
+        found = [self._with(record, state, b"") for record, state in zip(*[iter(parts)] * 2, strict=True)]
+        return [evidence for evidence in found if evidence is not None]
+
+    def _with(self, record: bytes | None, state: bytes | None, clip: bytes | None) -> Evidence | None:
+        evidence = self._evidence.one(record)
+        if evidence is None:
+            return None
+        said = state.decode(errors="replace") if state else evidence.state
+        return msgspec.structs.replace(evidence, state=said, clip=clip or b"")
+
+    async def evidence_get(self, flag: FlagId) -> Evidence | None:
+        record, clip, state = await self._client.pipe([("HGET", key, flag) for key in _EVIDENCE[:3]])
+        return self._with(record, state, clip)
+
+    async def evidence_set_state(self, flag: FlagId, state: str) -> bool:
+        return bool(await self._client.call(script("evidence_state")([_EVIDENCE[0], _EVIDENCE[2]], flag, state)))
+
+    async def erase_player(self, player: PlayerId) -> int:
+        index = f"ge:{{player-{player}}}:sessions"
+        hashes, evidence = await self._client.pipe([("ZRANGE", index, 0, -1), script("evidence_erase")(_EVIDENCE, player)])
+        sessions: list[Command] = [("DEL", f"ge:session:{name.decode()}") for name in hashes]
+        gone = await self._client.pipe([*sessions, ("DEL", index)])
+        return int(evidence) + sum(gone[:-1])

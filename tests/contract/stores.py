@@ -1,0 +1,148 @@
+"""Stores under contract: the memory twin, a real server, and a real server in cluster mode (which refuses any script whose keys
+lie in two slots). A server is started once a session and emptied before each test."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis, exceptions
+
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, RegionId, SessionId, TicketId
+from gameedge.local.servers import redis_binary
+from gameedge.state.base import (
+    EdgeRecord,
+    Evidence,
+    GlobalStore,
+    MatchRecord,
+    RegionStore,
+    Result,
+    SessionRecord,
+    Ticket,
+)
+from gameedge.state.memory import MemoryRegionStore
+from gameedge.state.memory_global import MemoryGlobalStore
+from gameedge.state.redis_global import RedisGlobalStore
+from gameedge.state.redis_region import RedisRegionStore
+
+KINDS = ("memory", "redis", "cluster")
+MODE = "duel"
+A, B = EdgeId("edge-a"), EdgeId("edge-b")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_server(data: Path, *options: str) -> tuple["subprocess.Popen[bytes]", int]:
+    """A server child on a free loopback port; returns once it answers."""
+    port = free_port()
+    fixed = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", "", "--logfile", str(data / "log"))
+    child = subprocess.Popen([redis_binary(), *fixed, *options])
+    client = Redis(port=port)
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            client.ping()
+        except exceptions.ConnectionError:
+            assert time.monotonic() < deadline, (data / "log").read_text()
+            time.sleep(0.02)
+        else:
+            client.close()
+            return child, port
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, str]]:
+    """URLs by kind."""
+    children, urls = [], {"memory": "memory://"}
+    with tempfile.TemporaryDirectory(prefix="gameedge-test-") as folder:
+        try:
+            for kind in ("redis", "cluster"):
+                data = Path(folder) / kind
+                data.mkdir()
+                cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port())) if kind == "cluster" else ()
+                child, port = start_server(data, "--appendonly", "yes", "--appendfsync", "no", *cluster)
+                children.append(child)
+                urls[kind] = f"redis://127.0.0.1:{port}"
+                if kind == "cluster":
+                    with Redis(port=port) as client:
+                        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+                        while b"cluster_state:ok" not in bytes(client.execute_command("CLUSTER INFO")):
+                            time.sleep(0.02)
+            yield urls
+        finally:
+            for child in children:
+                child.kill()
+                child.wait()
+
+
+def empty(url: str) -> None:
+    if url.startswith("redis"):
+        with Redis.from_url(url) as client:
+            client.flushall()
+
+
+@asynccontextmanager
+async def region_store(url: str, **settings: int) -> AsyncIterator[RegionStore]:
+    store: RegionStore = RedisRegionStore(url, **settings) if url.startswith("redis") else MemoryRegionStore(**settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def global_store(url: str) -> AsyncIterator[GlobalStore]:
+    store: GlobalStore = RedisGlobalStore(url) if url.startswith("redis") else MemoryGlobalStore()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def ticket(number: int, *, mode: str = MODE, edge: EdgeId = A, **fields: object) -> Ticket:
+    made: dict[str, object] = {
+        "id": TicketId(f"t_{number}"), "player": PlayerId(f"p_{number}"), "session": SessionId(f"s_{number}"),
+        "edge": edge, "mode": mode, "created_ms": 1_000 + number,
+    }  # fmt: skip
+    return Ticket(**(made | fields))  # type: ignore[arg-type]
+
+
+def match(name: str, *tickets: Ticket, mode: str = MODE, host: EdgeId = B, fence: int = 0) -> MatchRecord:
+    half = (len(tickets) + 1) // 2
+    return MatchRecord(
+        match=MatchId(name), mode=mode, host=host, fence=fence, tickets=list(tickets), created_ms=5_000, seed=7,
+        teams=[[t.id for t in tickets[:half]], [t.id for t in tickets[half:]]],
+    )  # fmt: skip
+
+
+def result(name: str, *, mode: str = MODE) -> Result:
+    return Result(
+        match=MatchId(name), region=RegionId("west"), mode=mode, rated=True, started_ms=1, ended_ms=2,
+        teams=[[PlayerId("p_1")], [PlayerId("p_2")]], ranks=[0, 1], scores=[10, 3],
+    )  # fmt: skip
+
+
+def session(number: int, *, edge: EdgeId = A, player: str | None = None) -> SessionRecord:
+    return SessionRecord(
+        session=SessionId(f"s_{number}"), player=PlayerId(player or f"p_{number}"), edge=edge, resume_hash=f"{number:064x}"
+    )
+
+
+def evidence(number: int, *, player: str = "p_1", clip: bytes = b"clip") -> Evidence:
+    return Evidence(
+        flag=FlagId(f"f_{number}"), player=PlayerId(player), match=MatchId("m_1"), at_ms=number, rule="aim", score=0.5,
+        reasons=["too steady"], clip=clip,
+    )  # fmt: skip
+
+
+def edge_record(edge: EdgeId, **fields: object) -> EdgeRecord:
+    made: dict[str, object] = {"edge": edge, "region": RegionId("west"), "url": "ws://127.0.0.1:1", "pid": 1, "started_ms": 1}
+    return EdgeRecord(**(made | fields))  # type: ignore[arg-type]

@@ -1,0 +1,459 @@
+"""What every region store does, whatever it is made of."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
+from gameedge.state.base import InboxEvent, RegionStore
+from tests.contract.stores import (
+    KINDS,
+    MODE,
+    A,
+    B,
+    edge_record,
+    empty,
+    evidence,
+    match,
+    region_store,
+    result,
+    servers,  # noqa: F401
+    session,
+    ticket,
+)
+
+MAX = 1_000
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, servers: dict[str, str]) -> AsyncIterator[RegionStore]:  # noqa: F811
+    url = servers[request.param]
+    empty(url)
+    async with region_store(url) as opened:
+        yield opened
+
+
+def event(kind: str, number: int = 0) -> InboxEvent:
+    return InboxEvent(kind=kind, mode=MODE, session=SessionId(f"s_{number}"))
+
+
+class TestSessions:
+    async def test_put_get_replace_delete(self, store: RegionStore) -> None:
+        first, second = session(1), session(1, edge=B)
+        assert await store.session_get(first.resume_hash) is None
+        await store.session_put(first, 60_000)
+        assert await store.session_get(first.resume_hash) == first
+        await store.session_put(second, 60_000)
+        assert await store.session_get(first.resume_hash) == second
+        await store.session_delete(first.resume_hash)
+        assert await store.session_get(first.resume_hash) is None
+
+    async def test_expires(self, store: RegionStore) -> None:
+        await store.session_put(session(1), 30)
+        await store.session_put(session(2), 60_000)
+        await asyncio.sleep(0.1)
+        assert await store.session_get(session(1).resume_hash) is None
+        assert await store.session_get(session(2).resume_hash) == session(2)
+
+
+class TestTickets:
+    async def test_oldest_first_and_cancel_once(self, store: RegionStore) -> None:
+        for number in (3, 1, 2):
+            await store.ticket_add(ticket(number), MAX)
+        assert [t.id for t in await store.tickets(MODE)] == ["t_1", "t_2", "t_3"]
+        assert await store.ticket_cancel(MODE, TicketId("t_2"))
+        assert not await store.ticket_cancel(MODE, TicketId("t_2"))
+        assert [t.id for t in await store.tickets(MODE)] == ["t_1", "t_3"]
+        assert await store.tickets("squads") == []
+
+    async def test_all_fields_survive(self, store: RegionStore) -> None:
+        asked = ticket(1, name="Zoë", rating=31.25, sigma=3.5, trust=2, party="x", party_size=3)
+        await store.ticket_add(asked, MAX)
+        assert await store.tickets(MODE) == [asked]
+
+    async def test_one_ticket_a_player_and_idempotent(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        version = await store.pool_version(MODE)
+        await store.ticket_add(ticket(1), MAX)  # the answer was lost; sent again
+        assert await store.pool_version(MODE) == version
+        with pytest.raises(RefusedError) as caught:
+            await store.ticket_add(ticket(2, player=PlayerId("p_1")), MAX)
+        assert caught.value.reason is Reason.ALREADY_QUEUED
+        await store.ticket_add(ticket(3, player=PlayerId("p_1"), mode="squads"), MAX)  # another pool
+        assert await store.ticket_cancel(MODE, TicketId("t_1"))
+        await store.ticket_add(ticket(2, player=PlayerId("p_1")), MAX)
+
+    async def test_pool_is_bounded(self, store: RegionStore) -> None:
+        for number in range(3):
+            await store.ticket_add(ticket(number), 3)
+        with pytest.raises(RefusedError) as caught:
+            await store.ticket_add(ticket(3), 3)
+        assert caught.value.reason is Reason.POOL_FULL
+        assert await store.ticket_cancel(MODE, TicketId("t_0"))
+        await store.ticket_add(ticket(3), 3)
+
+    async def test_move(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        assert await store.ticket_move(MODE, TicketId("t_1"), SessionId("s_new"), B)
+        [moved] = await store.tickets(MODE)
+        assert (moved.session, moved.edge, moved.created_ms) == ("s_new", B, 1_001)
+        assert not await store.ticket_move(MODE, TicketId("t_9"), SessionId("s_new"), B)
+
+    async def test_version_grows_with_each_change(self, store: RegionStore) -> None:
+        seen = [await store.pool_version(MODE)]
+
+        async def changed() -> None:
+            seen.append(await store.pool_version(MODE))
+            assert seen[-1] > seen[-2]
+
+        await store.ticket_add(ticket(1), MAX)
+        await changed()
+        await store.ticket_move(MODE, TicketId("t_1"), SessionId("s_1"), B)
+        await changed()
+        await store.ticket_cancel(MODE, TicketId("t_1"))
+        await changed()
+        await store.ticket_add(ticket(2), MAX)
+        await changed()
+        await store.claim(match("m_1", ticket(2)), "")
+        await changed()
+        await store.match_unclaim(match("m_1", ticket(2)))
+        await changed()
+        await store.tickets(MODE)
+        await store.ticket_cancel(MODE, TicketId("t_9"))
+        assert await store.pool_version(MODE) == seen[-1]
+
+    async def test_tickets_of_edge_gone(self, store: RegionStore) -> None:
+        for number, edge in ((1, A), (2, B), (3, B)):
+            await store.ticket_add(ticket(number, edge=edge), MAX)
+        assert await store.tickets_of_edge_gone(MODE, [A], 10_000, 5_000) == []  # B is missed from here
+        assert await store.tickets_of_edge_gone(MODE, [A], 14_999, 5_000) == []
+        assert await store.ticket_move(MODE, TicketId("t_3"), SessionId("s_3"), A)
+        assert [t.id for t in await store.tickets_of_edge_gone(MODE, [A], 15_000, 5_000)] == ["t_2"]
+        assert [t.id for t in await store.tickets(MODE)] == ["t_1", "t_3"]
+        await store.ticket_add(ticket(4, player=PlayerId("p_2")), MAX)  # its player is free again
+
+    async def test_edge_that_comes_back_starts_afresh(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1, edge=B), MAX)
+        assert await store.tickets_of_edge_gone(MODE, [], 10_000, 5_000) == []
+        assert await store.tickets_of_edge_gone(MODE, [B], 14_000, 5_000) == []
+        assert await store.tickets_of_edge_gone(MODE, [], 16_000, 5_000) == []
+        assert len(await store.tickets_of_edge_gone(MODE, [], 21_000, 5_000)) == 1
+
+
+class TestLeases:
+    async def test_one_holder_and_growing_fences(self, store: RegionStore) -> None:
+        fence = await store.lease("matcher-duel", A, 60_000)
+        assert fence == 1
+        assert await store.lease("matcher-duel", B, 60_000) is None
+        assert await store.lease("matcher-duel", A, 60_000) == fence  # renewed
+        await store.lease_release("matcher-duel", B)  # not its holder
+        assert await store.lease("matcher-duel", B, 60_000) is None
+        await store.lease_release("matcher-duel", A)
+        assert await store.lease("matcher-duel", B, 60_000) == 2
+        assert await store.lease("relay", A, 60_000) == 1
+
+    async def test_expires(self, store: RegionStore) -> None:
+        assert await store.lease("relay", A, 20) == 1
+        await asyncio.sleep(0.08)
+        assert await store.lease("relay", B, 60_000) == 2
+        assert await store.lease("relay", A, 60_000) is None
+
+
+class TestMatches:
+    async def test_claim_takes_tickets_and_tells_the_host(self, store: RegionStore) -> None:
+        for number in (1, 2, 3):
+            await store.ticket_add(ticket(number), MAX)
+        record = match("m_1", ticket(1), ticket(2))
+        assert await store.claim(record, "") == []
+        assert [t.id for t in await store.tickets(MODE)] == ["t_3"]
+        assert await store.match_get(MODE, MatchId("m_1")) == record
+        assert await store.matches(MODE) == [record]
+        assert await store.match_of_ticket(MODE, TicketId("t_2")) == record
+        assert await store.match_of_ticket(MODE, TicketId("t_3")) is None
+        [told] = await store.inbox_read(B, 0)
+        assert (told.kind, told.match) == ("host", record)
+        await store.ticket_add(ticket(9, player=PlayerId("p_1")), MAX)  # the player may queue again
+
+    async def test_claim_is_all_or_nothing(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        assert await store.claim(match("m_1", ticket(1), ticket(2)), "") == ["t_2"]
+        assert [t.id for t in await store.tickets(MODE)] == ["t_1"]
+        assert await store.matches(MODE) == []
+        assert await store.inbox_read(B, 0) == []
+
+    async def test_claim_twice_is_once(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        record = match("m_1", ticket(1))
+        assert await store.claim(record, "") == []
+        assert await store.claim(record, "") == []
+        assert len(await store.inbox_read(B, 0)) == 1
+        assert await store.inbox_read(B, 0) == []
+
+    async def test_claim_misses_a_ticket_that_moved(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        await store.ticket_move(MODE, TicketId("t_1"), SessionId("s_new"), B)
+        assert await store.claim(match("m_1", ticket(1)), "") == ["t_1"]
+        [moved] = await store.tickets(MODE)
+        assert await store.claim(match("m_1", moved), "") == []
+
+    async def test_stale_fence_claims_nothing(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        old = await store.lease("matcher-duel", A, 10)
+        await asyncio.sleep(0.05)
+        new = await store.lease("matcher-duel", B, 60_000)
+        assert old is not None
+        assert new is not None
+        for fence in (old, new + 1):
+            with pytest.raises(RefusedError) as caught:
+                await store.claim(match("m_1", ticket(1), fence=fence), "matcher-duel")
+            assert caught.value.reason is Reason.OUT_OF_ORDER
+        assert len(await store.tickets(MODE)) == 1
+        assert await store.claim(match("m_1", ticket(1), fence=new), "matcher-duel") == []
+
+    async def test_impossible_claims_are_faults_of_the_caller(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        for record, lease in (
+            (match("m_1", ticket(1), ticket(1)), ""),
+            (match("m_1"), ""),
+            (match("m_1", ticket(1, mode="squads")), ""),
+            (match("m_1", ticket(1), fence=1), "matcher-squads"),
+        ):
+            with pytest.raises(ValueError, match=r"m_1|matcher-squads"):
+                await store.claim(record, lease)
+
+    async def test_unclaim_queues_again_with_age(self, store: RegionStore) -> None:
+        for number in (1, 2):
+            await store.ticket_add(ticket(number), MAX)
+        record = match("m_1", ticket(1), ticket(2))
+        await store.claim(record, "")
+        await store.ticket_add(ticket(3, player=PlayerId("p_2")), MAX)  # player 2 queued again
+        assert await store.match_unclaim(record)
+        assert not await store.match_unclaim(record)
+        assert await store.tickets(MODE) == [ticket(1), ticket(3, player=PlayerId("p_2"))]
+        assert await store.matches(MODE) == []
+        assert await store.match_of_ticket(MODE, TicketId("t_1")) is None
+        with pytest.raises(RefusedError):
+            await store.ticket_add(ticket(7, player=PlayerId("p_1")), MAX)
+
+    async def test_close_once_with_its_result(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        await store.claim(match("m_1", ticket(1)), "")
+        assert await store.match_close(MODE, MatchId("m_1"), result("m_1"))
+        assert not await store.match_close(MODE, MatchId("m_1"), result("m_1"))
+        assert await store.outbox_size() == 1
+        assert [entry.result for entry in await store.outbox_read("", 10)] == [result("m_1")]
+        assert await store.match_get(MODE, MatchId("m_1")) is None
+        assert await store.match_of_ticket(MODE, TicketId("t_1")) is None
+        with pytest.raises(ValueError, match="m_2"):
+            await store.match_close(MODE, MatchId("m_1"), result("m_2"))
+
+    async def test_close_without_result(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        await store.claim(match("m_1", ticket(1)), "")
+        assert await store.match_close(MODE, MatchId("m_1"), None)
+        assert await store.outbox_size() == 0
+
+    async def test_a_hundred_matchers_never_share_a_ticket(self, store: RegionStore) -> None:
+        for number in range(60):
+            await store.ticket_add(ticket(number), MAX)
+        records = [match(f"m_{i}", *(ticket((i * 7 + j * 11) % 60) for j in range(4))) for i in range(100)]
+        answers = await asyncio.gather(*(store.claim(record, "") for record in records))
+        claimed = [record for record, missing in zip(records, answers, strict=True) if not missing]
+        seats = [t.id for record in claimed for t in record.tickets]
+        left = [t.id for t in await store.tickets(MODE)]
+        assert claimed
+        assert len(seats) == len(set(seats))
+        assert sorted([*seats, *left]) == sorted(f"t_{number}" for number in range(60))
+        assert {record.match for record in await store.matches(MODE)} == {record.match for record in claimed}
+        told = [told.match_id for told in await store.inbox_read(B, 0)]
+        assert sorted(told, key=str) == sorted((record.match for record in claimed), key=str)
+
+    async def test_cancel_races_claim(self, store: RegionStore) -> None:
+        for number in range(40):
+            await store.ticket_add(ticket(number), MAX)
+        claims = (store.claim(match(f"m_{number}", ticket(number)), "") for number in range(40))
+        cancels = (store.ticket_cancel(MODE, TicketId(f"t_{number}")) for number in range(40))
+        *answers, cancelled = await asyncio.gather(*claims, asyncio.gather(*cancels))
+        for missing, gone in zip(answers, cancelled, strict=True):
+            assert (missing == []) != gone
+
+
+class TestInboxes:
+    async def test_in_order_and_once(self, store: RegionStore) -> None:
+        await store.inbox_post(A, [event("found", n) for n in range(5)])
+        await store.inbox_post(B, [event("lost")])
+        assert [e.session for e in await store.inbox_read(A, 0)] == [f"s_{n}" for n in range(5)]
+        assert await store.inbox_read(A, 0) == []
+        assert [e.kind for e in await store.inbox_read(B, 1_000)] == ["lost"]
+        await store.inbox_post(A, [])
+
+    async def test_reader_wakes_for_a_post(self, store: RegionStore) -> None:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            reader = group.create_task(store.inbox_read(A, 10_000))
+            await asyncio.sleep(0.05)
+            await store.inbox_post(A, [event("found")])
+        assert [e.kind for e in reader.result()] == ["found"]
+
+    async def test_reader_wakes_for_a_claim_in_a_new_mode(self, store: RegionStore) -> None:
+        await store.inbox_read(B, 0)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            reader = group.create_task(store.inbox_read(B, 10_000))
+            await asyncio.sleep(0.05)
+            await store.ticket_add(ticket(1, mode="brand-new"), MAX)
+            await store.claim(match("m_1", ticket(1, mode="brand-new"), mode="brand-new"), "")
+        assert [e.kind for e in reader.result()] == ["host"]
+
+    async def test_wait_ends(self, store: RegionStore) -> None:
+        assert await store.inbox_read(A, 20) == []
+
+    async def test_cancelled_reader_leaves_the_store_usable(self, store: RegionStore) -> None:
+        reader = asyncio.create_task(store.inbox_read(A, 10_000))
+        await asyncio.sleep(0.05)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        await store.inbox_post(A, [event("found")])
+        assert [e.kind for e in await store.inbox_read(A, 1_000)] == ["found"]
+
+    async def test_takes_a_bounded_number(self, store: RegionStore) -> None:
+        await store.inbox_post(A, [event("found", n) for n in range(limits.INBOX_READ_MAX + 10)])
+        first, second = await store.inbox_read(A, 0), await store.inbox_read(A, 0)
+        assert (len(first), len(second)) == (limits.INBOX_READ_MAX, 10)
+        assert [e.session for e in first + second] == [f"s_{n}" for n in range(limits.INBOX_READ_MAX + 10)]
+
+    async def test_drops_oldest_when_full(self, store: RegionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "INBOX_EVENTS_MAX", 3)
+        await store.inbox_post(EdgeId("edge-full"), [event("found", n) for n in range(5)])
+        assert [e.session for e in await store.inbox_read(EdgeId("edge-full"), 0)] == ["s_2", "s_3", "s_4"]
+
+
+class TestOutbox:
+    async def finish(self, store: RegionStore, number: int, mode: str = MODE) -> None:
+        await store.ticket_add(ticket(number, mode=mode), MAX)
+        await store.claim(match(f"m_{number}", ticket(number, mode=mode), mode=mode), "")
+        assert await store.match_close(mode, MatchId(f"m_{number}"), result(f"m_{number}", mode=mode))
+
+    async def test_read_from_and_ack(self, store: RegionStore) -> None:
+        for number in range(6):
+            await self.finish(store, number, ("duel", "squads")[number % 2])
+        every = await store.outbox_read("", 100)
+        assert {entry.result.match for entry in every} == {f"m_{n}" for n in range(6)}
+        assert all(len(entry.at) <= 64 for entry in every)
+        assert await store.outbox_read("", 2) == every[:2]
+        assert await store.outbox_read(every[2].at, 100) == every[3:]
+        paged, after = [], ""
+        while page := await store.outbox_read(after, 2):
+            paged += page
+            after = page[-1].at
+        assert paged == every
+        await store.outbox_ack([every[0].at, every[3].at])
+        await store.outbox_ack([every[0].at])
+        assert await store.outbox_size() == 4
+        assert await store.outbox_read("", 100) == [every[i] for i in (1, 2, 4, 5)]
+
+    async def test_strange_acks_are_ignored(self, store: RegionStore) -> None:
+        await self.finish(store, 1)
+        await store.outbox_ack(["", "x", "1-1", "1-1@no-such-mode", "9" * 64, "1-1@{duel}:tickets", "-@duel", "٣-٣@duel"])
+        assert await store.outbox_size() == 1
+
+    async def test_oldest_first_within_a_mode(self, store: RegionStore) -> None:
+        for number in range(20):
+            await self.finish(store, number)
+        assert [entry.result.match for entry in await store.outbox_read("", 100)] == [f"m_{n}" for n in range(20)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_open_matches_reserve_their_place_in_the_outbox(kind: str, servers: dict[str, str]) -> None:  # noqa: F811
+    empty(servers[kind])
+    async with region_store(servers[kind], outbox_max=2) as store:
+        for number in (1, 2, 3):
+            await store.ticket_add(ticket(number), MAX)
+        for number in (1, 2):
+            await store.claim(match(f"m_{number}", ticket(number)), "")
+        assert await store.match_close(MODE, MatchId("m_1"), result("m_1"))
+        with pytest.raises(RefusedError) as caught:
+            await store.claim(match("m_3", ticket(3)), "")
+        assert caught.value.reason is Reason.SERVER_FULL
+        assert await store.match_close(MODE, MatchId("m_2"), result("m_2"))  # a result is never refused
+        await store.outbox_ack([entry.at for entry in await store.outbox_read("", 1)])
+        assert await store.claim(match("m_3", ticket(3)), "") == []
+
+
+class TestEdges:
+    async def test_beat_expire_forget(self, store: RegionStore) -> None:
+        await store.edge_beat(edge_record(B, players=3), 60_000)
+        await store.edge_beat(edge_record(A), 60_000)
+        await store.edge_beat(edge_record(B, players=4, lateness_ms_p99=1.5), 60_000)
+        await store.edge_beat(edge_record(EdgeId("edge-c")), 20)
+        await asyncio.sleep(0.08)
+        assert await store.edges() == [edge_record(A), edge_record(B, players=4, lateness_ms_p99=1.5)]
+        await store.edge_forget(A)
+        await store.edge_forget(A)
+        assert [record.edge for record in await store.edges()] == [B]
+
+
+class TestEvidence:
+    async def test_add_get_list_state(self, store: RegionStore) -> None:
+        for number in range(3):
+            await store.evidence_add(evidence(number, player=f"p_{number}"))
+        await store.evidence_add(evidence(0, player="p_0", clip=b"other"))  # once a flag
+        assert await store.evidence_get(FlagId("f_0")) == evidence(0, player="p_0")
+        assert await store.evidence_get(FlagId("f_9")) is None
+        assert await store.evidence_list(2) == [evidence(n, player=f"p_{n}", clip=b"") for n in (2, 1)]
+        assert await store.evidence_list(0) == []
+        assert await store.evidence_set_state(FlagId("f_1"), "upheld")
+        assert not await store.evidence_set_state(FlagId("f_9"), "upheld")
+        found = await store.evidence_get(FlagId("f_1"))
+        assert found is not None
+        assert (found.state, found.clip) == ("upheld", b"clip")
+        assert [e.state for e in await store.evidence_list(9)] == ["open", "upheld", "open"]
+
+    async def test_bounded_a_player(self, store: RegionStore) -> None:
+        await store.evidence_add(evidence(1_000, player="p_2"))
+        await store.evidence_add(evidence(1_001, player="p_11"))  # a name that begins with another's
+        for number in range(limits.EVIDENCE_PER_PLAYER_MAX + 2):
+            await store.evidence_add(evidence(number, player="p_1"))
+        kept = [e.flag for e in await store.evidence_list(1_000)]
+        assert len(kept) == limits.EVIDENCE_PER_PLAYER_MAX + 2
+        assert {"f_1000", "f_1001"} < set(kept)
+        assert "f_1" not in kept
+        assert await store.evidence_get(FlagId("f_0")) is None
+
+    async def test_bounded_in_all(self, store: RegionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "EVIDENCE_TOTAL_MAX", 3)
+        for number in range(5):
+            await store.evidence_add(evidence(number, player=f"p_{number}"))
+        assert [e.flag for e in await store.evidence_list(10)] == ["f_4", "f_3", "f_2"]
+
+    async def test_expires(self, store: RegionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "EVIDENCE_LIFE_MS", 20)
+        await store.evidence_add(evidence(1))
+        await asyncio.sleep(0.08)
+        assert await store.evidence_list(10) == []
+        await store.evidence_add(evidence(2))
+        assert [e.flag for e in await store.evidence_list(10)] == ["f_2"]
+
+    async def test_too_large_a_clip(self, store: RegionStore) -> None:
+        with pytest.raises(RefusedError) as caught:
+            await store.evidence_add(evidence(1, clip=bytes(limits.EVIDENCE_BYTES_MAX + 1)))
+        assert caught.value.reason is Reason.TOO_LARGE
+
+    async def test_erase_player(self, store: RegionStore) -> None:
+        for number in range(3):
+            await store.evidence_add(evidence(number, player="p_1"))
+        await store.evidence_add(evidence(9, player="p_12"))
+        await store.session_put(session(1), 60_000)
+        await store.session_put(session(2, player="p_1"), 60_000)
+        await store.session_put(session(3), 60_000)
+        assert await store.erase_player(PlayerId("p_1")) == 5
+        assert await store.erase_player(PlayerId("p_1")) == 0
+        assert [e.flag for e in await store.evidence_list(10)] == ["f_9"]
+        assert await store.session_get(session(1).resume_hash) is None
+        assert await store.session_get(session(3).resume_hash) == session(3)
+
+
+async def test_ping(store: RegionStore) -> None:
+    assert await store.ping() >= 0.0

@@ -1,0 +1,59 @@
+"""A match through real sockets, as players of the SDK see it, over both transports."""
+
+import asyncio
+
+import pytest
+from gameedge_client import Client
+
+from gameedge.core.protocol.arena_v1 import Subtick
+
+from .inprocess import Stack, stack
+
+
+async def play(url: str, name: str, mode: str) -> dict[str, object]:
+    client = await Client.guest(url, name=name)
+    placement = await client.place(mode=mode)
+    assert placement.region == "test-1"
+    async with client.connect(placement) as session:
+        match = await session.play(mode)
+        views = 0
+        async for snapshot in match:
+            assert snapshot.view is not None
+            assert snapshot.view.seat == match.info.seat
+            views += 1
+            step = Subtick(10.0, 0.0, 1.0, 0.0, views % 4 == 0)
+            match.command((step, step, step))
+        assert match.result is not None
+        return {
+            "player": client.account.player,
+            "match": match.info.match,
+            "views": views,
+            "reason": match.result.reason,
+            "latency": list(match.input_to_snapshot_ms),
+        }
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+async def test_two_people_play_a_duel_and_are_rated(transport: str) -> None:
+    async with stack(transport=transport, fill_ms=5_000) as running, asyncio.timeout(30):
+        a, b = await asyncio.gather(play(running.url, "ada", "duel"), play(running.url, "bob", "duel"))
+        assert a["match"] == b["match"]
+        assert a["reason"] == "finished"
+        for player in (a, b):
+            assert isinstance(player["views"], int)
+            assert player["views"] > 100, "about twenty snapshots a second for eight seconds"
+            assert player["latency"], "commands were processed"
+        await rated(running, str(a["player"]), str(b["player"]))
+
+
+async def rated(running: Stack, *players: str) -> None:
+    async with asyncio.timeout(5):
+        while not all([await running.global_store.ratings(player) for player in players]):  # type: ignore[arg-type]
+            await asyncio.sleep(0.05)
+
+
+async def test_one_person_gets_npcs_for_company() -> None:
+    async with stack() as running, asyncio.timeout(30):
+        played = await play(running.url, "solo", "coop")
+        assert played["reason"] in ("survived", "overrun", "finished", "cleared")
+        assert running.edge.tick.figures.npc_actions > 0
