@@ -56,7 +56,9 @@ class Figures:
 class Model:
     """One registered model with its buffers. Use it through `Engine`."""
 
-    def __init__(self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int) -> None:
+    def __init__(
+        self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int
+    ) -> None:
         if fallback is not None and (fallback.input_size, fallback.output_size) != (backend.input_size, backend.output_size):
             raise ValueError(
                 f"fallback {fallback.name} maps {fallback.input_size} to {fallback.output_size} values, "
@@ -119,9 +121,7 @@ class Engine:
         self._clock, self._entities_max = clock, entities_max
         self._models: dict[str, Model] = {}
 
-    def register(
-        self, name: str, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None = None
-    ) -> None:
+    def register(self, name: str, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None = None) -> None:
         """Run `backend` under this name; a name that is taken gets the new backend from the next call on.
 
         capacity: rows at most; deadline_ms: what one call may take; fallback: a cheap backend of the same sizes that answers

@@ -48,7 +48,11 @@ class _Bot:
 
 
 def play(
-    kinds: Sequence[Kind], seconds: float, seed: int, see: Callable[[GameShots, int], None], persons: Sequence[int] | None = None
+    kinds: Sequence[Kind],
+    seconds: float,
+    seed: int,
+    see: Callable[[GameShots, int], None],
+    persons: Sequence[int] | None = None,
 ) -> list[int]:
     """Play free-for-all matches of eight until every bot has played `seconds`; answers each bot's entity.
 

@@ -136,7 +136,9 @@ class People:
         before = np.stack([np.sin(self.phase), np.cos(0.93 * self.phase)], 1) * self.tremor[:, None] + self.wobble
         self.phase += 2 * np.pi * self.hertz * DT + 0.25 * rng.standard_normal(self.n)
         moving = (self.tremor > 0)[:, None]
-        self.wobble = self.wobble * 0.98 + np.where(moving, self.drift[:, None] * np.sqrt(DT) * rng.standard_normal((self.n, 2)), 0)
+        self.wobble = self.wobble * 0.98 + np.where(
+            moving, self.drift[:, None] * np.sqrt(DT) * rng.standard_normal((self.n, 2)), 0
+        )
         after = np.stack([np.sin(self.phase), np.cos(0.93 * self.phase)], 1) * self.tremor[:, None] + self.wobble
         return hand + self.smooth * DT + after - before
 
@@ -241,7 +243,9 @@ class Cheat:
         return (believed < 0.6) & (self.since > self.wait) & visible
 
 
-def record(rng: np.random.Generator, rows: Array, t: int, cursor: Array, target: Array, visible_from: Array, who: Array, kind: str) -> Shots:
+def record(
+    rng: np.random.Generator, rows: Array, t: int, cursor: Array, target: Array, visible_from: Array, who: Array, kind: str
+) -> Shots:
     """What the game writes down of the shots of tick t."""
     n = len(rows)
     ticks = np.arange(t - PATH + 1, t + 1)

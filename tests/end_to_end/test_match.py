@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from gameedge_client import Client
 
 from gameedge.core.protocol.arena_v1 import Subtick
+from gameedge_client import Client
 
 from .inprocess import Stack, stack
 

@@ -1,5 +1,6 @@
 """Artifacts are verified before use, and every refusal names what was expected and what was found."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def write(folder: Path, name: str, tensors: dict[str, np.ndarray], metadata: dic
 def net(seed: int, *sizes: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     tensors = {}
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
         tensors[f"w{i}"] = rng.normal(0, a**-0.5, (a, b)).astype(np.float32)
         tensors[f"b{i}"] = rng.normal(0, 0.1, b).astype(np.float32)
     return tensors
