@@ -32,9 +32,7 @@ class Atlas:
         for region in regions:
             if region.region not in self._regions and len(self._regions) < ADDRESSES_MAX:
                 placed = bool(region.latitude or region.longitude)
-                stand_in = world.stand_in(
-                    region.region, region.latitude if placed else None, region.longitude if placed else None
-                )
+                stand_in = world.stand_in(region.region, region.latitude if placed else None, region.longitude if placed else None)
                 self._regions[region.region] = stand_in.name
             self.learn_edges(region.region, tuple(region.beacons))
 

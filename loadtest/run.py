@@ -37,9 +37,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--modes", metavar="MODE[:WEIGHT],...")
     options.add_argument("--for", dest="duration", metavar="TIME", help="such as 30s; until stopped where it is left out")
     options.add_argument("--seed", type=int, metavar="N")
-    options.add_argument(
-        "--no-wan", dest="wan", action="store_const", const=False, help="connect directly, without emulated distances"
-    )
+    options.add_argument("--no-wan", dest="wan", action="store_const", const=False, help="connect directly, without emulated distances")
     options.add_argument("--coordinator-region", metavar="REGION", help="where the coordinator stands (default us-east)")
     options.add_argument("--arrivals-per-s", type=float, metavar="N", help="bots that join a second")
     return options
@@ -97,9 +95,7 @@ async def _run(fleet: Fleet, coordinator: str, duration_s: float | None) -> int:
     await asyncio.wait({playing, stopped}, timeout=GOODBYE_S)
     if playing.done() and not playing.cancelled() and (error := playing.exception()) is not None:
         fleet.stats.error(f"fleet: {error!r}")
-    summary |= {
-        key: value for key, value in fleet.report("summary").items() if key in ("errors", "last_errors", "matches_played")
-    }
+    summary |= {key: value for key, value in fleet.report("summary").items() if key in ("errors", "last_errors", "matches_played")}
     print(json.dumps(summary), flush=True)
     return 0
 

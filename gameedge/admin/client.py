@@ -48,9 +48,7 @@ def call(url: str, token: str, method: str, where: str, *, body: object = None, 
     except UnicodeEncodeError as error:
         raise AdminError("the operator token holds characters that no header takes", DENIED) from error
     except httpx.HTTPError as error:
-        raise AdminError(
-            f"no coordinator answers at {url} ({error or type(error).__name__}); is it running?", ABSENT
-        ) from error
+        raise AdminError(f"no coordinator answers at {url} ({error or type(error).__name__}); is it running?", ABSENT) from error
     return _read(url, answer)
 
 

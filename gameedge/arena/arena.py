@@ -33,9 +33,7 @@ class Arena:
     the machine or on whether anybody asks for snapshots.
     """
 
-    def __init__(
-        self, *, matches_max: int = limits.MATCHES_MAX, entities_max: int = limits.ENTITIES_MAX, demo: bool = False
-    ) -> None:
+    def __init__(self, *, matches_max: int = limits.MATCHES_MAX, entities_max: int = limits.ENTITIES_MAX, demo: bool = False) -> None:
         self._spec = game_spec(demo=demo)
         self._modes = tuple(self._spec.modes.values())
         self._world = new_world(matches_max, entities_max)

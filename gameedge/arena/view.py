@@ -51,9 +51,7 @@ from gameedge.core.protocol import arena_v1 as v1
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
-_RAYS = np.array(
-    [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64
-)
+_RAYS = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64)
 _RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
 
 

@@ -37,9 +37,7 @@ class Bus(Protocol):
 
 
 class BusFactory(Protocol):
-    def __call__(
-        self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b""
-    ) -> AbstractAsyncContextManager[Bus]:
+    def __call__(self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b"") -> AbstractAsyncContextManager[Bus]:
         """A connection for the life of the context; the will is retained, published when the connection dies. Leaving the
         context publishes it too: to the others, a stop and a crash look alike."""
         ...

@@ -37,9 +37,7 @@ class MemoryBroker:
         self.retained: dict[str, bytes] = {}
         self.clients: set[MemoryBus] = set()
 
-    def factory(
-        self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b""
-    ) -> AbstractAsyncContextManager[Bus]:
+    def factory(self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b"") -> AbstractAsyncContextManager[Bus]:
         """The BusFactory of this broker."""
         return self._client(client_id, will_topic, will_payload)
 

@@ -50,9 +50,7 @@ class MqttFactory:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    def __call__(
-        self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b""
-    ) -> AbstractAsyncContextManager[Bus]:
+    def __call__(self, client_id: str, *, will_topic: str | None = None, will_payload: bytes = b"") -> AbstractAsyncContextManager[Bus]:
         return self._open(client_id, will_topic, will_payload)
 
     @asynccontextmanager

@@ -116,9 +116,7 @@ def _players(services: Services) -> list[Any]:
 
 def _regions(services: Services) -> list[Any]:
     def view(region: str, desired: Desired) -> DesiredView:
-        return DesiredView(
-            region=region, revision=desired.revision, draining=desired.draining, draining_edges=desired.draining_edges
-        )
+        return DesiredView(region=region, revision=desired.revision, draining=desired.draining, draining_edges=desired.draining_edges)
 
     @post("/regions/{region:str}/drain", status_code=200, summary="Drain a region", responses=_errors(404))
     async def drain(region: Name, request: AnyRequest) -> DesiredView:
@@ -135,9 +133,7 @@ def _regions(services: Services) -> list[Any]:
         """Before it is stopped or replaced."""
         return view(region, await services.set_draining(region, edge, True, address_of(request)))
 
-    @post(
-        "/regions/{region:str}/edges/{edge:str}/resume", status_code=200, summary="Open a process again", responses=_errors(404)
-    )
+    @post("/regions/{region:str}/edges/{edge:str}/resume", status_code=200, summary="Open a process again", responses=_errors(404))
     async def resume_edge(region: Name, edge: Name, request: AnyRequest) -> DesiredView:
         """Undo the drain of one process."""
         return view(region, await services.set_draining(region, edge, False, address_of(request)))

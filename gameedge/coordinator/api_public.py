@@ -116,9 +116,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         """Name and ratings by mode."""
         account = await services.account(player)
         ratings = await services.store.ratings(account.player)
-        return PlayerView(
-            player=account.player, name=account.name, ratings={mode: rating_view(r) for mode, r in ratings.items()}
-        )
+        return PlayerView(player=account.player, name=account.name, ratings={mode: rating_view(r) for mode, r in ratings.items()})
 
     @get("/.well-known/jwks.json", summary="Public keys of session tokens", tags=["operation"])
     async def jwks() -> KeySet:

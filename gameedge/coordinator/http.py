@@ -35,9 +35,7 @@ def make_app(services: Services) -> Litestar:
         exception_handlers=errors.handlers(services.metrics),
         request_max_body_size=limits.BODY_BYTES_MAX,
         # Clients in browsers come from the studio's own origin; nothing here reads cookies.
-        cors_config=CORSConfig(
-            allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["content-type", "authorization"]
-        ),
+        cors_config=CORSConfig(allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["content-type", "authorization"]),
         openapi_config=OpenAPIConfig(
             title="gameedge coordinator",
             version=services.version,

@@ -174,11 +174,7 @@ class Registry:
         """Regions that have a process which takes players, with those processes, sound ones first."""
         found = []
         for region in self.regions.values():
-            edges = [
-                edge
-                for edge in region.edges.values()
-                if self.doubt(edge, now_ms) != "offline" and not self._draining(region, edge)
-            ]
+            edges = [edge for edge in region.edges.values() if self.doubt(edge, now_ms) != "offline" and not self._draining(region, edge)]
             if edges and not region.desired.draining:
                 found.append((region, sorted(edges, key=lambda edge: (bool(self.doubt(edge, now_ms)), edge.edge))))
         return found

@@ -107,9 +107,7 @@ class Services:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
             raise
         self.registry.placed(found.region, found.edges[0].edge)
-        token, expires_ms = self.signer.session_token(
-            account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode
-        )
+        token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         return found, token, expires_ms
 
@@ -131,9 +129,7 @@ class Services:
     async def set_draining(self, region: str, edge: str | None, draining: bool, address: str) -> Desired:
         """Publish the region's next desired state. Raises RefusedError(NOT_FOUND), UnavailableError."""
         name = RegionId(region)
-        desired = self.registry.next_desired(
-            name, self.now_ms(), draining=draining, edge=EdgeId(edge) if edge is not None else None
-        )
+        desired = self.registry.next_desired(name, self.now_ms(), draining=draining, edge=EdgeId(edge) if edge is not None else None)
         if desired is None:
             raise RefusedError(Reason.NOT_FOUND, "no such region or process; GET /v1/admin/status lists them")
         await self.audit("drain" if draining else "resume", address, region=region, edge=edge, revision=desired.revision)

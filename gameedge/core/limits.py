@@ -32,9 +32,7 @@ COMMANDS_BURST: Final = 24
 CONTROL_PER_S: Final = 5
 CONTROL_BURST: Final = 20
 REFUSALS_MAX: Final = 64  # refusals within ten seconds; close
-COMMANDS_DROPPED_MAX: Final = (
-    2_000  # commands over the budget within ten seconds; close (a cheat at ten times the rate is seen)
-)
+COMMANDS_DROPPED_MAX: Final = 2_000  # commands over the budget within ten seconds; close (a cheat at ten times the rate is seen)
 
 # -- commands
 SUBTICKS_PER_COMMAND: Final = 3

@@ -90,9 +90,7 @@ def load_keys(texts: Iterable[str]) -> TokenKeys:
             raw = base64.b64decode(text.strip().rstrip("=") + "=" * (-len(text.strip().rstrip("=")) % 4), b"-_", validate=True)
             keys[key_id(raw)] = Ed25519PublicKey.from_public_bytes(raw)
         except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
-            raise ConfigError(
-                f"token_keys: {text[:64]!r} is no Ed25519 public key; `gameedge keys` prints the right form"
-            ) from error
+            raise ConfigError(f"token_keys: {text[:64]!r} is no Ed25519 public key; `gameedge keys` prints the right form") from error
     return TokenKeys(keys)
 
 

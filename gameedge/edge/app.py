@@ -292,9 +292,7 @@ def load_game(config: EdgeConfig) -> Game:
     return cast(Game, kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo))
 
 
-async def serve(
-    config: EdgeConfig, store: RegionStore, bus_factory: BusFactory, *, ready: Callable[[dict[str, str]], None]
-) -> None:
+async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory, *, ready: Callable[[dict[str, str]], None]) -> None:
     """Run one process with sockets until SIGTERM or SIGINT. `ready` hears the addresses once players may come."""
     transport = open_transport(config.transport)
     async with contextlib.AsyncExitStack() as stack:

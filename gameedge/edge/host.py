@@ -105,16 +105,13 @@ class MatchHost:
             self.game.seat(slot, state.seat, human=False)  # until its player joins
         match = HostedMatch(record, slot, seats, now_ms, unix_ms, empty_since_ms=now_ms)
         match.roster = [
-            RosterSeat(s.seat, s.team, (s.ticket.name or "guest") if s.ticket else f"npc-{s.seat}", npc=s.ticket is None)
-            for s in seats
+            RosterSeat(s.seat, s.team, (s.ticket.name or "guest") if s.ticket else f"npc-{s.seat}", npc=s.ticket is None) for s in seats
         ]
         self._by_id[record.match] = self._by_slot[slot] = match
         self.started += 1
         return match
 
-    def join(
-        self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int
-    ) -> tuple[SeatState, int]:
+    def join(self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int) -> tuple[SeatState, int]:
         """Give a connection its seat; the seat and its entity. Raises RefusedError."""
         match = self._by_id.get(match_id)
         if match is None:

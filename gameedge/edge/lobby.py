@@ -246,9 +246,7 @@ class Lobby:
             link.session.close(close_for(Reason.DRAINING, "this process is going away; use the next URL"))
         else:
             now_ms = self.clock.monotonic_ms()
-            link.session = ServerSession(
-                record.session, hello.resume, now_ms, sent_s=hello.last_s, received_n=record.received_n
-            )
+            link.session = ServerSession(record.session, hello.resume, now_ms, sent_s=hello.last_s, received_n=record.received_n)
             if (player := self._open(link, claims, resumed=True)) is not None:
                 link.flush()
                 await self._take_over(player, record, now_ms)
@@ -271,9 +269,7 @@ class Lobby:
         """Ask the process that runs the match for the seat, or say that it is lost."""
         alive = {record.edge for record in await self._store.edges()}
         if match is not None and match.host in alive:
-            event = InboxEvent(
-                kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, edge=self.edge
-            )
+            event = InboxEvent(kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, edge=self.edge)
             player.asked_ms = self.clock.monotonic_ms()
             await self._store.inbox_post(match.host, [event])
         elif known is not None:

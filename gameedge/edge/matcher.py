@@ -146,9 +146,7 @@ class Matcher:
 def choose_host(proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec) -> EdgeId | None:
     """The process that most members are connected to, unless it is clearly busier than the calmest one; None: all are full."""
     open_edges = [
-        record
-        for record in edges.values()
-        if not record.draining and record.free_matches > 0 and record.free_entities >= mode.seats
+        record for record in edges.values() if not record.draining and record.free_matches > 0 and record.free_entities >= mode.seats
     ]
     if not open_edges:
         return None

@@ -76,9 +76,7 @@ async def serve_ops(app: OpsApp, listen: Listen) -> AsyncIterator[str]:
     try:
         listener = socket.create_server((listen.host, listen.port))
     except OSError as error:
-        raise ConfigError(
-            f"ops: cannot listen on {listen.host}:{listen.port} ({error.strerror}); choose another port"
-        ) from error
+        raise ConfigError(f"ops: cannot listen on {listen.host}:{listen.port} ({error.strerror}); choose another port") from error
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="ops-http")
     try:
         yield f"http://{listen.host}:{listener.getsockname()[1]}"

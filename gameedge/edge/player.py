@@ -75,9 +75,7 @@ class Link:
         if slot is None:
             self.close(Reason.OUT_OF_ORDER, "hello comes first")
         elif self.session.take_command(now_ms) and not lobby.inbox.put(slot, data, now_ms):
-            self.session.refuse(
-                "frame", Reason.MALFORMED, now_ms, detail=f"a command is {lobby.inbox.frame_size} bytes of type 1"
-            )
+            self.session.refuse("frame", Reason.MALFORMED, now_ms, detail=f"a command is {lobby.inbox.frame_size} bytes of type 1")
             self.flush()
 
     def on_text(self, data: bytes) -> None:

@@ -134,9 +134,7 @@ class Queueing:
                     await self._store.ticket_cancel(mode, ticket.id)
                     self.dequeued(player, Reason.NOT_FOUND, "nobody was found in time; queue again")
                 else:
-                    status = QueueStatus(
-                        ticket=ticket.id, waited_ms=waited_ms, pool=len(tickets), eta_ms=eta_ms(mode, waited_ms)
-                    )
+                    status = QueueStatus(ticket=ticket.id, waited_ms=waited_ms, pool=len(tickets), eta_ms=eta_ms(mode, waited_ms))
                     player.session.send(status)
                     player.flush()
 

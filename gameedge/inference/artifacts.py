@@ -59,9 +59,7 @@ def find(name: str, folders: Sequence[Path] = FOLDERS) -> Path:
             if match and name in (match[1], path.stem):
                 found.append(path)
         if len(found) > 1:
-            raise ArtifactError(
-                f"{name}: expected one file in {folder}, found {', '.join(p.name for p in found)}; name one exactly"
-            )
+            raise ArtifactError(f"{name}: expected one file in {folder}, found {', '.join(p.name for p in found)}; name one exactly")
         if found:
             return found[0]
     raise ArtifactError(f"{name}: expected {name}-<hash>.safetensors in {' or '.join(map(str, folders))}, found none")
@@ -104,9 +102,7 @@ def expect(artifact: Artifact, metadata: Mapping[str, str], shapes: Mapping[str,
         tensor = artifact.tensors[name]
         fits = tensor.ndim == len(shape) and all(w is None or w == s for w, s in zip(shape, tensor.shape, strict=True))
         if tensor.dtype != np.float32 or not fits:
-            raise ArtifactError(
-                f"{artifact.id}: expected {name} float32 {list(shape)}, found {tensor.dtype} {list(tensor.shape)}"
-            )
+            raise ArtifactError(f"{artifact.id}: expected {name} float32 {list(shape)}, found {tensor.dtype} {list(tensor.shape)}")
         if not np.isfinite(tensor).all():
             raise ArtifactError(f"{artifact.id}: expected finite values in {name}, found others")
 

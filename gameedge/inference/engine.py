@@ -56,9 +56,7 @@ class Figures:
 class Model:
     """One registered model with its buffers. Use it through `Engine`."""
 
-    def __init__(
-        self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int
-    ) -> None:
+    def __init__(self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int) -> None:
         if fallback is not None and (fallback.input_size, fallback.output_size) != (backend.input_size, backend.output_size):
             raise ValueError(
                 f"fallback {fallback.name} maps {fallback.input_size} to {fallback.output_size} values, "

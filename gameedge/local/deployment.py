@@ -73,9 +73,7 @@ class Deployment:
         self._watchers: list[asyncio.Task[None]] = []
         self._regions = REGIONS[: plan.regions]
         self._global = redis_server(folder / "redis-global", name="redis-global")
-        self._redis = {
-            region.name: redis_server(folder / f"redis-{region.name}", name=f"redis-{region.name}") for region in self._regions
-        }
+        self._redis = {region.name: redis_server(folder / f"redis-{region.name}", name=f"redis-{region.name}") for region in self._regions}
         self._broker = broker_server(folder / "broker")
         self._coordinator: Node | None = None
         self._edges: list[Node] = []
@@ -141,9 +139,7 @@ class Deployment:
         if not is_free(port):
             raise ConfigError(f"--port {port}: taken by another program; stop it, or use --port 0 for a free one")
         listen = Listen(host="127.0.0.1", port=port)
-        return CoordinatorConfig(
-            redis=self._global.url, bus=self._broker.url, listen=listen, operator_token=self.operator_token
-        )
+        return CoordinatorConfig(redis=self._global.url, bus=self._broker.url, listen=listen, operator_token=self.operator_token)
 
     def _edge_config(self, region: LocalRegion, number: int, key: str) -> EdgeConfig:
         return EdgeConfig(

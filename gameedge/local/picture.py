@@ -95,12 +95,12 @@ class Picture:
         for region, edge in self.edges():
             if edge.report is not None:
                 self.counted.setdefault((region, edge.edge, edge.started_ms), Counted()).take(edge.report)
-        for region in status.regions:
-            actions = sum(counted.npc_actions for key, counted in self.counted.items() if key[0] == region.region)
-            before_s, before = self._npc_before.get(region.region, (now_s, actions))
-            if now_s - before_s >= 1.0 or region.region not in self._npc_before:
-                self.npc_rate[region.region] = (actions - before) / (now_s - before_s) if now_s > before_s else 0.0
-                self._npc_before[region.region] = (now_s, actions)
+        for shown in status.regions:
+            actions = sum(counted.npc_actions for key, counted in self.counted.items() if key[0] == shown.region)
+            before_s, before = self._npc_before.get(shown.region, (now_s, actions))
+            if now_s - before_s >= 1.0 or shown.region not in self._npc_before:
+                self.npc_rate[shown.region] = (actions - before) / (now_s - before_s) if now_s > before_s else 0.0
+                self._npc_before[shown.region] = (now_s, actions)
 
     def hear_verdicts(self, verdicts: list[VerdictView]) -> None:
         """Newest first."""

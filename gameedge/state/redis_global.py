@@ -70,11 +70,7 @@ class RedisGlobalStore:
     async def result_apply(self, result: Result, ratings: dict[PlayerId, Rating], expected: dict[PlayerId, Rating]) -> bool:
         check_ratings(ratings, expected)
         newcomer = Rating()
-        triples = (
-            part
-            for player, rating in ratings.items()
-            for part in (player, encode(expected.get(player, newcomer)), encode(rating))
-        )
+        triples = (part for player, rating in ratings.items() for part in (player, encode(expected.get(player, newcomer)), encode(rating)))
         keys = [f"gg:{{{result.mode}}}:ratings", f"gg:{{{result.mode}}}:applied"]
         apply = script("result_apply")(keys, result.match, limits.APPLIED_LIFE_MS, encode(newcomer), *triples)
         _, applied = await self._client.pipe([("SADD", _MODES, result.mode), apply])

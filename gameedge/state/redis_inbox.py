@@ -19,9 +19,7 @@ from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Command, RedisClient
 
 MODES: Final = "ge:modes"
-_Entry = tuple[
-    tuple[int, int], str, bytes, InboxEvent | None
-]  # position, stream, its name there, event (None: nothing to give)
+_Entry = tuple[tuple[int, int], str, bytes, InboxEvent | None]  # position, stream, its name there, event (None: nothing to give)
 
 
 def own(edge: EdgeId) -> str:

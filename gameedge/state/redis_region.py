@@ -49,9 +49,7 @@ def _where(session: SessionId, edge: EdgeId) -> bytes:
 class RedisRegionStore:
     """Connects with the first call; `close` when done."""
 
-    def __init__(
-        self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX, outbox_max: int = limits.OUTBOX_RESULTS_MAX
-    ) -> None:
+    def __init__(self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX, outbox_max: int = limits.OUTBOX_RESULTS_MAX) -> None:
         self._client = RedisClient(url, wait_ms=wait_ms)
         self._outbox_max = outbox_max
         self._counter = counter = Counter()
@@ -120,10 +118,7 @@ class RedisRegionStore:
         if found is None:
             found = self._ticket.some(await self._client.call(("HVALS", f"ge:{{{mode}}}:tickets")))
         if pairs:
-            places = {
-                ticket.decode(errors="replace"): self._place.one(place)
-                for ticket, place in zip(*[iter(pairs)] * 2, strict=True)
-            }
+            places = {ticket.decode(errors="replace"): self._place.one(place) for ticket, place in zip(*[iter(pairs)] * 2, strict=True)}
             for i, ticket in enumerate(found):
                 if (place := places.get(ticket.id)) is not None:
                     found[i] = msgspec.structs.replace(ticket, session=place[0], edge=place[1])
@@ -150,9 +145,7 @@ class RedisRegionStore:
     # -- leases
 
     async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
-        fence = await self._client.call(
-            script("lease")(_pool(lease_pool(name), f"lease:{name}", f"fence:{name}"), owner, ttl_ms)
-        )
+        fence = await self._client.call(script("lease")(_pool(lease_pool(name), f"lease:{name}", f"fence:{name}"), owner, ttl_ms))
         return None if fence is None else int(fence)
 
     async def lease_release(self, name: str, owner: EdgeId) -> None:
@@ -172,9 +165,7 @@ class RedisRegionStore:
         bounds = (self._outbox_max, limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
         pairs = (part for ticket in record.tickets for part in (ticket.id, _where(ticket.session, ticket.edge)))
         claim = script("claim")(keys, record.match, record.fence, encode(record), encode(event), *bounds, *pairs)
-        _, (answer, *missing), *_ = await self._client.pipe(
-            [("SADD", redis_inbox.MODES, mode), claim, *redis_inbox.ring(record.host)]
-        )
+        _, (answer, *missing), *_ = await self._client.pipe([("SADD", redis_inbox.MODES, mode), claim, *redis_inbox.ring(record.host)])
         if answer == b"stale":
             raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
         if answer == b"full":
@@ -220,9 +211,7 @@ class RedisRegionStore:
         found.sort(key=lambda entry: entry[0])
         return [StoredResult(str(at), result) for at, result in found[:count]]
 
-    async def _outbox_of(
-        self, mode: str, start: positions.Position | None, count: int
-    ) -> list[tuple[positions.Position, Result]]:
+    async def _outbox_of(self, mode: str, start: positions.Position | None, count: int) -> list[tuple[positions.Position, Result]]:
         """Up to `count` of one mode; behind entries that cannot be read it looks on."""
         found: list[tuple[positions.Position, Result]] = []
         oldest = "-"
@@ -303,4 +292,4 @@ class RedisRegionStore:
         hashes, evidence = await self._client.pipe([("ZRANGE", index, 0, -1), script("evidence_erase")(_EVIDENCE, player)])
         sessions: list[Command] = [("DEL", f"ge:session:{name.decode()}") for name in hashes]
         gone = await self._client.pipe([*sessions, ("DEL", index)])
-        return int(evidence) + sum(gone[:-1])
+        return int(evidence) + sum(int(count) for count in gone[:-1])

@@ -48,9 +48,7 @@ EDGE: Final = (
     Metric("players", _G, "connections", "Players connected now.", "load; placement sees the same figure"),
     Metric("sessions", _G, "sessions", "Sessions kept, those that wait for a resume included."),
     Metric("sessions_opened_total", _C, "sessions", "Sessions begun.", labels=("how",), reason="how: new or resumed"),
-    Metric(
-        "sessions_closed_total", _C, "sessions", "Connections ended.", labels=("reason",), reason="words of docs/protocol.md"
-    ),
+    Metric("sessions_closed_total", _C, "sessions", "Connections ended.", labels=("reason",), reason="words of docs/protocol.md"),
     Metric("matches", _G, "matches", "Matches open now.", labels=("mode",)),
     Metric("entities", _G, "entities", "Seats of open matches.", "against entities_max"),
     Metric("npcs", _G, "entities", "Entities that an NPC plays now."),

@@ -115,9 +115,7 @@ def _default(field: inspect.Field) -> str:
         return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, Section):
-        changed = [
-            f"{key} = {getattr(value, key)}" for key in value.__struct_fields__ if getattr(value, key) != getattr(Listen(), key)
-        ]
+        changed = [f"{key} = {getattr(value, key)}" for key in value.__struct_fields__ if getattr(value, key) != getattr(Listen(), key)]
         return ", ".join(changed) or "see below"
     return f"`{msgspec.json.encode(value).decode()}`"
 

@@ -121,9 +121,7 @@ class Registry(Collector):
     def _find(self, name: str, kind: Kind, labels: dict[str, str]) -> Series:
         metric = self._metrics.get(name)
         if metric is None or metric.kind is not kind or set(labels) != set(metric.labels):
-            raise KeyError(
-                f"{kind} {name}{{{', '.join(sorted(labels))}}} is not declared: add it to gameedge/telemetry/declared.py"
-            )
+            raise KeyError(f"{kind} {name}{{{', '.join(sorted(labels))}}} is not declared: add it to gameedge/telemetry/declared.py")
         found = self._series[name]
         values = tuple(labels[key] for key in metric.labels)
         if values not in found and len(found) >= limits.METRIC_SERIES_MAX:
@@ -153,11 +151,7 @@ def _family(metric: Metric) -> Family:
     name, text, labels = PREFIX + metric.name, metric.help, metric.labels
     if metric.kind is Kind.COUNTER:
         return CounterMetricFamily(name, text, labels=labels)
-    return (
-        GaugeMetricFamily(name, text, labels=labels)
-        if metric.kind is Kind.GAUGE
-        else HistogramMetricFamily(name, text, labels=labels)
-    )
+    return GaugeMetricFamily(name, text, labels=labels) if metric.kind is Kind.GAUGE else HistogramMetricFamily(name, text, labels=labels)
 
 
 def _add(family: Family, labels: tuple[str, ...], series: Series) -> None:

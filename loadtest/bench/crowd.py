@@ -34,8 +34,7 @@ def payloads() -> Bytes:
     for _ in range(PATTERNS):
         turn, way, fire = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi), bool(rng.random() < 0.2)
         ticks: Sequence[Subtick] = [
-            Subtick(12 * np.cos(turn + 0.05 * k), 12 * np.sin(turn + 0.05 * k), np.cos(way), np.sin(way), fire)
-            for k in range(3)
+            Subtick(12 * np.cos(turn + 0.05 * k), 12 * np.sin(turn + 0.05 * k), np.cos(way), np.sin(way), fire) for k in range(3)
         ]
         rows.append(encode_command((ticks[0], ticks[1], ticks[2])))
     return np.frombuffer(b"".join(rows), np.uint8).reshape(PATTERNS, -1).copy()

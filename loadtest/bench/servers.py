@@ -162,9 +162,7 @@ class Edge(Child):
             "stage_us": stage_us,
             "players": after.get("gameedge_players", 0.0),
             "npcs": after.get("gameedge_npcs", 0.0),
-            "refused": {
-                n: v for n, v in grown.items() if n.startswith("gameedge_commands_total") and "accepted" not in n and v
-            },
+            "refused": {n: v for n, v in grown.items() if n.startswith("gameedge_commands_total") and "accepted" not in n and v},
             "errors": sum(v for n, v in after.items() if n.startswith("gameedge_errors_total")),
         }
 

@@ -90,9 +90,7 @@ class Human:
             self.finger.relax()
             self.hand.lose()
         cursor = [self.hand.sample(now_ms - back * SAMPLE_MS) for back in (2, 1, 0)]
-        first, second, third = (
-            Subtick(*_on_screen(*point), 0.0, 0.0, False, dt) for point, dt in zip(cursor, DT_MS, strict=True)
-        )
+        first, second, third = (Subtick(*_on_screen(*point), 0.0, 0.0, False, dt) for point, dt in zip(cursor, DT_MS, strict=True))
         return first, second, third
 
     # -- whom
@@ -180,9 +178,7 @@ class Human:
 
     # -- aim and fire: what a cheat takes over
 
-    def aim(
-        self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]
-    ) -> tuple[float, float]:
+    def aim(self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]) -> tuple[float, float]:
         """The cursor at this time, relative to the own position."""
         if target is None:
             return self.hand.follow(move[0] * 9.0 + 0.5, move[1] * 9.0, at_ms)

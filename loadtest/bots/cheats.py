@@ -17,9 +17,7 @@ SPEEDHACK_RATE: Final = 1.6  # commands and clock, times what is allowed
 class Aimbot(Human):
     """The cursor is on the target in the first sample that has one, and stays; fire as soon as it is."""
 
-    def aim(
-        self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]
-    ) -> tuple[float, float]:
+    def aim(self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]) -> tuple[float, float]:
         if target is None:
             return super().aim(target, view, x, y, at_ms, move)
         self.hand.x, self.hand.y = target.x - x, target.y - y
@@ -33,9 +31,7 @@ class Aimbot(Human):
 class HomingAimbot(Human):
     """A "humanised" aimbot: each sample goes a fixed part of the remaining way. No reaction, no overshoot, no tremor."""
 
-    def aim(
-        self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]
-    ) -> tuple[float, float]:
+    def aim(self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]) -> tuple[float, float]:
         if target is None:
             return super().aim(target, view, x, y, at_ms, move)
         self.hand.lose()

@@ -33,9 +33,7 @@ def brain_for(kind: Kind, team: int, person: Person, rng: np.random.Generator) -
     return _BRAINS.get(kind, Human)(team, person, rng)
 
 
-def crowd(
-    players: int, cheaters: float, flaky: float, rng: np.random.Generator, cheats: Mapping[str, float] | None = None
-) -> list[Kind]:
+def crowd(players: int, cheaters: float, flaky: float, rng: np.random.Generator, cheats: Mapping[str, float] | None = None) -> list[Kind]:
     """Kinds of `players` players in random order. Shares are rounded to whole players; every cheat family comes in turn, or by
     the weights of `cheats`. Raises ValueError where the shares are more than all, or a family is unknown."""
     if not (0 <= cheaters <= 1 and 0 <= flaky <= 1 and cheaters + flaky <= 1):

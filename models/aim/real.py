@@ -28,9 +28,7 @@ def clicks(users: range, seed: int = 7) -> Shots | None:
             user = int(row["user"])
             if user in users:
                 press = row["state"] == "Pressed" and row["button"] == "Left"
-                events.setdefault((user, int(row["session_min"])), []).append(
-                    (float(row["t_ms"]), float(row["x"]), float(row["y"]), press)
-                )
+                events.setdefault((user, int(row["session_min"])), []).append((float(row["t_ms"]), float(row["x"]), float(row["y"]), press))
     rng = np.random.default_rng(seed)
     paths, who, since = [], [], []
     for (user, _), rows in sorted(events.items()):

@@ -136,9 +136,7 @@ class People:
         before = np.stack([np.sin(self.phase), np.cos(0.93 * self.phase)], 1) * self.tremor[:, None] + self.wobble
         self.phase += 2 * np.pi * self.hertz * DT + 0.25 * rng.standard_normal(self.n)
         moving = (self.tremor > 0)[:, None]
-        self.wobble = self.wobble * 0.98 + np.where(
-            moving, self.drift[:, None] * np.sqrt(DT) * rng.standard_normal((self.n, 2)), 0
-        )
+        self.wobble = self.wobble * 0.98 + np.where(moving, self.drift[:, None] * np.sqrt(DT) * rng.standard_normal((self.n, 2)), 0)
         after = np.stack([np.sin(self.phase), np.cos(0.93 * self.phase)], 1) * self.tremor[:, None] + self.wobble
         return hand + self.smooth * DT + after - before
 

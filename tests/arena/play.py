@@ -44,9 +44,7 @@ def put(arena: Arena, entity: int, x: float, y: float) -> None:
     w.history[entity] = x, y
 
 
-def send(
-    arena: Arena, entity: int, sequence: int, *subticks: Subtick, payload: bytes | None = None, rewind_ms: float = 0.0
-) -> int:
+def send(arena: Arena, entity: int, sequence: int, *subticks: Subtick, payload: bytes | None = None, rewind_ms: float = 0.0) -> int:
     """One command (a single sub-tick is used three times); returns the reason."""
     if payload is None:
         a, b, c = subticks if len(subticks) == 3 else subticks * 3

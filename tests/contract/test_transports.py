@@ -250,12 +250,7 @@ async def test_pings_both_ways(house: House) -> None:
 
 async def test_fragments_are_one_message_and_controls_may_come_between(house: House) -> None:
     raw = await house.raw_upgraded()
-    raw.write(
-        frame(1, "h\u00e9".encode()[:2], fin=False)
-        + frame(9, b"p")
-        + frame(0, "h\u00e9".encode()[2:], fin=False)
-        + frame(0, b"!")
-    )
+    raw.write(frame(1, "h\u00e9".encode()[:2], fin=False) + frame(9, b"p") + frame(0, "h\u00e9".encode()[2:], fin=False) + frame(0, b"!"))
     raw.write(frame(2, b"a" * 4000, fin=False) + frame(0, b"b" * 96))
     assert await raw.frame() == (10, b"p")
     await until(lambda: len(house.endpoints[0].heard) == 2)

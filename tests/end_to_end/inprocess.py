@@ -38,9 +38,7 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def stack(
-    *, game: str = "gameedge.arena:Arena", transport: str = "auto", fill_ms: int = 500, port: int = 0
-) -> AsyncIterator[Stack]:
+async def stack(*, game: str = "gameedge.arena:Arena", transport: str = "auto", fill_ms: int = 500, port: int = 0) -> AsyncIterator[Stack]:
     """Everything up and ready; everything down at the end."""
     broker, store, global_store = MemoryBroker(), MemoryRegionStore(), MemoryGlobalStore()
     gateway = CoordinatorConfig(redis="memory://", bus="memory://", listen=Listen(port=port), operator_token=OPERATOR)

@@ -82,9 +82,7 @@ async def test_a_busy_port_is_reported_though_a_stranger_answers_there(tmp_path:
         assert await redis_answers(first.port)
 
 
-async def test_a_server_that_cannot_bind_is_reported_with_its_own_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_cannot_bind_is_reported_with_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gameedge.local.servers.is_free", lambda _: True)  # taken between our look and its bind
     expected = pytest.raises(ChildError, match=r"(?s)exited with 1 .*[Aa]ddress already in use")
     with socket.create_server(("127.0.0.1", 0)) as silent, expected:

@@ -95,9 +95,7 @@ class SimEdge:
         )
         async with Reports.connect(world.broker.factory, config) as bus:
             clock = VirtualClock(world.loop)
-            edge = Edge(
-                config, world.store, bus, load_game(config), aim_model=world.aim_model, clock=clock, draw=world.rng.randbytes
-            )
+            edge = Edge(config, world.store, bus, load_game(config), aim_model=world.aim_model, clock=clock, draw=world.rng.randbytes)
             edge.seating.url = self.url
             self.edge = edge
             await edge.run()

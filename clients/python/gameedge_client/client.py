@@ -76,9 +76,7 @@ class Client:
         answer = await call("GET", f"{self.coordinator}/v1/regions", _Regions, dial=self.dial)
         return answer.regions[: limits.REGIONS_MAX]
 
-    async def place(
-        self, *, mode: str | None = None, where: tuple[float, float] | None = None, current: str | None = None
-    ) -> Placement:
+    async def place(self, *, mode: str | None = None, where: tuple[float, float] | None = None, current: str | None = None) -> Placement:
         """Measure the regions and ask where to play. `mode` lets the coordinator weigh how long its queues are; `where`,
         latitude and longitude, helps where beacons do not answer; the `current` region is kept unless moving is worth it.
 

@@ -65,9 +65,7 @@ class Session:
     server forgot raises SessionLostError; one that cannot be brought back, ConnectionLostError.
     """
 
-    def __init__(
-        self, token: str, edges: Sequence[str], *, client: str = "", dial: Dial | None = None, place: Place | None = None
-    ) -> None:
+    def __init__(self, token: str, edges: Sequence[str], *, client: str = "", dial: Dial | None = None, place: Place | None = None) -> None:
         if not edges:
             raise ValueError("a session needs at least one edge URL")
         self.queue_wait_ms: float | None = None  # of the last queue(): asked → match found
@@ -103,9 +101,7 @@ class Session:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if self._core.state is ClientState.OPEN and self._socket is not None:
                 async with asyncio.timeout(2.0):

@@ -65,9 +65,7 @@ COUNT: Final = len(NAMES)
 _TINY: Final = 1e-6
 
 
-def features(
-    path: Floats, visible_ms: Floats, on_target_ms: Floats, distance: Floats, hit: NDArray[np.bool_], radius: float
-) -> Doubles:
+def features(path: Floats, visible_ms: Floats, on_target_ms: Floats, distance: Floats, hit: NDArray[np.bool_], radius: float) -> Doubles:
     """Features of shots, float64 [N, COUNT], in the order of `NAMES`; rows that cannot be judged are all NaN.
 
     path: float32 [N, T, 2] as in `game.Shots`, NaN where unknown; visible_ms, on_target_ms, distance (world units): float32 [N];
@@ -201,9 +199,7 @@ class AimModel:
         """From an artifact whose layout was checked against `shapes`. Raises ArtifactError for values that cannot be."""
         knots, curves, bias, null = (np.asarray(tensors[k], np.float32) for k in ("knots", "curves", "bias", "null"))
         if not (np.diff(knots, axis=1) > 0).all():
-            raise ArtifactError(
-                f"{id}: expected rising knots, found {knots[(np.diff(knots, axis=1) <= 0).any(axis=1)][0].tolist()}"
-            )
+            raise ArtifactError(f"{id}: expected rising knots, found {knots[(np.diff(knots, axis=1) <= 0).any(axis=1)][0].tolist()}")
         if not ((null > 0) & (null < 1)).all():
             raise ArtifactError(f"{id}: expected null between 0 and 1, found {null.tolist()}")
         return cls(id, knots, curves, bias, null)
@@ -227,7 +223,7 @@ class AimModel:
             logits -= logits.max(axis=1, keepdims=True)
             weights = np.exp(logits)
             shares[usable] = weights / weights.sum(axis=1, keepdims=True)
-        return Scores(usable, shares, found)
+        return Scores(np.asarray(usable, np.bool_), shares, found)
 
     def reasons(self, found: Doubles, kinds: Sequence[int], count: int = 3) -> list[str]:
         """What spoke most for these kinds over some shots, in words. found: float64 [N, COUNT], usable rows."""

@@ -31,9 +31,7 @@ WANDER_TICKS: Final = 180
 _TICKS, _AIM_X, _AIM_Y, _ERROR_X, _ERROR_Y, _REACT, _SIDE, _SIDE_LEFT, _GOAL_X, _GOAL_Y, _GOAL_LEFT, _STUCK = range(12)
 MEMORY: Final = 12
 
-_RAYS = np.array(
-    [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64
-)
+_RAYS = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64)
 _RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
 
 

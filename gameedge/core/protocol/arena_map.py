@@ -59,7 +59,6 @@ def to_json() -> str:
     """The map as the text of `clients/vectors/arena_map.json`."""
     rows = {"walls": WALLS, "spawns": SPAWNS}
     lists = ",\n".join(
-        f'  "{name}": [\n' + ",\n".join(f"    {json.dumps(list(row))}" for row in table) + "\n  ]"
-        for name, table in rows.items()
+        f'  "{name}": [\n' + ",\n".join(f"    {json.dumps(list(row))}" for row in table) + "\n  ]" for name, table in rows.items()
     )
     return f'{{\n  "size": {SIZE},\n  "radius": {RADIUS},\n{lists}\n}}\n'

@@ -200,9 +200,7 @@ class ClientSession:
         self._acked_s = self.last_s  # the hello said it
         self._drop_received(welcome.received)
         # Numbered anew from what the server has: a session that moved to another process may have been stored a moment ago.
-        self._unreceived = deque(
-            msgspec.structs.replace(message, n=welcome.received + i) for i, message in enumerate(self._unreceived, 1)
-        )
+        self._unreceived = deque(msgspec.structs.replace(message, n=welcome.received + i) for i, message in enumerate(self._unreceived, 1))
         self._next_n = welcome.received + len(self._unreceived) + 1
         self._out.extend(encode(message) for message in self._unreceived)
         self.ping(now_ms)

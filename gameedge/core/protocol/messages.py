@@ -240,9 +240,7 @@ class Draining(Message, tag="draining", kw_only=True, frozen=True):
     within_ms: Count
 
 
-ServerMessage = (
-    Welcome | Queued | QueueStatus | Dequeued | MatchFound | MatchStarted | MatchEnded | MatchLost | Pong | Refused | Draining
-)
+ServerMessage = Welcome | Queued | QueueStatus | Dequeued | MatchFound | MatchStarted | MatchEnded | MatchLost | Pong | Refused | Draining
 
 
 class Unknown(msgspec.Struct, frozen=True):

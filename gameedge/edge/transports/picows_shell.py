@@ -28,9 +28,7 @@ _quiet = logging.Logger("gameedge.edge.transports.picows", logging.CRITICAL + 1)
 
 
 class _Connection(Peer, WSListener):
-    def __init__(
-        self, accept: base.Accept, settings: base.TransportSettings, peers: set[Peer], waiting: set[asyncio.Transport]
-    ) -> None:
+    def __init__(self, accept: base.Accept, settings: base.TransportSettings, peers: set[Peer], waiting: set[asyncio.Transport]) -> None:
         super().__init__(settings, peers)
         self._accept = accept
         self._waiting = waiting

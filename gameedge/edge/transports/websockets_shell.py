@@ -33,17 +33,13 @@ class _Connection(Peer, asyncio.Protocol):
     _remote: str
     _upgraded = False
 
-    def __init__(
-        self, accept: base.Accept, settings: base.TransportSettings, peers: set[Peer], waiting: set[asyncio.Transport]
-    ) -> None:
+    def __init__(self, accept: base.Accept, settings: base.TransportSettings, peers: set[Peer], waiting: set[asyncio.Transport]) -> None:
         super().__init__(settings, peers)
         self._accept = accept
         self._settings = settings
         self._waiting = waiting
         self._request = bytearray()
-        self._protocol = ServerProtocol(
-            subprotocols=[Subprotocol(settings.subprotocol)], max_size=settings.frame_bytes_max, logger=_quiet
-        )
+        self._protocol = ServerProtocol(subprotocols=[Subprotocol(settings.subprotocol)], max_size=settings.frame_bytes_max, logger=_quiet)
 
     # -- asyncio calls these
 

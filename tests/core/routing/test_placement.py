@@ -83,9 +83,7 @@ def usable(region: RegionLoad) -> list[EdgeLoad]:
 
 @given(fleets(), sights(), st.randoms(use_true_random=False))
 @settings(max_examples=400)
-def test_never_full_draining_or_doubtful_while_another_is_there(
-    fleet: list[RegionLoad], seen: Seen, rng: random.Random
-) -> None:
+def test_never_full_draining_or_doubtful_while_another_is_there(fleet: list[RegionLoad], seen: Seen, rng: random.Random) -> None:
     table = {region.region: region for region in fleet}
     everything = [edge for region in fleet for edge in usable(region)]
     if not everything:
