@@ -80,7 +80,7 @@ async def serve(
                 started_ms=now_ms(),
             )
             server = http.make_server(config, services)
-            async with asyncio.TaskGroup() as group:
+            async with _plain(), asyncio.TaskGroup() as group:
                 background = [
                     group.create_task(_hear(services, bus), name="coordinator-bus"),
                     group.create_task(services.results.run_apply(), name="coordinator-results"),
@@ -101,6 +101,17 @@ async def serve(
                     await services.results.flush()
     finally:
         sock.close()
+
+
+@contextlib.asynccontextmanager
+async def _plain() -> AsyncIterator[None]:
+    """One failure is itself, not a group of one: the caller's `except` sees what the caller's code raised."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from None
 
 
 async def _signer(store: GlobalStore) -> Signer:
@@ -186,18 +197,29 @@ async def _run(config: CoordinatorConfig) -> None:
     from gameedge.bus import open_bus
     from gameedge.state.open import open_global_store
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, ready = asyncio.Event(), False
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+
+    def asked_to_stop() -> None:
+        stop.set()
+        if not ready:  # still waiting for the store: there is nothing to finish
+            main.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked_to_stop)
     store = open_global_store(config.redis)
     try:
         async with serve(config, store, open_bus(config.bus)) as running:
+            ready = True
             log.info("coordinator_ready", url=running.url)
             # One line for whoever started this process and waits.
             sys.stdout.write(msgspec.json.encode({"ready": "coordinator", "url": running.url}).decode() + "\n")
             sys.stdout.flush()
             await stop.wait()
             log.info("coordinator_stopping")
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
     finally:
         await store.close()

@@ -85,8 +85,8 @@ class RedisGlobalStore:
         return any(mark is not None and float(mark) > time.time() * 1000 for mark in until)
 
     async def secret(self, name: str, value: bytes) -> bytes:
-        there = await self._client.call(("SET", f"gg:secret:{name}", value, "NX", "GET"))
-        return value if there is None else bytes(there)
+        _, there = await self._client.pipe([("SET", f"gg:secret:{name}", value, "NX"), ("GET", f"gg:secret:{name}")])
+        return bytes(there)
 
     async def audit_add(self, entry: str) -> None:
         await self._client.pipe([("LPUSH", "gg:audit", entry), ("LTRIM", "gg:audit", 0, limits.AUDIT_ENTRIES_MAX - 1)])

@@ -27,7 +27,7 @@ def fire(arena: Arena, e: int, number: int, aim: tuple[float, float], rewind_ms:
 def test_a_held_weapon_keeps_its_pace_and_kills_at_last() -> None:
     arena = arena_of()
     _, a, b = play.duel(arena, (20.0, OPEN_Y), (25.0, OPEN_Y))
-    for number in range(1, 15):
+    for number in range(1, 14):  # 39 ticks
         fire(arena, a, number, (5.0, 0.0))
     shots = arena.shots()
     assert shots.count == math.ceil(100 / DAMAGE_NEAR)
@@ -70,6 +70,7 @@ def test_damage_falls_off_with_distance_and_walls_stop_shots() -> None:
     play.put(arena, a, 12.0, 16.0)
     play.put(arena, b, 18.0, 16.0)  # behind a wall
     arena._world.f[at.HEALTH, b] = 100.0
+    arena.step()
     arena.shots()
     arena._world.n[at.COOLDOWN, a] = 0
     fire(arena, a, 9, (6.0, 0.0))

@@ -34,7 +34,7 @@ async def verdicts(world: Fleet, *payloads: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [None, "Bearer wrong", "Bearer ", "Basic b3BlcmF0b3Itc2VjcmV0", "operator-secret", "Bearer operator-secretx"]
+    "header", [None, "Bearer wrong", "Bearer", "Basic b3BlcmF0b3Itc2VjcmV0", "operator-secret", "Bearer operator-secretx"]
 )
 async def test_nothing_without_the_token(header: str | None) -> None:
     async with fleet() as world:
@@ -58,8 +58,8 @@ async def test_guessing_is_slowed_down_and_the_right_token_is_not() -> None:
 
 async def test_without_a_configured_token_the_admin_api_is_off() -> None:
     async with fleet(config(operator_token="")) as world:
-        for token in ("", "x"):
-            answer = await world.http.get("/v1/admin/status", headers={"Authorization": f"Bearer {token}"})
+        for token in ("Bearer", "Bearer x"):
+            answer = await world.http.get("/v1/admin/status", headers={"Authorization": token})
             assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
 
 
