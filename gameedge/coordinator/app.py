@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import secrets
 import signal
@@ -185,6 +186,7 @@ def _measure(services: Services) -> None:
 def run(config: CoordinatorConfig) -> None:
     """`gameedge coordinator`: until SIGTERM or SIGINT."""
     logs.configure(config.log_level)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # our own lines say that it starts and stops
     try:
         import uvloop
     except ImportError:

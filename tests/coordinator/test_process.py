@@ -110,39 +110,41 @@ async def test_with_redis_and_a_broker_results_survive_kill_minus_nine(tmp_path:
         keys = await command("keys", "--config", str(file))
         public = (await asyncio.wait_for(keys.communicate(), 20))[0].decode().strip()
         bus_factory = open_bus(broker.url)
-        async with coordinator(file) as (first, url_first), coordinator(file) as (_, url), bus_factory("test-region") as bus:
-            async with (
-                httpx.AsyncClient(base_url=url) as client,
-                httpx.AsyncClient(base_url=url_first) as other,
-                bus.subscribe(topics.acks(EU)) as acks,
-            ):
-                presence = Presence(online=True, region="eu", region_title="Europe", url="ws://127.0.0.1:9")
-                await bus.publish(topics.presence(EU, EdgeId("e1")), encode(presence), retain=True)
-                report = encode(EdgeReport(at_ms=1, players=1, players_max=10, free_matches=5))
-                await bus.publish(topics.report(EU, EdgeId("e1")), report, retain=True)
-                guest = (await other.post("/v1/guests", json={"name": "Ada"})).json()
-                placed = await _placed(client, guest)
-                assert verify_token(placed["token"], load_keys([public]), "eu", Clock()()).sub == guest["player"]
+        async with (
+            coordinator(file) as (first, url_first),
+            coordinator(file) as (_, url),
+            bus_factory("test-region") as bus,
+            httpx.AsyncClient(base_url=url) as client,
+            httpx.AsyncClient(base_url=url_first) as other,
+            bus.subscribe(topics.acks(EU)) as acks,
+        ):
+            presence = Presence(online=True, region="eu", region_title="Europe", url="ws://127.0.0.1:9")
+            await bus.publish(topics.presence(EU, EdgeId("e1")), encode(presence), retain=True)
+            report = encode(EdgeReport(at_ms=1, players=1, players_max=10, free_matches=5))
+            await bus.publish(topics.report(EU, EdgeId("e1")), report, retain=True)
+            guest = (await other.post("/v1/guests", json={"name": "Ada"})).json()
+            placed = await _placed(client, guest)
+            assert verify_token(placed["token"], load_keys([public]), "eu", Clock()()).sub == guest["player"]
 
-                first.kill()
-                await first.wait()
-                player = PlayerId(guest["player"])
-                data = ResultEnvelope(at="1-0", result=_packed(player))
-                for _ in range(3):
-                    await bus.publish(topics.results(EU), encode(data))
-                heard = await asyncio.wait_for(anext(acks), 10)
-                assert Codec(Acks).decode(heard.payload) is not None
-                profile = (await client.get(f"/v1/players/{player}")).json()
-                assert profile["ratings"]["duel"]["games"] == 1
+            first.kill()
+            await first.wait()
+            player = PlayerId(guest["player"])
+            data = ResultEnvelope(at="1-0", result=_packed(player))
+            for _ in range(3):
+                await bus.publish(topics.results(EU), encode(data))
+            heard = await asyncio.wait_for(anext(acks), 10)
+            assert Codec(Acks).decode(heard.payload) is not None
+            profile = (await client.get(f"/v1/players/{player}")).json()
+            assert profile["ratings"]["duel"]["games"] == 1
 
-                # Redis is killed and comes back: told meanwhile, and nothing is forgotten.
-                await redis.kill()
-                assert (await eventually(client, "/readyz", 503)).json()["store"] != "ok"
-                refused = await client.post("/v1/guests", json={"name": "x"})
-                assert (refused.status_code, refused.json()["reason"]) == (503, "unavailable")
-                await redis.restart()
-                await eventually(client, "/readyz", 200)
-                assert (await client.get(f"/v1/players/{player}")).json()["ratings"]["duel"]["games"] == 1
+            # Redis is killed and comes back: told meanwhile, and nothing is forgotten.
+            await redis.kill()
+            assert (await eventually(client, "/readyz", 503)).json()["store"] != "ok"
+            refused = await client.post("/v1/guests", json={"name": "x"})
+            assert (refused.status_code, refused.json()["reason"]) == (503, "unavailable")
+            await redis.restart()
+            await eventually(client, "/readyz", 200)
+            assert (await client.get(f"/v1/players/{player}")).json()["ratings"]["duel"]["games"] == 1
         store = RedisGlobalStore(redis.url)
         ratings = await store.ratings_of("duel", [player])
         assert ratings[player].mu > Rating().mu
