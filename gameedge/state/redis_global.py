@@ -39,9 +39,9 @@ class RedisGlobalStore:
         await self._client.close()
 
     async def account_add(self, account: Account) -> None:
-        record = encode(account)
-        there = await self._client.call(("SET", f"gg:account:{account.player}", record, "NX", "GET"))
-        if there is not None and self._account.one(there) != account:
+        key = f"gg:account:{account.player}"
+        _, there = await self._client.pipe([("SET", key, encode(account), "NX"), ("GET", key)])
+        if self._account.one(there) != account:
             raise RefusedError(Reason.FORBIDDEN, "this player id is taken")
 
     async def account_get(self, player: PlayerId) -> Account | None:
