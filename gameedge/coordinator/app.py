@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from gameedge.bus import topics
-from gameedge.bus.base import Bus, BusFactory
+from gameedge.bus.base import Bus, BusFactory, BusMessage
 from gameedge.bus.payloads import encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator import http
@@ -125,16 +125,24 @@ async def _signer(store: GlobalStore) -> Signer:
 
 
 async def _hear(services: Services, bus: Bus) -> None:
-    """Everything from the bus, sorted by topic. Handlers are synchronous and never raise for what was sent."""
+    """Everything from the bus, sorted by topic. Handlers are synchronous."""
     filters = (topics.ALL_PRESENCE, topics.ALL_REPORTS, topics.ALL_DESIRED, topics.ALL_RESULTS, topics.ALL_VERDICTS)
     async with bus.subscribe(*filters) as messages:
         async for message in messages:
-            if message.topic.endswith("/results"):
-                services.results.hear(message)
-            elif message.topic.endswith("/verdicts"):
-                services.verdicts.hear(message)
-            else:
-                services.registry.hear(message, services.now_ms())
+            try:
+                _take(services, message)
+            except Exception as error:  # a fault of ours in one message must not deafen us
+                services.metrics.counter("coordinator_errors_total", where="bus").add()
+                log.fault("message_failed", error, topic=message.topic)
+
+
+def _take(services: Services, message: BusMessage) -> None:
+    if message.topic.endswith("/results"):
+        services.results.hear(message)
+    elif message.topic.endswith("/verdicts"):
+        services.verdicts.hear(message)
+    else:
+        services.registry.hear(message, services.now_ms())
 
 
 async def _watch(services: Services) -> None:

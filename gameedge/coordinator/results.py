@@ -98,6 +98,10 @@ class Results:
             except RefusedError as error:
                 self._count("deferred")
                 log.warning("result_refused", topic=message.topic, error=str(error))
+            except Exception as error:  # one result that breaks us must not stop all others; it stays in its outbox
+                self._count("failed")
+                self._metrics.counter("coordinator_errors_total", where="results").add()
+                log.fault("result_failed", error, topic=message.topic)
 
     async def run_acks(self) -> None:
         """Publish acknowledgements, for ever."""

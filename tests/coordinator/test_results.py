@@ -16,7 +16,7 @@ from gameedge.coordinator.ratings import rate
 from gameedge.coordinator.results import DEAD_LETTERS_PER_MINUTE, read_result
 from gameedge.core import limits
 from gameedge.core.errors import UnavailableError
-from gameedge.core.ids import PlayerId, RegionId
+from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.state.base import Rating
 from gameedge.state.memory_global import MemoryGlobalStore
 from tests.coordinator.fleet import fleet, match_result, until
@@ -82,6 +82,20 @@ async def test_nothing_is_acked_while_the_store_is_away() -> None:
         store.available = True
         await world.result(match_result("m1", [[A], [B]], [0, 1]))
         await until(lambda: world.acks == ["1-0"])
+
+
+async def test_a_fault_with_one_result_does_not_stop_the_others() -> None:
+    class Cracked(MemoryGlobalStore):
+        async def result_applied(self, match: MatchId) -> bool:
+            if match == "cracked":
+                raise ZeroDivisionError("a fault of ours")
+            return await super().result_applied(match)
+
+    async with fleet(store=Cracked()) as world:
+        await world.result(match_result("cracked", [[A], [B]], [0, 1]), at="1")
+        await world.result(match_result("m2", [[A], [B]], [0, 1]), at="2")
+        await until(lambda: world.acks == ["2"])
+        assert world.running.services.metrics.value("coordinator_errors_total") == 1
 
 
 async def test_unrated_matches_and_empty_sides_are_only_marked() -> None:
