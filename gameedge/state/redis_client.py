@@ -87,8 +87,8 @@ class RedisClient:
         answers = await self._send(commands)
         first = next((i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)), None)
         if first is not None:
-            texts = {command[1]: command for command in commands if command[0] == "EVALSHA"}
-            loads: list[Command] = [("SCRIPT LOAD", item.text) for item in _known() if item.sha in texts]
+            wanted = {command[1] for command in commands if command[0] == "EVALSHA"}
+            loads: list[Command] = [("SCRIPT LOAD", item.text) for item in _known() if item.sha in wanted]
             again = await self._send([*loads, *commands[first:]])
             answers = [*answers[:first], *again[len(loads) :]]
         for answer in answers:

@@ -1,0 +1,57 @@
+"""From URLs to stores."""
+
+import pytest
+
+from gameedge.core.errors import ConfigError
+from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
+from gameedge.state.base import Ticket, lease_pool
+from gameedge.state.memory import MemoryRegionStore
+from gameedge.state.memory_global import MemoryGlobalStore
+from gameedge.state.open import open_global_store, open_region_store
+from gameedge.state.redis_client import _known
+from gameedge.state.redis_global import RedisGlobalStore
+from gameedge.state.redis_region import RedisRegionStore
+
+
+async def test_kinds() -> None:
+    assert isinstance(open_region_store("memory://"), MemoryRegionStore)
+    assert isinstance(open_global_store("memory://"), MemoryGlobalStore)
+    for url in ("redis://127.0.0.1:1", "rediss://127.0.0.1:1/3", "redis://:secret@localhost"):
+        region, overall = open_region_store(url), open_global_store(url)
+        assert isinstance(region, RedisRegionStore)
+        assert isinstance(overall, RedisGlobalStore)
+        await region.close()
+        await overall.close()
+
+
+async def test_named_memory_is_shared_and_unnamed_is_not() -> None:
+    ticket = Ticket(id=TicketId("t"), player=PlayerId("p"), session=SessionId("s"), edge=EdgeId("a"), mode="duel")
+    await open_region_store("memory://tests-open").ticket_add(ticket, 1)
+    assert await open_region_store("memory://tests-open").tickets("duel") == [ticket]
+    await open_region_store("memory://").ticket_add(ticket, 1)
+    assert await open_region_store("memory://").tickets("duel") == []
+    assert open_global_store("memory://tests-open") is open_global_store("memory://tests-open")
+
+
+@pytest.mark.parametrize("url", ["", "redis", "http://localhost", "memory", "redis://localhost:notaport"])
+def test_other_urls_are_refused_with_the_forms_that_work(url: str) -> None:
+    for opener in (open_region_store, open_global_store):
+        with pytest.raises(ConfigError, match="redis"):
+            opener(url)
+
+
+def test_a_password_is_in_no_message() -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_region_store("redis://:hunter2@localhost:notaport")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_functions_are_there_and_explain_themselves() -> None:
+    names = {script.name for script in _known()}
+    assert {"claim", "match_close", "lease", "ticket_add"} <= names
+    assert all(script.text.startswith("--") for script in _known())
+
+
+def test_the_pool_of_a_lease() -> None:
+    assert lease_pool("matcher-free-for-all") == "free-for-all"
+    assert lease_pool("relay") == "relay"
