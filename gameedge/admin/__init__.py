@@ -1,0 +1,1 @@
+"""`gameedge admin`: the operators' command line over the admin API."""

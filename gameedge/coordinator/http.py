@@ -120,22 +120,26 @@ def url_of(config: CoordinatorConfig, sock: socket.socket) -> str:
 
 
 def make_server(config: CoordinatorConfig, services: Services) -> Server:
-    return Server(
-        uvicorn.Config(
-            Shell(make_app(services), services.metrics),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            proxy_headers=bool(config.trusted_proxies),
-            forwarded_allow_ips=config.trusted_proxies or None,
-            limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
-            backlog=1024,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=STOP_S_MAX,
-            h11_max_incomplete_event_size=16_384,
-            ssl_certfile=config.listen.certificate or None,
-            ssl_keyfile=config.listen.key or None,
-        )
+    """The server, not listening yet. Raises ConfigError for a certificate or key that cannot be used."""
+    settings = uvicorn.Config(
+        Shell(make_app(services), services.metrics),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        proxy_headers=bool(config.trusted_proxies),
+        forwarded_allow_ips=config.trusted_proxies or None,
+        limit_concurrency=limits.HTTP_CONNECTIONS_MAX,
+        backlog=1024,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=STOP_S_MAX,
+        h11_max_incomplete_event_size=16_384,
+        ssl_certfile=config.listen.certificate or None,
+        ssl_keyfile=config.listen.key or None,
     )
+    try:
+        settings.load()
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise ConfigError(f"listen.certificate, listen.key: {error}; they name PEM files that belong together") from error
+    return Server(settings)

@@ -2,18 +2,31 @@
 
 import asyncio
 import base64
+import datetime
+import ipaddress
 import json
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gameedge.bus import topics
+from gameedge.bus.memory import MemoryBroker
 from gameedge.bus.payloads import Presence, encode
+from gameedge.config import Listen
+from gameedge.coordinator.app import serve
 from gameedge.coordinator.services import secret_hash
 from gameedge.core import limits
+from gameedge.core.errors import ConfigError
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.tokens import load_keys, verify_token
 from gameedge.state.base import Rating
@@ -317,3 +330,43 @@ async def test_many_at_once() -> None:
         assert {answer.status_code for answer in answers} == {200}
         edge = world.running.services.registry.regions[RegionId("eu")].edges[EdgeId("e1")]
         assert edge.placed == 100
+
+
+def pem_pair(folder: Path) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(paths[0]), str(paths[1])
+
+
+async def test_it_serves_tls(tmp_path: Path) -> None:
+    certificate, key = pem_pair(tmp_path)
+    settings = config(listen=Listen(port=0, certificate=certificate, key=key))
+    async with serve(settings, MemoryGlobalStore(), MemoryBroker().factory) as running:
+        assert running.url.startswith("https://")
+        async with httpx.AsyncClient(base_url=running.url, verify=ssl.create_default_context(cafile=certificate)) as client:
+            assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
+    certificate, key = pem_pair(tmp_path)
+    for pair in ((str(tmp_path / "none.pem"), key), (key, certificate), (certificate, "")):
+        settings = config(listen=Listen(port=0, certificate=pair[0], key=pair[1]))
+        with pytest.raises(ConfigError, match=r"listen\.certificate"):
+            async with serve(settings, MemoryGlobalStore(), MemoryBroker().factory):
+                pass
