@@ -205,6 +205,7 @@ class _Pipe:
             self.abort()
         else:
             self._up.source.resume_reading()
+            self._up.sink_full(False)  # uvloop reads a first chunk in spite of the pause: it has waited for this sink
 
     def _client_lost(self) -> None:
         self._end(self._up)
