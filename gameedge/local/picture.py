@@ -33,7 +33,7 @@ class Bots(msgspec.Struct, frozen=True, kw_only=True):
     matches_played: int = 0
     resumes: int = 0
     errors: int = 0
-    error_details: list[str] = []
+    last_errors: list[str] = []
     input_to_snapshot_ms: Spread = Spread()
     placement_ms: Spread = Spread()
     queue_wait_ms: Spread = Spread()

@@ -41,7 +41,7 @@ def build(picture: Picture, plan: Plan, *, started_s: float, played_s: float, ou
         "placement_ms": _spread(bots.placement_ms if bots else empty),
         "queue_wait_ms": _spread(bots.queue_wait_ms if bots else empty),
         "errors": picture.errors,
-        "error_details": [*picture.faults, *(bots.error_details if bots else [])][:DETAILS_MAX],
+        "error_details": [*picture.faults, *(bots.last_errors if bots else [])][:DETAILS_MAX],
         "started_s": round(started_s, 2),
         "played_s": round(played_s, 2),
         "seed": plan.seed,

@@ -48,7 +48,7 @@ async def run(options: Options) -> int:
         session = Session(options, folder)
         status = await session.run()
     if options.data is None:
-        if status == 0:
+        if not session.picture.errors:
             shutil.rmtree(folder, ignore_errors=True)
         else:
             session.console.print(f"logs and data are in {folder}", highlight=False, soft_wrap=True)
@@ -66,6 +66,7 @@ class Session:
         self._live = not options.plain and self.console.is_terminal
         self._began_s = time.monotonic()
         self._play_s: float | None = None
+        self._played_until_s: float | None = None
         self._lateness = Spread()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -131,6 +132,7 @@ class Session:
             await self._stop.wait()
             await self._ask(client)  # the last look before anything is taken down
             self._lateness = Spread(*self.picture.lateness())
+            self._played_until_s = time.monotonic()
             for job in jobs:
                 job.cancel()
 
@@ -160,7 +162,9 @@ class Session:
             self._stop.set()
 
     def _played_s(self) -> float:
-        return time.monotonic() - self._play_s if self._play_s is not None else 0.0
+        if self._play_s is None:
+            return 0.0
+        return (self._played_until_s or time.monotonic()) - self._play_s
 
     # -- what is known
 
@@ -207,15 +211,13 @@ class Session:
             finally:
                 self._showing = None
 
-    def _say_summary(self, built: dict[str, object]) -> None:
-        self.console.print(view.line(self.picture, self._played_s()), soft_wrap=True, markup=False)
-        for detail in self.picture.faults[:5]:
+    def _say_summary(self, built: dict[str, Any]) -> None:
+        for detail in built["error_details"][:5]:
             self.console.print(f"  {detail}", soft_wrap=True, markup=False)
+        for line in view.closing(built):
+            self.console.print(line, soft_wrap=True, markup=False)
         if self.options.summary is not None:
             self.console.print(f"wrote {self.options.summary}", soft_wrap=True, markup=False)
-        left = built["outbox_left"]
-        if left:
-            self.console.print(f"{left} results wait in the stores for the next start", markup=False)
 
     # -- signals
 

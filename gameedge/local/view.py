@@ -1,5 +1,7 @@
 """The live view of `gameedge up`: tables for a terminal, one line for everything else."""
 
+from typing import Any
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -36,6 +38,26 @@ def line(picture: Picture, played_s: float) -> str:
     if bots is not None and bots.input_to_snapshot_ms.p50 is not None:
         text += f"  input→snapshot {bots.input_to_snapshot_ms.p50:.0f}/{bots.input_to_snapshot_ms.p99 or 0:.0f} ms"
     return text + f"  errors {picture.errors}" + (f"  ({picture.api_error})" if picture.api_error else "")
+
+
+def closing(built: dict[str, Any]) -> list[str]:
+    """The summary in a few lines for people."""
+
+    def spread(name: str) -> str:
+        p50, p99 = built[name]["p50"], built[name]["p99"]
+        return "not measured" if p50 is None else f"{p50:.1f} / {p99 or 0:.1f} ms"
+
+    lines = [
+        f"played {built['played_s']:.0f} s in {built['regions']} regions, {built['players_connected']} players at once; "
+        f"matches {built['matches_started']} started, {built['matches_finished']} finished, {built['results_applied']} applied",
+        f"p50 / p99: input to snapshot {spread('input_to_snapshot_ms')}, tick lateness {spread('tick_lateness_ms')}, "
+        f"queue {spread('queue_wait_ms')}, placement {spread('placement_ms')}",
+        f"cheaters flagged {built['cheaters_flagged']} of {built['cheaters']}, innocents flagged {built['innocents_flagged']}; "
+        f"NPC actions {built['npc_actions']}; errors {built['errors']}",
+    ]
+    if built["outbox_left"]:
+        lines.append(f"{built['outbox_left']} results wait in the regions' stores and leave with the next start of this folder")
+    return lines
 
 
 def _regions(picture: Picture) -> Table:
