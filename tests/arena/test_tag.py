@@ -44,12 +44,12 @@ def test_commands_move_their_player_and_are_confirmed() -> None:
     (view,), processed = look(game, entity)
     assert processed == [7]
     assert view[0] == 0
-    assert view[4:6] == (SIZE, SEATS)
-    assert view[6:8] == (1 + 5, 1)
+    assert view[3:5] == (SIZE, SEATS)
+    assert view[5:7] == (1 + 5, 1)
     assert view[2] == 55  # tenths of a second left
     for _ in range(120):
         game.step()
-    assert look(game, entity)[0][0][6:8] == (SIZE - 1, 1)  # the edge holds
+    assert look(game, entity)[0][0][5:7] == (SIZE - 1, 1)  # the edge holds
 
 
 def test_being_it_is_handed_on_by_touch() -> None:
@@ -126,4 +126,4 @@ def test_any_bytes(rows: list[tuple[int, int]]) -> None:
         send(game, entity, number, byte)
         game.step()
     for view in look(game, *(game.entity(slot, seat) for seat in range(SEATS)))[0]:
-        assert all(0 <= view[6 + 3 * seat + axis] < SIZE for seat in range(SEATS) for axis in (0, 1))
+        assert all(0 <= view[5 + 3 * seat + axis] < SIZE for seat in range(SEATS) for axis in (0, 1))
