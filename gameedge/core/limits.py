@@ -16,6 +16,7 @@ WRITE_BUFFER_BYTES_SKIP: Final = 16_384  # waiting in a socket: snapshots are sk
 WRITE_BUFFER_BYTES_MAX: Final = 262_144  # waiting in a socket: close
 
 # -- sessions
+BEACON_PINGS_MAX: Final = 8  # pings of a connection that has said no hello; close
 HEARTBEAT_MS: Final = 5_000  # a client that is silent for this long is pinged
 IDLE_MS_MAX: Final = 15_000  # silent for this long: the connection is closed, the session may be resumed
 RESUME_MS_MAX: Final = 30_000  # a session without a connection is kept for this long

@@ -219,7 +219,7 @@ class Lobby:
             tick=self.tick_now(),
             tick_hz=spec.tick_hz,
             snapshot_hz=spec.tick_hz // spec.snapshot_every,
-            server_ms=self.clock.unix_ms(),
+            server_ms=max(0, int(self.clock.monotonic_ms())),  # the clock of pongs and snapshots
             heartbeat_ms=limits.HEARTBEAT_MS,
             resume_ms_max=limits.RESUME_MS_MAX,
             commands_per_s=limits.COMMANDS_PER_S,

@@ -88,7 +88,6 @@ class Seating:
                 team=seat.team,
                 tick=self._tick(),
                 duration_ms=self._host.game.spec.modes[record.mode].duration_ms,
-                seed=record.seed,
                 roster=match.roster,
             )
         )
@@ -167,7 +166,9 @@ class Seating:
             reason=outcome.reason,
         )
         for seat in match.seats:
-            player = self._players.get(seat.session)
+            # A player that never took the seat is told, too: else it would be refused as `in_match` for ever.
+            session = seat.session or (seat.ticket.session if seat.ticket is not None else None)
+            player = self._players.get(session)
             if player is not None and player.match == match.id:
                 player.match = None
                 player.session.send(message)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gameedge.core.protocol.arena_v1 import Subtick
+from gameedge.edge.tick import NOT_SEATED
 from gameedge_client import Client
 
 from .inprocess import Stack, stack
@@ -57,3 +58,20 @@ async def test_one_person_gets_npcs_for_company() -> None:
         played = await play(running.url, "solo", "coop")
         assert played["reason"] in ("survived", "overrun", "finished", "cleared")
         assert running.edge.tick.figures.npc_actions > 0
+
+
+async def test_a_second_match_of_the_same_session_takes_commands_from_the_start() -> None:
+    """Commands are numbered through a session's matches: numbers that start over would be refused as replays."""
+    async with stack(fill_ms=100) as running, asyncio.timeout(30):
+        client = await Client.guest(running.url, name="again")
+        async with client.connect(await client.place(mode="duel")) as session:
+            last = 0
+            for _ in range(2):
+                match = await session.play("duel")
+                async for snapshot in match:
+                    match.command((Subtick(9.0, 0.0, 1.0, 0.0, False),) * 3)
+                    if match.snapshots_received == 20:
+                        assert snapshot.header.processed > last
+                        last = snapshot.header.processed
+                        match.leave()
+        assert running.edge.tick.figures.refused.sum() == running.edge.tick.figures.refused[NOT_SEATED]

@@ -40,7 +40,8 @@ class Match:
     Raises MatchLostError out of the iteration where the match ended without a result.
     """
 
-    def __init__(self, info: MatchStarted, send: Callable[[bytes], bool], leave: Callable[[], None]) -> None:
+    def __init__(self, info: MatchStarted, send: Callable[[bytes], bool], leave: Callable[[], None], sequence: int = 0) -> None:
+        """`sequence`: of the session's last command so far. Commands are numbered through all matches of a session."""
         self.info = info
         self.result: MatchEnded | None = None
         self.latest: Snapshot | None = None
@@ -51,7 +52,7 @@ class Match:
         self.input_to_snapshot_ms: deque[float] = deque(maxlen=SAMPLES_KEPT)  # command → the snapshot that processed it
         self._send = send
         self._leave = leave
-        self._sequence = 0
+        self._sequence = sequence
         self._sent: deque[tuple[int, float]] = deque(maxlen=COMMANDS_TIMED)
         self._waiting: deque[Snapshot] = deque()
         self._news = asyncio.Event()

@@ -249,7 +249,8 @@ class Session:
             case MatchStarted():
                 self._joining = None
                 if self.match is None or self.match.over or self.match.info.match != message.match:
-                    self.match = Match(message, self._send_command, lambda: self._send(Leave()))
+                    before = self.match._sequence if self.match is not None else 0
+                    self.match = Match(message, self._send_command, lambda: self._send(Leave()), before)
                 self._settle(MatchStarted, message)
             case MatchEnded() if self.match is not None and self.match.info.match == message.match:
                 self.match._end(message)

@@ -3,14 +3,15 @@
     command (client → server)             snapshot (server → client)
     offset size                           offset size
     0      1  type = 1                    0      1  type = 2
-    1      1  reserved, 0                 1      1  flags
+    1      1  reserved, 0                 1      1  flags, 0 so far: ignore bits that you do not know
     2      2  reserved, 0                 2      2  payload size
     4      4  sequence, from 1, + 1 each  4      4  tick
     8      4  client_ms, own clock        8      4  last command sequence processed
     12     4  seen_tick, newest applied   12     4  server_ms, wraps
     16     .. the game's payload          16     .. the game's payload
 
-The headers are the protocol's, the payloads the game's. Decoding is vectorised: rows of raw bytes in, arrays out.
+`sequence` counts through all matches of a session: a number that was used already is refused as a replay. The headers are the
+protocol's, the payloads the game's. Decoding is vectorised: rows of raw bytes in, arrays out.
 """
 
 from typing import Final, NamedTuple
@@ -21,8 +22,6 @@ from numpy.typing import NDArray
 COMMAND: Final = 1
 SNAPSHOT: Final = 2
 HEADER_SIZE: Final = 16
-FLAG_MATCH_OVER: Final = 1
-FLAG_SPECTATOR: Final = 2
 UINT32: Final = 1 << 32
 
 COMMAND_HEADER: Final = np.dtype(

@@ -71,7 +71,7 @@ class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
 
 
 class Join(Message, tag="join", kw_only=True, frozen=True):
-    """Take the seat of a `match_found`, on a connection to the URL that it named."""
+    """Take the seat of a `match_found`, on a connection to the URL that it named. Answered by `match_started`."""
 
     critical: ClassVar[bool] = True
     n: Number = 0
@@ -80,14 +80,15 @@ class Join(Message, tag="join", kw_only=True, frozen=True):
 
 
 class Leave(Message, tag="leave", kw_only=True, frozen=True):
-    """Leave the running match; an NPC takes the seat."""
+    """Leave the match, joined or only found: an NPC takes the seat, and there is no way back. No answer: the next `queue` may
+    follow at once."""
 
     critical: ClassVar[bool] = True
     n: Number = 0
 
 
 class Ping(Message, tag="ping", frozen=True):
-    """Answered at once by `pong` with the same id."""
+    """Answered at once by `pong` with the same id. A few are answered before the hello, for measuring regions."""
 
     id: Count
 
@@ -189,7 +190,6 @@ class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     team: int
     tick: Count
     duration_ms: int
-    seed: Count
     roster: list[RosterSeat]
 
 

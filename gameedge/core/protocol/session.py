@@ -87,6 +87,7 @@ class ServerSession:
         "_detached_ms",
         "_drops_seen",
         "_drops_window",
+        "_early_pings",
         "_heard_ms",
         "_out",
         "_pinged_ms",
@@ -122,6 +123,7 @@ class ServerSession:
         self._refusals = Window()
         self._drops_window = Window()
         self._drops_seen = 0
+        self._early_pings = 0
 
     # ------------------------------------------------------------------------------------------------------------ in
 
@@ -129,10 +131,10 @@ class ServerSession:
         """One text frame. Never raises for what a peer sent; look at `outgoing` and `closing` afterwards."""
         if self.state in (State.DETACHED, State.CLOSED) or self.closing is not None:
             return _NOTHING  # late bytes of a connection that was given up
-        self._heard_ms = now_ms
         message = decode_client(data)
         if self.state is State.AWAIT_HELLO:
-            return self._first(message)
+            return self._first(message, now_ms, tick)
+        self._heard_ms = now_ms
         if isinstance(message, Refused):
             self._refuse(message, now_ms)
             return _NOTHING
@@ -151,14 +153,14 @@ class ServerSession:
             elif isinstance(message, Ack):
                 self._ack(message.s, now_ms)
             else:
-                pong = Pong(id=message.id, tick=tick, server_ms=max(0, int(now_ms)), received=self.received_n)
-                self._out.append(encode(pong))
+                self._pong(message, now_ms, tick)
             return _NOTHING
         return self._numbered(message, tag, in_budget, bucket, now_ms)
 
     def heard(self, now_ms: float) -> None:
-        """A WebSocket pong or another sign of life came."""
-        self._heard_ms = now_ms
+        """A WebSocket pong or another sign of life came. Before the hello nothing prolongs the wait for it."""
+        if self.state is not State.AWAIT_HELLO:
+            self._heard_ms = now_ms
 
     def take_command(self, now_ms: float) -> bool:
         """The budget of binary frames. False: drop this one (it is counted)."""
@@ -299,15 +301,26 @@ class ServerSession:
 
     # -------------------------------------------------------------------------------------------------------- inside
 
-    def _first(self, message: object) -> list[Event]:
+    def _first(self, message: object, now_ms: float, tick: int) -> list[Event]:
+        """The hello; before it a few pings, so that a client whose API has no WebSocket ping can measure a region."""
+        if isinstance(message, Ping) and self._early_pings < limits.BEACON_PINGS_MAX:
+            self._early_pings += 1
+            self._pong(message, now_ms, tick)
+            return _NOTHING
         if isinstance(message, Hello):
+            self._heard_ms = now_ms
             self.state = State.VERIFYING
             return [message]
         if isinstance(message, Refused):
             self.close(close_for(message.reason, message.detail))
+        elif isinstance(message, Ping):
+            self.close(close_for(Reason.TOO_OFTEN, f"at most {limits.BEACON_PINGS_MAX} pings before the hello"))
         else:
             self.close(close_for(Reason.OUT_OF_ORDER, "hello comes first"))
         return _NOTHING
+
+    def _pong(self, ping: Ping, now_ms: float, tick: int) -> None:
+        self._out.append(encode(Pong(id=ping.id, tick=tick, server_ms=max(0, int(now_ms)), received=self.received_n)))
 
     def _numbered(
         self, message: Queue | Cancel | Join | Leave, tag: str, in_budget: bool, bucket: TokenBucket, now_ms: float

@@ -55,6 +55,28 @@ def test_a_first_message_that_is_no_hello_closes(first: bytes, reason: Reason) -
     assert session.state is State.CLOSED
 
 
+def test_a_few_pings_before_the_hello_measure_a_region() -> None:
+    session = ServerSession(SessionId("s"), "r", 0.0)
+    for number in range(limits.BEACON_PINGS_MAX):
+        assert session.receive_text(b'{"t":"ping","id":%d}' % number, 10.0 * number, tick=3) == []
+        assert said(session) == [{"t": "pong", "id": number, "tick": 3, "server_ms": 10 * number}]
+    hello = session.receive_text(b'{"t":"hello","token":"x"}', 100.0)
+    assert hello == [Hello(token="x")], "it may go on to play on the same connection"
+
+
+def test_pings_before_the_hello_are_bounded_and_win_no_time() -> None:
+    session = ServerSession(SessionId("s"), "r", 0.0)
+    for number in range(limits.BEACON_PINGS_MAX):
+        session.receive_text(b'{"t":"ping","id":%d}' % number, limits.HANDSHAKE_MS_MAX - 1.0)
+        session.heard(limits.HANDSHAKE_MS_MAX - 1.0)
+    assert session.poll(limits.HANDSHAKE_MS_MAX) is Poll.CLOSE
+    session = ServerSession(SessionId("s"), "r", 0.0)
+    for number in range(limits.BEACON_PINGS_MAX + 1):
+        session.receive_text(b'{"t":"ping","id":%d}' % number, 0.0)
+    assert session.closing is not None
+    assert session.closing.reason is Reason.TOO_OFTEN
+
+
 def test_no_hello_in_time_closes() -> None:
     session = ServerSession(SessionId("s"), "r", 0.0)
     assert session.poll(limits.HANDSHAKE_MS_MAX - 1) is Poll.NOTHING
