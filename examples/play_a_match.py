@@ -1,7 +1,4 @@
-"""Play one duel on a running `gameedge up`: go for the nearest enemy in sight and shoot at it.
-
-python examples/play_a_match.py [coordinator URL] [mode]
-"""
+"""Play a match on a running `gameedge up`: python examples/play_a_match.py [coordinator URL] [mode]."""
 
 import asyncio
 import math
@@ -10,24 +7,21 @@ import sys
 from gameedge_client import Client, Subtick, View
 
 
-def aim(view: View) -> Subtick:
-    """One sub-tick: the cursor on the nearest enemy, or a walk to the middle of the arena."""
+def decide(view: View, team: int) -> Subtick:
+    """Circle the nearest enemy in sight and shoot at it; with none in sight, go to the middle of the arena."""
     enemies = [other for other in view.others if other.alive and other.team != team]
     if not enemies:
         return Subtick(32 - view.x, 32 - view.y, (32 - view.x) / 32, (32 - view.y) / 32, fire=False)
-    target = min(enemies, key=lambda enemy: math.dist((enemy.x, enemy.y), (view.x, view.y)))
-    dx, dy = target.x - view.x, target.y - view.y
+    dx, dy = min(((enemy.x - view.x, enemy.y - view.y) for enemy in enemies), key=lambda way: math.hypot(*way))
     return Subtick(dx, dy, -dy / 16, dx / 16, fire=True)
 
 
 async def main(coordinator: str = "http://127.0.0.1:8080", mode: str = "duel") -> None:
-    global team
     client = await Client.guest(coordinator, name="ada")
     async with client.connect(await client.place(mode=mode)) as session:
         match = await session.play(mode)
-        team = match.info.team
         async for snapshot in match:
-            match.command((aim(snapshot.view),) * 3)
+            match.command((decide(snapshot.view, match.info.team),) * 3)
         print(match.result)
 
 

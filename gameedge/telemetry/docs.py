@@ -1,4 +1,4 @@
-"""`python -m gameedge.telemetry.docs [--check] [ROOT]`: write what is declared into docs/metrics.md and docs/operations.md.
+"""`python -m gameedge.telemetry.docs [--check] [ROOT]`: write what is declared into docs/metrics.md, operations.md and protocol.md.
 
 `--check` writes nothing and exits 1 where a page is not what would be written.
 """
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, Section
+from gameedge.telemetry import protocol_docs
 from gameedge.telemetry.declared import COORDINATOR, EDGE, PREFIX, Metric
 from gameedge.telemetry.logs import FIELDS
 
@@ -38,7 +39,11 @@ def pages(root: Path) -> dict[Path, str]:
     """Each generated page and the text it should have."""
     operations = root / "docs" / "operations.md"
     text = operations.read_text("utf-8") if operations.is_file() else f"# Operations\n\n{BEGIN}\n{END}\n"
-    return {root / "docs" / "metrics.md": metrics_page(), operations: _splice(text, config_part())}
+    written = {root / "docs" / "metrics.md": metrics_page(), operations: _splice(text, config_part())}
+    protocol = root / "docs" / "protocol.md"
+    if protocol.is_file():  # written by people; only its tables are ours
+        written[protocol] = protocol_docs.splice(protocol.read_text("utf-8"))
+    return written
 
 
 def metrics_page() -> str:

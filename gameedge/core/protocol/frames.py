@@ -7,7 +7,7 @@
     2      2  reserved, 0                 2      2  payload size
     4      4  sequence, from 1, + 1 each  4      4  tick
     8      4  client_ms, own clock        8      4  last command sequence processed
-    12     4  seen_tick, newest applied   12     4  server_ms, wraps
+    12     4  seen_tick, others shown at  12     4  server_ms, wraps
     16     .. the game's payload          16     .. the game's payload
 
 `sequence` counts through all matches of a session: a number that was used already is refused as a replay. The headers are the
