@@ -45,8 +45,9 @@ bench: $(STAMP)  ## run every benchmark and keep the results (ARGS="transport")
 train: $(STAMP)  ## train the shipped models again (seconds)
 	@$(BIN)/python -m models.aim.train
 
-docs: $(STAMP)  ## regenerate the generated pages of docs/
+docs: $(STAMP)  ## regenerate the generated pages of docs/ and clients/vectors/
 	@$(BIN)/python -m gameedge.telemetry.docs
+	@$(BIN)/python -m clients.vectors.generate
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --extra edge --extra embedded --extra dev --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock

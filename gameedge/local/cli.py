@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gameedge.core.errors import ConfigError
-from gameedge.local.deployment import Plan
+from gameedge.local.deployment import ARENA, Plan
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -31,10 +31,11 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="the coordinator's port; 0: a free one")] = 8080,
     plain: Annotated[bool, typer.Option("--plain", help="lines instead of the live view")] = False,
     seed: Annotated[int, typer.Option(help="seed of the bots")] = 1,
+    game: Annotated[str, typer.Option(help="the game to host, module:attribute; another one needs --bots 0")] = ARENA,
 ) -> None:
     """Bring up the whole game on this machine, with bots, until Ctrl-C."""
     from gameedge.local.up import Options, main
 
-    plan = Plan(regions=regions, edges_per_region=edges_per_region, bots=bots, cheaters=cheaters, port=port, seed=seed)
+    plan = Plan(regions=regions, edges_per_region=edges_per_region, bots=bots, cheaters=cheaters, port=port, seed=seed, game=game)
     options = Options(plan=plan, for_s=duration_s(for_) if for_ else None, summary=summary, data=data, plain=plain)
     raise typer.Exit(main(options))

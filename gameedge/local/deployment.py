@@ -28,6 +28,7 @@ from gameedge.state.open import open_global_store, open_region_store
 EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the players are bots
 BOTS_STOP_S: Final = 10.0
 RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again
+ARENA: Final = "gameedge.arena:Arena"  # the game that the bots play
 CALM_S: Final = 30.0  # a child that ran this long begins at the first pause again
 
 
@@ -41,6 +42,7 @@ class Plan:
     cheaters: float = 0.1
     port: int = 8080
     seed: int = 1
+    game: str = ARENA
 
 
 class Teller(Protocol):
@@ -151,6 +153,7 @@ class Deployment:
             redis=self._redis[region.name].url,
             bus=self._broker.url,
             token_keys=[key],
+            game=self.plan.game,
             demo=True,
             drain_ms=EDGE_DRAIN_MS,
         )
@@ -248,6 +251,8 @@ def check_plan(plan: Plan) -> None:
         raise ConfigError(f"--bots {plan.bots}: 0 to 2000")
     if not 0.0 <= plan.cheaters <= 1.0:
         raise ConfigError(f"--cheaters {plan.cheaters}: a share, 0 to 1")
+    if plan.bots and plan.game != ARENA:
+        raise ConfigError(f"--game {plan.game}: the bots play {ARENA} only; add --bots 0")
     if plan.bots and not has_bots():
         raise ConfigError("--bots: the harness `loadtest` is not installed here; run from a checkout, or use --bots 0")
 

@@ -27,7 +27,7 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
 def _messages(seconds: float) -> list[Row]:
     queue = messages.encode(messages.Queue(n=7, mode="squads"))
     roster = [messages.RosterSeat(seat=i, team=i % 2, name=f"player {i}") for i in range(10)]
-    started = messages.MatchStarted(s=3, match="m_1", mode="squads", seat=0, team=0, tick=77, duration_ms=300_000, seed=5, roster=roster)
+    started = messages.MatchStarted(s=3, match="m_1", mode="squads", seat=0, team=0, tick=77, duration_ms=300_000, roster=roster)
     plain: dict[str, Any] = json.loads(messages.encode(started))
     return [
         row(

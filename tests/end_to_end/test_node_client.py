@@ -4,17 +4,16 @@ import asyncio
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gameedge.local.deployment import Deployment, Plan
-from gameedge.local.node import child_env
 from tests.local.test_deployment import Teller, until_online
 
 from .inprocess import stack
+from .programs import run_program
 
 CLIENT = Path(__file__).parent / "node_client" / "client.js"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "play_a_match.py"
@@ -22,34 +21,9 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the client in JavaScript cannot be run here")
 
 
-async def run_example(url: str, mode: str) -> str:
-    """examples/play_a_match.py as a person runs it; what it prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(EXAMPLE), url, mode, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=child_env()
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), 70)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
-
-
 async def run_client(url: str, mode: str) -> dict[str, Any]:
     assert NODE is not None
-    process = await asyncio.create_subprocess_exec(
-        NODE, str(CLIENT), url, mode, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), 70)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, err.decode()
-    said = json.loads(out)
+    said = json.loads(await run_program(str(CLIENT), url, mode, program=NODE))
     assert isinstance(said, dict)
     return said
 
@@ -79,7 +53,7 @@ async def test_on_a_deployment_of_real_processes(tmp_path: Path) -> None:
     try:
         await deployment.start()
         await until_online(deployment, ["us-east/e1"])
-        said, example = await asyncio.gather(run_client(deployment.url, "ffa"), run_example(deployment.url, "squads"))
+        said, example = await asyncio.gather(run_client(deployment.url, "ffa"), run_program(str(EXAMPLE), deployment.url, "squads"))
     finally:
         await deployment.stop()
     check(said, "ffa", 8)
@@ -103,7 +77,7 @@ async def test_over_each_transport(transport: str) -> None:
 async def test_the_example_of_thirty_lines_plays_a_match() -> None:
     assert len(EXAMPLE.read_text("utf-8").splitlines()) <= 30
     async with stack(fill_ms=100) as running, asyncio.timeout(60):
-        said = await run_example(running.url, "duel")
+        said = await run_program(str(EXAMPLE), running.url, "duel")
         processed = running.edge.tick.figures.commands
     assert "reason='finished'" in said
     assert processed > 60, "it did send commands"

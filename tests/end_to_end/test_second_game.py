@@ -8,6 +8,7 @@ import pytest
 from examples.tag import SEATS, SIZE, SNAPSHOT
 from gameedge_client import Client, MatchEnded
 from tests.end_to_end.inprocess import stack
+from tests.end_to_end.programs import run_program
 from tests.end_to_end.test_match import rated
 
 GAME = "examples.tag:TagGame"
@@ -94,3 +95,10 @@ def test_the_edge_knows_no_game_by_name() -> None:
         text = path.read_text("utf-8")
         imports = [line for line in text.splitlines() if line.lstrip().startswith(("import ", "from "))]
         assert not [line for line in imports if "arena" in line or "tag" in line.split()[1].split(".")], path
+
+
+async def test_its_example_plays_a_match() -> None:
+    async with stack(game=GAME, fill_ms=100) as running, asyncio.timeout(25):
+        said = await run_program("-m", "examples.play_tag", running.url)
+        assert "reason='finished'" in said
+        assert running.edge.tick.figures.commands > 60

@@ -80,6 +80,7 @@ def test_durations_of_another_form_are_refused(text: str) -> None:
         (Plan(regions=13), "--regions 13"),
         (Plan(edges_per_region=0), "--edges-per-region"),
         (Plan(bots=-1), "--bots"),
+        (Plan(game="examples.tag:TagGame"), "--game examples.tag:TagGame: the bots play"),
         (Plan(bots=10**6), "--bots"),
         (Plan(cheaters=1.5), "--cheaters"),
         (Plan(cheaters=float("nan")), "--cheaters"),
