@@ -1,4 +1,4 @@
-"""A player in plain Node, written from docs/protocol.md alone, plays a match on a running deployment of real processes."""
+"""A player in plain Node that uses only what docs/protocol.md says plays a match on a running deployment of real processes."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
 /**
- * `node client.js COORDINATOR [mode] [--trace FILE]`: a whole player, written from docs/protocol.md alone.
+ * `node client.js COORDINATOR [mode] [--trace FILE]`: a whole player, by docs/protocol.md alone.
  *
  * It signs up, measures the regions, is placed, queues, plays a match (runs, aims, shoots), loses its connection once in the
  * middle, resumes, hears the result, and prints one JSON line about all of it. Exit status 0: everything happened as documented.
