@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.protocol.client_session import ClientSession, ClientState, Numbered
-from gameedge.core.protocol.close import LOST, Retry, reason_of, retry_after
+from gameedge.core.protocol.close import LOST, Close, Retry, reason_of, retry_after
 from gameedge.core.protocol.messages import (
     Cancel,
     Dequeued,
@@ -376,6 +376,7 @@ class Session:
             return LOST, f"{url}: {error or type(error).__name__}"
         self._socket = socket
         self._commands.clear()
+        broken: Close | None = None
         writer = asyncio.create_task(self._write(socket), name=f"gameedge writer {url}")
         try:
             await socket.send(self._core.hello(_ms()), text=True)
@@ -389,8 +390,12 @@ class Session:
             writer.cancel()
             await asyncio.wait([writer])
             self._socket = None
+            broken = self._core.closing
             self._core.detach()
             await socket.close()
+        if broken is not None:  # we gave this connection up (silence, a gap): the code is ours, and the next one resumes
+            await asyncio.sleep(BACKOFF_S)
+            return LOST, broken.text
         return socket.close_code or LOST, socket.close_reason or ""
 
     def _receive(self, data: str | bytes) -> None:

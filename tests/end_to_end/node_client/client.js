@@ -181,8 +181,9 @@ class Player {
 
   async onClose(socket, code, reason) {
     if (socket !== this.socket || this.report.result) return;
+    const ours = this.session.broken !== "" || code === 1000; // we closed it, and go on with the next one
     this.session.detach();
-    if (retryAfter(code) === "never" && code !== 1000) return this.reject(new Error(`closed with ${code} ${reason}`));
+    if (!ours && retryAfter(code) === "never") return this.reject(new Error(`closed with ${code} ${reason}`));
     for (let attempt = 0; attempt < 8; attempt++) {
       await sleep(attempt ? Math.random() * 100 * 2 ** attempt : 0);
       try {
