@@ -36,8 +36,8 @@ class Seating:
     def found(self, event: InboxEvent) -> None:
         """A host has a seat for one of our players."""
         player = self._players.get(event.session)
-        if player is None or event.match_id is None:
-            return  # gone: an NPC keeps the seat
+        if player is None or event.match_id is None or not _concerns(player, event):
+            return  # gone, or no longer waiting for it: an NPC keeps the seat
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
         player.ticket = player.found_ms = player.asked_ms = None
@@ -56,7 +56,7 @@ class Seating:
 
     def lost(self, event: InboxEvent) -> None:
         player = self._players.get(event.session)
-        if player is not None and event.match_id is not None:
+        if player is not None and event.match_id is not None and _concerns(player, event):
             self.tell_lost(player, event.match_id, event.detail)
 
     def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
@@ -174,6 +174,14 @@ class Seating:
                 player.flush()
                 self._players.remember(player)
 
+    def match_disowned(self, ended: Ended) -> None:
+        """The region gave this match up (it took the process for dead), so its result counts for nothing."""
+        self._metrics.counter("matches_lost_total", mode=ended.match.record.mode).add()
+        for seat in ended.match.seats:
+            player = self._players.get(seat.session)
+            if player is not None and player.match == ended.match.id:
+                self.tell_lost(player, ended.match.id, "the region took this process for dead; the match does not count")
+
     def offers(self, match: HostedMatch) -> dict[EdgeId, list[InboxEvent]]:
         """`found` events for all players of a match that was opened here, by the process that must tell them."""
         events: dict[EdgeId, list[InboxEvent]] = {}
@@ -187,7 +195,8 @@ class Seating:
         match = self._host.get(event.match_id) if event.match_id is not None else None
         seat = match.seat_of(event.player) if match is not None and event.player is not None else None
         if match is None or seat is None or event.session is None or not seat.match_token:
-            return InboxEvent(kind="lost", match_id=event.match_id, session=event.session, detail="the match is over")
+            detail = "the match is over"
+            return InboxEvent(kind="lost", match_id=event.match_id, session=event.session, ticket=event.ticket, detail=detail)
         return self.offer(match, seat, event.session)
 
     def offer(self, match: HostedMatch, seat: SeatState, session: SessionId) -> InboxEvent:
@@ -200,3 +209,11 @@ class Seating:
             url=self.url,
             match_token=seat.match_token,
         )
+
+
+def _concerns(player: Player, event: InboxEvent) -> bool:
+    """Whether news of a match is for what the player is in or waits for now. Other news is late: of a process that came back
+    and read what it was asked before it died, or of a ticket that the player was told is gone."""
+    if player.match is not None:
+        return player.match == event.match_id
+    return player.ticket is not None and player.ticket == event.ticket
