@@ -184,6 +184,12 @@ class Lobby:
         self._bind(link, player, slot)
         self._metrics.counter("sessions_opened_total", how="resumed").add()
         self._seating.back(player, slot)
+        if player.match is not None and not self._seating.plays(player):
+            self._ask_soon(player)  # it runs elsewhere, or ended: the client is told which
+
+    def _ask_soon(self, player: Player) -> None:
+        player.asked_ms = self.clock.monotonic_ms()
+        self._lanes.submit(player.resume_hash, lambda: self._find_place(player))
 
     def _take_row(self, link: Link) -> int | None:
         slot = self.table.take(link.connection)
@@ -313,9 +319,10 @@ class Lobby:
         for player in self._players:
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)
+            elif player.link is None:
+                continue  # it may go on in another process; if it comes back here, it is asked about then
             elif player.asked_ms is not None and now_ms - player.asked_ms > ASK_AGAIN_MS:
-                player.asked_ms = now_ms  # the process died with our question, or before it
-                self._lanes.submit(player.resume_hash, lambda player=player: self._find_place(player))  # type: ignore[misc]
+                self._ask_soon(player)  # the process died with our question, or before it
             elif player.found_ms is not None and now_ms - player.found_ms > TELL_AGAIN_MS:
                 self._seating.tell_again(player)
 

@@ -40,7 +40,9 @@ class Seating:
             return  # gone, or no longer waiting for it: an NPC keeps the seat
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
-        player.ticket = player.found_ms = player.asked_ms = None
+        player.ticket = player.found_ms = None
+        # A client that has not joined by then is told again, or that the match is over.
+        player.asked_ms = self._clock.monotonic_ms() + limits.JOIN_MS_MAX
         player.session.send(
             MatchFound(
                 ticket=ticket,
@@ -70,6 +72,10 @@ class Seating:
     def join(self, player: Player, slot: int, message: Join, now_ms: float) -> None:
         """The client takes its seat on this connection."""
         match_id = MatchId(message.match)
+        if player.match == match_id and self._host.get(match_id) is None:
+            # Its process could not be reached, or ended the match: `match_found` or `match_lost` is the answer.
+            player.asked_ms = player.asked_ms and min(player.asked_ms, now_ms)
+            return
         try:
             seat, entity = self._host.join(match_id, player.id, message.match_token, player.session.session, slot)
         except RefusedError as error:
@@ -78,7 +84,8 @@ class Seating:
         match = self._host.get(match_id)
         assert match is not None
         record = match.record
-        player.match, player.mode, player.ticket, player.found_ms = match_id, record.mode, None, None
+        player.match, player.mode = match_id, record.mode
+        player.ticket = player.found_ms = player.asked_ms = None
         self._seat(player, slot, entity)
         player.session.send(
             MatchStarted(
@@ -124,6 +131,12 @@ class Seating:
         seat = match.seat_of(player.id) if match is not None else None
         if match is not None and seat is not None and seat.joined:
             self._seat(player, slot, self._host.rejoin(match, seat, slot))
+
+    def plays(self, player: Player) -> bool:
+        """Whether the player has a seat of a match that runs here."""
+        match = self._host.get(player.match) if player.match is not None else None
+        seat = match.seat_of(player.id) if match is not None else None
+        return seat is not None and seat.slot is not None
 
     def hosts(self, player: Player, now_ms: float) -> bool:
         """Whether the player's match runs here. If so, and its client does not join soon, it is told again."""

@@ -5,15 +5,17 @@ ratings, once, and the store has forgotten every match.
 """
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
 from gameedge.core.errors import RefusedError
-from gameedge.core.ids import PlayerId
-from gameedge_client import Client
+from gameedge.core.ids import PlayerId, RegionId
+from gameedge.state.base import Account
+from gameedge_client import Client, Session
 
-from .processes import Crowd, Deployed, crowd, deployed, log_events, until
+from .processes import REGION, Crowd, Deployed, crowd, deployed, log_events, until
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +42,12 @@ async def plays_on(people: Crowd, matches: int = 4) -> None:
     await until(lambda: people.total("ended") >= ended + matches, "play goes on", said=people)
 
 
+def undisturbed(people: Crowd, *refusals: str) -> None:
+    """Nobody lost a session or a match, or was refused for other reasons."""
+    assert all(person.sessions == 1 and not person.faults and not person.lost for person in people.people), people
+    assert {reason for person in people.people for reason in person.refused} <= set(refusals), people
+
+
 async def test_an_edge(tmp_path: Path) -> None:
     """Players of its matches are told, players in its queue keep their sessions, and all go on in the region's other process."""
     async with deployed(tmp_path) as made, crowd(made, [(0, 1), (0, 1), (1, 0), (1, 0), (0, 1)]) as people:
@@ -59,7 +67,10 @@ async def test_an_edge(tmp_path: Path) -> None:
         await until(back, "the process is back")
         await plays_on(people)
         await settled(made, people)
-        assert all(person.sessions == 1 and not person.faults and not person.refused for person in people.people), people
+        assert all(person.sessions == 1 and not person.faults for person in people.people), people
+        assert {reason for person in people.people for reason in person.refused} <= {"match_lost"}, (
+            people
+        )  # found, and lost before the join
         assert sum(len(person.lost) for person in people.people) <= len(doomed) + 2  # what it had just claimed, too
 
 
@@ -74,8 +85,6 @@ async def test_the_broker(tmp_path: Path) -> None:
             return await made.store.outbox_size() > 0
 
         await until(waits, "results wait in the outbox")
-        status = await made.admin("/healthz")
-        assert status
         health = (await made.ops(0, "/healthz")).json()
         assert (health["store"], health["bus"], health["ready"]) == (True, False, True)
         before = sum(await made.games(*people.people))
@@ -109,28 +118,52 @@ async def test_the_regions_redis(tmp_path: Path) -> None:
 
         await until(said, "the edge says why it is not ready")
         # Matches end now, their players wait for the result until the store has it; newcomers hear why they cannot queue.
-        late = Client(made.url, people.people[0].client.account)
-        with pytest.raises(RefusedError, match="unavailable"):
-            await _queue_once(made, people)
-        assert late is not None
+        newcomer = Account(player=PlayerId("p_newcomer"), secret_hash="", name="new", created_ms=0)
+        token, _ = made.signer.session_token(newcomer, RegionId(REGION), {}, time.time_ns() // 1_000_000, 60_000)
+        async with Session(token, made.edge_urls()) as session:
+            with pytest.raises(RefusedError, match="unavailable"):
+                await session.queue("duel")
         await made.redis.restart()
         await until(lambda: all(person.now != "refused" for person in people.people), "recovers", said=people)
         await plays_on(people)
         await settled(made, people)
-        assert all(person.sessions == 1 and not person.faults and not person.lost for person in people.people), people
-        assert {reason for person in people.people for reason in person.refused} <= {"unavailable"}
+        undisturbed(people, "unavailable")
         for number in range(2):
             assert not {"tick_failed", "event_failed", "job_failed"} & set(log_events(made, f"edge-{number}"))
 
 
-async def _queue_once(made: Deployed, people: Crowd) -> None:
-    """A newcomer, who was placed before."""
-    from gameedge.core.ids import RegionId
-    from gameedge.state.base import Account
-    from gameedge_client import Session
+async def test_a_coordinator(tmp_path: Path) -> None:
+    """Another one serves at once; without any, play goes on and results wait; one that comes back has forgotten nothing."""
+    async with deployed(tmp_path, coordinators=2) as made, crowd(made, [(0, 1), (1, 0)]) as people:
+        guest = await Client.guest(made.url, name="early")
+        await plays_on(people, 2)
+        first, second = made.coordinators
+        await first.child.kill()
+        other = Client(second.address["url"], guest.account)
+        assert (await other.place(mode="duel")).region == REGION, "an account of the one is an account of the other"
+        before = sum(await made.games(*people.people))
 
-    account = Account(player=PlayerId("p_newcomer"), secret_hash="", name="new", created_ms=0)
-    now_ms = 1_000 * int(__import__("time").time())
-    token, _ = made.signer.session_token(account, RegionId("test-1"), {}, now_ms, 60_000)
-    async with Session(token, made.edge_urls()) as session:
-        await session.queue("duel")
+        async def rated() -> bool:
+            return sum(await made.games(*people.people)) > before
+
+        await until(rated, "the other one applies results", said=people)
+        await second.child.kill()
+        await plays_on(people, 2)
+
+        async def waits() -> bool:
+            return await made.store.outbox_size() > 0
+
+        await until(waits, "results wait in the outbox")
+        with pytest.raises(RefusedError):
+            await guest.place(mode="duel")
+        await first.start()
+
+        async def placed() -> bool:
+            try:
+                return bool((await guest.place(mode="duel")).edges)
+            except RefusedError:
+                return False  # it has not heard of the region yet
+
+        await until(placed, "the one that came back knows the account and the region")
+        await settled(made, people)
+        undisturbed(people)

@@ -288,7 +288,8 @@ class Session:
     def _rejoin(self, found: MatchFound) -> None:
         """The session went on in another process, which tells again where the running match is."""
         running = self.match is not None and not self.match.over and self.match.info.match == found.match
-        if running and self._joining is None:
+        joining = self._joining is not None and self._joining.match == found.match
+        if joining or (running and self._joining is None):
             self._go_to(found.url)
             self._joining = Join(match=found.match, match_token=found.match_token)
             self._send(self._joining)
