@@ -68,9 +68,7 @@ async def test_an_edge(tmp_path: Path) -> None:
         await plays_on(people)
         await settled(made, people)
         assert all(person.sessions == 1 and not person.faults for person in people.people), people
-        assert {reason for person in people.people for reason in person.refused} <= {"match_lost"}, (
-            people
-        )  # found, and lost before the join
+        assert {reason for person in people.people for reason in person.refused} <= {"match_lost"}, people
         assert sum(len(person.lost) for person in people.people) <= len(doomed) + 2  # what it had just claimed, too
 
 
