@@ -7,6 +7,7 @@
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import secrets
 import signal
@@ -363,6 +364,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
 
 def main(config: EdgeConfig) -> int:
     """The `gameedge edge` command: exit status."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are of requests that are none
     logs.configure(config.log_level, region=config.region, edge=config.edge, pid=os.getpid())
 
     def say(addresses: dict[str, str]) -> None:
