@@ -5,7 +5,7 @@ from dataclasses import replace
 from gameedge.arena import Arena
 from gameedge.core import limits
 
-MATCH_MS = 4_000
+MATCH_MS = 3_000
 
 
 class QuickArena(Arena):

@@ -133,14 +133,10 @@ def resident_mb() -> float:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_fifty_thousand_frames_disturb_nobody(transport: str, caplog: pytest.LogCaptureFixture) -> None:
     rng = random.Random(transport)
-    async with stack(transport=transport, fill_ms=30_000) as running, asyncio.timeout(120):
+    async with stack(game="tests.end_to_end.quick:QuickArena", transport=transport, fill_ms=30_000) as running, asyncio.timeout(120):
         edge, signer = running.edge, running.coordinator.services.signer
         command = encode_command(1, 0, 0, bytes(edge.game.spec.command_size))
-        honest = asyncio.gather(
-            play(running.url, "ada", "coop"),
-            play(running.url, "bob", "coop"),
-            *(play(running.url, name, "coop") for name in ("cyd", "dan")),
-        )
+        honest = asyncio.gather(*(play(running.url, name, "duel") for name in ("ada", "bob")))
         batches = iter(range(FRAMES // BATCH))
         seen: list[Answer] = []
         grown: list[float] = []
@@ -164,8 +160,7 @@ async def test_fifty_thousand_frames_disturb_nobody(transport: str, caplog: pyte
         played = await honest
         assert len(seen) == FRAMES // BATCH
         assert sum(answer.ended for answer in seen) > len(seen) // 2, "most were thrown out"
-        assert len({str(one["match"]) for one in played}) >= 1
-        assert all(one["reason"] != "lost" and int(str(one["views"])) > 50 for one in played)
+        assert all(one["reason"] == "finished" and int(str(one["views"])) > 20 for one in played)
         assert grown[1] - grown[0] < 48, "memory grows with what was sent"
         assert len(edge.players) <= 64 + 8, "a session a player, however often it comes"
         assert edge.metrics.value("errors_total") == 0

@@ -90,7 +90,7 @@ async def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     data, path = tmp_path / "data", tmp_path / "s.json"
     async with up(data, "--regions", "1", "--bots", "6", "--summary", str(path)) as process:
         await read_until(process, "bots are coming")
-        await asyncio.sleep(4.0)
+        await asyncio.sleep(2.0)
         children = family(process.pid)
         assert len(children) >= 6
         process.send_signal(signal.SIGINT)
@@ -100,7 +100,7 @@ async def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     assert summary["errors"] == 0
     await leave_a_result(data)
     for _ in range(2):
-        async with up(data, "--regions", "1", "--bots", "0", "--for", "2s") as process:
+        async with up(data, "--regions", "1", "--bots", "0", "--for", "1s") as process:
             await the_end(process)
         assert await games(data) == [1, 1]
     assert await left(data) == 0
