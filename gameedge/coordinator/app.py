@@ -194,7 +194,8 @@ def _measure(services: Services) -> None:
 def run(config: CoordinatorConfig) -> None:
     """`gameedge coordinator`: until SIGTERM or SIGINT."""
     logs.configure(config.log_level)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # our own lines say that it starts and stops
+    # Our own lines say that it starts and stops; its warnings are of requests that are none: anybody could fill the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     try:
         import uvloop
     except ImportError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from gameedge.telemetry.metrics import Registry as Metrics
 
 REQUEST_S_MAX: Final = 20.0  # body included: a client that sends a byte a second does not hold a connection for ever
 STOP_S_MAX: Final = 5
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{0,5}))?")
 
 
 def make_app(services: Services) -> Litestar:
@@ -71,20 +73,30 @@ class Shell:
 
         try:
             async with asyncio.timeout(REQUEST_S_MAX):
-                await self._app(scope, receive, counting)
+                if _host_is_good(scope):
+                    await self._app(scope, receive, counting)
+                else:
+                    await _say(counting, 400, ErrorBody(reason=Reason.MALFORMED, detail="the Host header is no host and port"))
         except TimeoutError:
             if not status:
-                await _timed_out(counting)
+                await _say(counting, 408, ErrorBody(reason=Reason.SLOW, detail=f"a request may take {REQUEST_S_MAX:.0f} s"))
         finally:
             route = str(scope.get("path_template") or "none")
             self._metrics.counter("coordinator_requests_total", route=route, status=str(status)).add()
             self._metrics.histogram("coordinator_request_ms", route=route).observe((time.perf_counter() - started) * 1000)
 
 
-async def _timed_out(send: Send) -> None:
-    body = msgspec.json.encode(ErrorBody(reason=Reason.SLOW, detail=f"a request may take {REQUEST_S_MAX:.0f} s"))
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 408, "headers": headers})
+def _host_is_good(scope: Scope) -> bool:
+    """litestar builds a URL of this header, and raises on a port that is none."""
+    found = [_HOST.fullmatch(value) for name, value in scope["headers"] if name == b"host"]
+    return len(found) <= 1 and all(host is not None and int(host[1] or 0) <= 65_535 for host in found)
+
+
+async def _say(send: Send, status: int, error: ErrorBody) -> None:
+    """An answer without the application."""
+    body = msgspec.json.encode(error)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -7,10 +7,12 @@
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import secrets
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
@@ -55,6 +57,7 @@ from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import edge_registry
 
 INBOX_BLOCK_MS: Final = 1_000
+FORMER_LIFE_MS: Final = 5_000
 NPC_DEADLINE_MS: Final = 2.0
 log = logs.get(__name__)
 
@@ -111,7 +114,7 @@ class Edge:
             self._now_tick,
         )
         self.tick = Tick(game, self.table, self.inbox, gate, self.engine, watch, self._ended)
-        self.recorder = Recorder(store, bus, region, self.seating.match_stored)
+        self.recorder = Recorder(store, bus, region, self.seating.match_stored, self.seating.match_disowned)
         self.relay = Relay(store, bus, region, edge, self.clock)
         self.reports = Reports(self)
         self.matcher = Matcher(
@@ -123,6 +126,7 @@ class Edge:
             new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
             waited=self.reports.waited,
         )
+        self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -141,6 +145,7 @@ class Edge:
             jobs: list[tuple[str, Callable[[], Any]]] = [
                 ("tick", self._tick_loop),
                 ("inbox", self._inbox_loop),
+                ("former-life", self._bury_former_life),
                 ("matcher", self.matcher.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
@@ -203,14 +208,25 @@ class Edge:
                 await asyncio.sleep(0)  # sockets get a turn while we catch up
 
     async def _inbox_loop(self) -> None:
-        edge = EdgeId(self.config.edge)
+        """Events in order. One that needs the store waits for it, and the others behind it."""
+        edge, waiting = EdgeId(self.config.edge), self._events
         while True:
             try:
-                for event in await self.store.inbox_read(edge, INBOX_BLOCK_MS):
-                    await self._heard(event)
+                if not waiting:
+                    waiting.extend(await self.store.inbox_read(edge, INBOX_BLOCK_MS))
+                while waiting:
+                    await self._heard(waiting[0])
+                    waiting.popleft()
             except RefusedError as error:
                 log.debug("inbox_waits", detail=error.detail)
                 await asyncio.sleep(0.2)
+            except Exception as error:  # one event that breaks us must not deafen the process
+                log.fault("event_failed", error)
+                if waiting:
+                    waiting.popleft()
+                else:
+                    await asyncio.sleep(0.2)
+                self.metrics.counter("errors_total", where="inbox").add()
 
     async def _heard(self, event: InboxEvent) -> None:
         match event.kind:
@@ -223,7 +239,31 @@ class Edge:
             case "rejoin" if event.edge is not None:
                 await self._post(event.edge, [self.seating.rejoin(event)])
 
+    async def _bury_former_life(self) -> None:
+        """Matches that a killed process of this name left in the store are lost, unless their `host` event was still unread."""
+        left: list[MatchRecord] | None = None
+        while True:
+            try:
+                if left is None:
+                    left = [m for mode in self.game.spec.modes for m in await self.store.matches(mode) if m.host == self.config.edge]
+                    await asyncio.sleep(FORMER_LIFE_MS / 1000)
+                waiting = {event.match.match for event in self._events if event.match is not None}
+                for record in left:
+                    known = self.host.get(record.match) is not None or record.match in waiting or record.match in self.recorder
+                    if not known and await self.store.match_close(record.mode, record.match, None):
+                        log.warning("match_lost_with_its_process", match=record.match, name=record.host)
+                return
+            except RefusedError as error:
+                log.debug("former_life_waits", detail=error.detail)
+                await asyncio.sleep(1.0)
+
     async def _open_match(self, record: MatchRecord) -> None:
+        if record.match in self.recorder:
+            return  # the event is heard again and the match is over
+        late = self.clock.unix_ms() - record.created_ms > limits.EDGE_DEAD_MS
+        if late and self.host.get(record.match) is None and await self.store.match_get(record.mode, record.match) is None:
+            return  # given up meanwhile: its tickets are queued again
+        started = self.host.started
         try:
             if self.lobby.draining or self.recorder.full:
                 raise RefusedError(Reason.DRAINING, "this process takes no more matches")
@@ -233,15 +273,15 @@ class Edge:
             if error.reason is Reason.UNSUPPORTED:  # trying again would end the same way
                 await self.store.match_close(record.mode, record.match, None)
                 for ticket in record.tickets:
-                    lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, detail=error.detail)
+                    lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=error.detail)
                     await self._post(ticket.edge, [lost])
             else:
                 await self.store.match_unclaim(record)
             return
-        if self.game.spec.observation_size:
+        if self.game.spec.observation_size and self.host.started > started:
             entities = [self.game.entity(match.slot, seat) for seat in range(self.game.spec.modes[record.mode].seats)]
             self.engine.forget(NPC_MODEL, np.array(entities, np.int32))
-        self.metrics.counter("matches_started_total", mode=record.mode).add()
+        self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
 
@@ -324,6 +364,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
 
 def main(config: EdgeConfig) -> int:
     """The `gameedge edge` command: exit status."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are of requests that are none
     logs.configure(config.log_level, region=config.region, edge=config.edge, pid=os.getpid())
 
     def say(addresses: dict[str, str]) -> None:

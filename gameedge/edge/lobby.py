@@ -15,7 +15,7 @@ from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
-from gameedge.core.ids import EdgeId, MatchId, RegionId, SessionId, encode
+from gameedge.core.ids import EdgeId, RegionId, SessionId, encode
 from gameedge.core.protocol.close import CLOSE_CODES, close_for, reason_of
 from gameedge.core.protocol.messages import Bye, Cancel, Draining, Hello, Join, Leave, ModeInfo, Queue, Welcome
 from gameedge.core.protocol.session import Event, Poll, ServerSession, State
@@ -184,6 +184,12 @@ class Lobby:
         self._bind(link, player, slot)
         self._metrics.counter("sessions_opened_total", how="resumed").add()
         self._seating.back(player, slot)
+        if player.match is not None and not self._seating.plays(player):
+            self._ask_soon(player)  # it runs elsewhere, or ended: the client is told which
+
+    def _ask_soon(self, player: Player) -> None:
+        player.asked_ms = self.clock.monotonic_ms()
+        self._lanes.submit(player.resume_hash, lambda: self._find_place(player))
 
     def _take_row(self, link: Link) -> int | None:
         slot = self.table.take(link.connection)
@@ -254,38 +260,50 @@ class Lobby:
 
     async def _take_over(self, player: Player, record: SessionRecord, now_ms: float) -> None:
         """Where the session stood: in a match, in the queue, or matched while nobody was listening."""
-        player.mode, mode = record.mode, record.mode
-        if record.match is not None and mode is not None:
-            player.match = record.match
-            if not self._seating.hosts(player, now_ms):
-                await self._ask_host(player, await self._store.match_get(mode, record.match), record.match)
-        elif record.ticket is not None and mode is not None:
-            player.ticket, player.ticket_seen_ms = record.ticket, now_ms
-            if not await self._store.ticket_move(mode, record.ticket, record.session, self.edge):
-                await self._ask_host(player, await self._store.match_of_ticket(mode, record.ticket), None)
+        player.mode = record.mode
+        if record.mode is not None:
+            if record.match is not None:
+                player.match = record.match
+            elif record.ticket is not None:
+                player.ticket, player.ticket_seen_ms = record.ticket, now_ms
+            player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
+            await self._find_place(player)
         self._players.remember(player)
 
-    async def _ask_host(self, player: Player, match: MatchRecord | None, known: MatchId | None) -> None:
-        """Ask the process that runs the match for the seat, or say that it is lost."""
-        alive = {record.edge for record in await self._store.edges()}
-        if match is not None and match.host in alive:
-            event = InboxEvent(kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, edge=self.edge)
-            player.asked_ms = self.clock.monotonic_ms()
-            await self._store.inbox_post(match.host, [event])
-        elif known is not None:
-            self._seating.tell_lost(player, known, "it ended or was lost while you were away; a result that was stored counts")
-        else:
-            self._queueing.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
-
-    async def _ask_again(self, player: Player) -> None:
+    async def _find_place(self, player: Player) -> None:
+        """Where the player's match or ticket is now; `asked_ms` stays set as long as that is not known."""
         if player.asked_ms is None or player.mode is None:
             return
+        now_ms = self.clock.monotonic_ms()
         if player.match is not None:
-            await self._ask_host(player, await self._store.match_get(player.mode, player.match), player.match)
-        elif player.ticket is not None:
-            await self._ask_host(player, await self._store.match_of_ticket(player.mode, player.ticket), None)
-        else:
+            if self._seating.hosts(player, now_ms):
+                player.asked_ms = None
+            else:
+                await self._ask_host(player, await self._store.match_get(player.mode, player.match))
+        elif player.ticket is None:
             player.asked_ms = None
+        elif await self._store.ticket_move(player.mode, player.ticket, player.session.session, self.edge):
+            player.asked_ms, player.ticket_seen_ms = None, now_ms
+        else:
+            await self._ask_host(player, await self._store.match_of_ticket(player.mode, player.ticket))
+
+    async def _ask_host(self, player: Player, match: MatchRecord | None) -> None:
+        """Ask the process that runs the match for the seat; say that the match is lost where the region has given it up.
+
+        Where that process does not answer, the matcher decides: it queues the tickets again where the match was never opened,
+        else it forgets the match (see `matcher.py`)."""
+        now_ms = self.clock.monotonic_ms()
+        if match is not None:
+            event = InboxEvent(
+                kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, ticket=player.ticket, edge=self.edge
+            )
+            player.asked_ms = now_ms
+            if match.host in {record.edge for record in await self._store.edges()}:
+                await self._store.inbox_post(match.host, [event])
+        elif player.match is not None:
+            self._seating.tell_lost(player, player.match, "it ended or was lost while you were away; a result that was stored counts")
+        elif now_ms - player.ticket_seen_ms > 2 * ASK_AGAIN_MS:  # not between two places just now
+            self._queueing.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
 
     # -------------------------------------------------------------------------------------------------------- time
 
@@ -301,9 +319,10 @@ class Lobby:
         for player in self._players:
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)
+            elif player.link is None:
+                continue  # it may go on in another process; if it comes back here, it is asked about then
             elif player.asked_ms is not None and now_ms - player.asked_ms > ASK_AGAIN_MS:
-                player.asked_ms = now_ms  # the process died with our question, or before it
-                self._lanes.submit(player.resume_hash, lambda player=player: self._ask_again(player))  # type: ignore[misc]
+                self._ask_soon(player)  # the process died with our question, or before it
             elif player.found_ms is not None and now_ms - player.found_ms > TELL_AGAIN_MS:
                 self._seating.tell_again(player)
 

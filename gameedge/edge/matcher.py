@@ -4,12 +4,14 @@ Proposals are pure (`core/matchmaking`); a claim checks the fence and all ticket
 without noticing can claim nothing. Only tickets of live processes are proposed: a player whose process died keeps the ticket
 and its age, and is matched again as soon as it resumed elsewhere.
 
-The holder of a mode's lease also reaps: matches whose host died are forgotten, and so are tickets whose player did not resume
-within limits.RESUME_MS_MAX of its process's death.
+The holder of a mode's lease also reaps what a dead process left: matches that it never opened are queued again (their `host`
+event is still in its inbox), the others are forgotten, and so are tickets whose player did not resume within
+limits.RESUME_MS_MAX. A process is dead when its beat has been missing for MISSING_MS, and for longer where the store was away:
+everybody's beat expires then, and those who live need a moment to beat again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +27,7 @@ from gameedge.telemetry import logs
 LOOK_MS: Final = 50  # between looks at a pool's version
 AGAIN_MS: Final = 500  # a pool that did not change is looked at again: windows widen with age
 REAP_MS: Final = 1_000
+MISSING_MS: Final = 1_000  # since this process first missed a beat that had expired
 log = logs.get(__name__)
 
 
@@ -58,6 +61,8 @@ class Matcher:
         self._waited = waited
         self._pools = {mode: PoolState() for mode in modes}
         self._reaped_ms = -1e12
+        self._missing: dict[EdgeId, float] = {}  # hosts of open matches without a beat: since when
+        self._store_back_ms = -1e12
         self.claimed = 0
         self.collisions = 0
 
@@ -74,6 +79,8 @@ class Matcher:
                 await self._reap()
             except RefusedError as error:
                 log.debug("matcher_waits", detail=error.detail)
+                self._missing.clear()
+                self._store_back_ms = self._clock.monotonic_ms()
                 await asyncio.sleep(LOOK_MS * 4 / 1000)
             await asyncio.sleep(LOOK_MS / 1000)
 
@@ -137,10 +144,23 @@ class Matcher:
             gone = await self._store.tickets_of_edge_gone(mode, edges, self._clock.unix_ms())
             if gone:
                 log.info("tickets_dropped", mode=mode, count=len(gone), reason="nobody resumed in time")
-            for record in await self._store.matches(mode):
-                if record.host not in edges and self._clock.unix_ms() - record.created_ms > limits.EDGE_DEAD_MS:
-                    log.warning("match_lost_with_its_process", match=record.match, name=record.host)
-                    await self._store.match_close(mode, record.match, None)
+        await self._reap_matches(edges, now)
+
+    async def _reap_matches(self, edges: Collection[EdgeId], now_ms: float) -> None:
+        led = [mode for mode in self._modes if self._pools[mode].leads]
+        orphans = [record for mode in led for record in await self._store.matches(mode) if record.host not in edges]
+        self._missing = {record.host: self._missing.get(record.host, now_ms) for record in orphans}
+        since_back = now_ms - self._store_back_ms
+        wait_ms = MISSING_MS if since_back > 2 * limits.EDGE_DEAD_MS else limits.EDGE_DEAD_MS
+        dead = {host for host, since_ms in self._missing.items() if now_ms - since_ms >= wait_ms}
+        for host in dead:
+            while events := await self._store.inbox_read(host, 0):
+                for event in events:
+                    if event.kind == "host" and event.match is not None and await self._store.match_unclaim(event.match):
+                        log.info("match_queued_again", match=event.match.match, name=host)
+        for record in orphans:
+            if record.host in dead and await self._store.match_close(record.mode, record.match, None):
+                log.warning("match_lost_with_its_process", match=record.match, name=record.host)
 
 
 def choose_host(proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec) -> EdgeId | None:

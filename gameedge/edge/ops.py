@@ -77,6 +77,8 @@ async def serve_ops(app: OpsApp, listen: Listen) -> AsyncIterator[str]:
         listener = socket.create_server((listen.host, listen.port))
     except OSError as error:
         raise ConfigError(f"ops: cannot listen on {listen.host}:{listen.port} ({error.strerror}); choose another port") from error
+    # Accepted sockets inherit it: an answer in two writes otherwise waits for the client's delayed acknowledgement (40 ms).
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="ops-http")
     try:
         yield f"http://{listen.host}:{listener.getsockname()[1]}"

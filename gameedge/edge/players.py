@@ -1,10 +1,11 @@
 """Who is here: the players of this process by session, player and resume token, and their records in the store."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from gameedge.core import limits
-from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId
 from gameedge.core.protocol.messages import Cancel, Queue, tag_of
 from gameedge.edge.clock import Clock
@@ -12,6 +13,7 @@ from gameedge.edge.lanes import Lanes
 from gameedge.edge.player import Player
 from gameedge.state.base import RegionStore, SessionRecord
 
+LATER_MAX: Final = 4_096  # clean-ups that wait for the store; drop oldest (a ticket then costs one match a seat for an NPC)
 RECORD_MS: Final = limits.TOKEN_LIFE_MS  # a session's record is kept this long after its last change
 
 
@@ -23,6 +25,7 @@ class Players:
         self._by_session: dict[SessionId, Player] = {}
         self._by_player: dict[PlayerId, Player] = {}
         self._by_resume: dict[str, Player] = {}
+        self._later: deque[Callable[[], Awaitable[object]]] = deque(maxlen=LATER_MAX)
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -56,7 +59,8 @@ class Players:
         self._by_resume.pop(player.resume_hash, None)
         if player.link is not None:
             player.link.player = None
-        self._lanes.submit(player.resume_hash, lambda: self._clean_up(player))
+        if not self._lanes.submit(player.resume_hash, lambda: self._clean_up(player)):
+            self.later(lambda: self._clean_up(player, again=True))
 
     def submit(self, player: Player, message: Queue | Cancel, job: Callable[[], Awaitable[None]]) -> None:
         """Work for the store that a client asked for: refused to it where it cannot be done."""
@@ -100,7 +104,27 @@ class Players:
         )
         await self._store.session_put(record, RECORD_MS)
 
-    async def _clean_up(self, player: Player) -> None:
+    def later(self, job: Callable[[], Awaitable[object]]) -> None:
+        """What could not be tidied up now, or may not have been, is done once the store answers; doing it twice is harmless."""
+        self._later.append(job)
+
+    async def sweep(self) -> None:
+        """About once a second. Raises RefusedError while the store is away."""
+        while self._later:
+            job = self._later[0]
+            await job()
+            if self._later and self._later[0] is job:
+                self._later.popleft()
+
+    async def _clean_up(self, player: Player, *, again: bool = False) -> None:
+        try:
+            await self._clean(player)
+        except UnavailableError:
+            if again:
+                raise
+            self.later(lambda: self._clean_up(player, again=True))
+
+    async def _clean(self, player: Player) -> None:
         record = await self._store.session_get(player.resume_hash)
         if record is not None and record.edge != self._edge:
             return

@@ -14,7 +14,7 @@ from gameedge.edge.player import Player
 from gameedge.edge.players import Players
 from gameedge.state.base import RegionStore, Ticket
 
-TICKET_GONE_MS: Final = 5_000.0  # a ticket that is neither queued nor matched for this long is given up
+TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
 
 
 class Queueing:
@@ -77,6 +77,8 @@ class Queueing:
         except RefusedError as error:
             if player.ticket == ticket.id:
                 self.dequeued(player, error.reason, error.detail)
+            if error.reason is Reason.UNAVAILABLE:  # the store may have it all the same: nobody waits for it
+                self._players.later(lambda: self._store.ticket_cancel(ticket.mode, ticket.id))
             return
         player.flush()
         if player.session.state is State.CLOSED:  # gone while the store answered
@@ -113,6 +115,7 @@ class Queueing:
 
     async def tell_queues(self, eta_ms: Callable[[str, int], int | None]) -> None:
         """About once a second: where queued players stand; tickets that are nowhere are given up with a reason."""
+        await self._players.sweep()
         waiting: dict[str, list[Player]] = {}
         for player in self._players:
             if player.ticket is not None and player.mode is not None:

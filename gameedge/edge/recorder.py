@@ -15,7 +15,7 @@ from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Verdict, encode
 from gameedge.core import limits
 from gameedge.core.errors import RefusedError, UnavailableError
-from gameedge.core.ids import RegionId
+from gameedge.core.ids import MatchId, RegionId
 from gameedge.edge.host import Ended
 from gameedge.state.base import Evidence, RegionStore
 from gameedge.telemetry import logs
@@ -26,10 +26,14 @@ log = logs.get(__name__)
 
 
 class Recorder:
-    """Two tasks, two queues. `stored` hears of each end that is in the store."""
+    """Two tasks, two queues. `stored` hears of each end that is in the store, `disowned` of those that the region did not take:
+    it had given the match up before."""
 
-    def __init__(self, store: RegionStore, bus: Bus, region: RegionId, stored: Callable[[Ended], None]) -> None:
-        self._store, self._bus, self._region, self._stored = store, bus, region, stored
+    def __init__(
+        self, store: RegionStore, bus: Bus, region: RegionId, stored: Callable[[Ended], None], disowned: Callable[[Ended], None]
+    ) -> None:
+        self._store, self._bus, self._region = store, bus, region
+        self._stored, self._disowned = stored, disowned
         self._ends: deque[Ended] = deque()
         self._evidence: deque[Evidence] = deque(maxlen=EVIDENCE_WAITING_MAX)
         self._more_ends, self._more_evidence = asyncio.Event(), asyncio.Event()
@@ -39,6 +43,10 @@ class Recorder:
     @property
     def waiting(self) -> int:
         return len(self._ends)
+
+    def __contains__(self, match: MatchId) -> bool:
+        """Whether this end still waits for the store."""
+        return any(ended.match.id == match for ended in self._ends)
 
     @property
     def full(self) -> bool:
@@ -59,17 +67,24 @@ class Recorder:
         while True:
             await self._more_ends.wait()
             self._more_ends.clear()
+            again = False
             while self._ends:
                 ended = self._ends[0]
                 record = ended.match.record
                 try:
-                    await self._store.match_close(record.mode, record.match, ended.result)
+                    closed = await self._store.match_close(record.mode, record.match, ended.result)
                 except RefusedError as error:
                     log.warning("a_result_waits_for_the_store", match=record.match, detail=error.detail)
+                    again = True  # that answer may have been lost after the match was closed
                     await asyncio.sleep(AGAIN_MS / 1000)
                     continue
                 self._ends.popleft()
-                self._stored(ended)
+                if closed or again or ended.result is None:
+                    self._stored(ended)
+                else:
+                    log.error("a_result_was_not_taken", match=record.match)
+                    self._disowned(ended)
+                again = False
 
     async def run_evidence(self) -> None:
         while True:

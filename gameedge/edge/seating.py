@@ -36,11 +36,13 @@ class Seating:
     def found(self, event: InboxEvent) -> None:
         """A host has a seat for one of our players."""
         player = self._players.get(event.session)
-        if player is None or event.match_id is None:
-            return  # gone: an NPC keeps the seat
+        if player is None or event.match_id is None or not _concerns(player, event):
+            return  # gone, or no longer waiting for it: an NPC keeps the seat
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
-        player.ticket = player.found_ms = player.asked_ms = None
+        player.ticket = player.found_ms = None
+        # A client that has not joined by then is told again, or that the match is over.
+        player.asked_ms = self._clock.monotonic_ms() + limits.JOIN_MS_MAX
         player.session.send(
             MatchFound(
                 ticket=ticket,
@@ -56,7 +58,7 @@ class Seating:
 
     def lost(self, event: InboxEvent) -> None:
         player = self._players.get(event.session)
-        if player is not None and event.match_id is not None:
+        if player is not None and event.match_id is not None and _concerns(player, event):
             self.tell_lost(player, event.match_id, event.detail)
 
     def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
@@ -70,6 +72,10 @@ class Seating:
     def join(self, player: Player, slot: int, message: Join, now_ms: float) -> None:
         """The client takes its seat on this connection."""
         match_id = MatchId(message.match)
+        if player.match == match_id and self._host.get(match_id) is None:
+            # Its process could not be reached, or ended the match: `match_found` or `match_lost` is the answer.
+            player.asked_ms = player.asked_ms and min(player.asked_ms, now_ms)
+            return
         try:
             seat, entity = self._host.join(match_id, player.id, message.match_token, player.session.session, slot)
         except RefusedError as error:
@@ -78,7 +84,8 @@ class Seating:
         match = self._host.get(match_id)
         assert match is not None
         record = match.record
-        player.match, player.mode, player.ticket, player.found_ms = match_id, record.mode, None, None
+        player.match, player.mode = match_id, record.mode
+        player.ticket = player.found_ms = player.asked_ms = None
         self._seat(player, slot, entity)
         player.session.send(
             MatchStarted(
@@ -123,6 +130,12 @@ class Seating:
         seat = match.seat_of(player.id) if match is not None else None
         if match is not None and seat is not None and seat.joined:
             self._seat(player, slot, self._host.rejoin(match, seat, slot))
+
+    def plays(self, player: Player) -> bool:
+        """Whether the player has a seat of a match that runs here."""
+        match = self._host.get(player.match) if player.match is not None else None
+        seat = match.seat_of(player.id) if match is not None else None
+        return seat is not None and seat.slot is not None
 
     def hosts(self, player: Player, now_ms: float) -> bool:
         """Whether the player's match runs here. If so, and its client does not join soon, it is told again."""
@@ -175,6 +188,14 @@ class Seating:
                 player.flush()
                 self._players.remember(player)
 
+    def match_disowned(self, ended: Ended) -> None:
+        """The region gave this match up (it took the process for dead), so its result counts for nothing."""
+        self._metrics.counter("matches_lost_total", mode=ended.match.record.mode).add()
+        for seat in ended.match.seats:
+            player = self._players.get(seat.session)
+            if player is not None and player.match == ended.match.id:
+                self.tell_lost(player, ended.match.id, "the region took this process for dead; the match does not count")
+
     def offers(self, match: HostedMatch) -> dict[EdgeId, list[InboxEvent]]:
         """`found` events for all players of a match that was opened here, by the process that must tell them."""
         events: dict[EdgeId, list[InboxEvent]] = {}
@@ -188,7 +209,8 @@ class Seating:
         match = self._host.get(event.match_id) if event.match_id is not None else None
         seat = match.seat_of(event.player) if match is not None and event.player is not None else None
         if match is None or seat is None or event.session is None or not seat.match_token:
-            return InboxEvent(kind="lost", match_id=event.match_id, session=event.session, detail="the match is over")
+            detail = "the match is over"
+            return InboxEvent(kind="lost", match_id=event.match_id, session=event.session, ticket=event.ticket, detail=detail)
         return self.offer(match, seat, event.session)
 
     def offer(self, match: HostedMatch, seat: SeatState, session: SessionId) -> InboxEvent:
@@ -201,3 +223,11 @@ class Seating:
             url=self.url,
             match_token=seat.match_token,
         )
+
+
+def _concerns(player: Player, event: InboxEvent) -> bool:
+    """Whether news of a match is for what the player is in or waits for now. Other news is late: of a process that came back
+    and read what it was asked before it died, or of a ticket that the player was told is gone."""
+    if player.match is not None:
+        return player.match == event.match_id
+    return player.ticket is not None and player.ticket == event.ticket

@@ -441,7 +441,9 @@ async def test_what_is_no_upgrade_gets_a_short_answer(house: House, request_byte
     raw = await house.raw()
     raw.write(request_bytes)
     answer = await raw.rest()
-    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    # websockets from 17 on reads other methods than GET, and says 405
+    allowed = {status, 405} if request_bytes.startswith(b"POST") else {status}
+    assert int(answer.split()[1]) in allowed
     assert len(answer) < 1000
     assert house.endpoints == []
 

@@ -115,3 +115,45 @@ def test_the_same_seed_is_the_same_run() -> None:
             return [(p.told.tickets, p.told.found, p.told.ended, p.told.snapshots) for p in world.players]
 
     assert run_virtual(story) == run_virtual(story)
+
+
+@pytest.mark.parametrize("seed", range(60, 64))
+def test_a_process_that_comes_back_with_its_name_forgets_its_former_life(seed: int) -> None:
+    """Before anybody noticed that it was gone: nobody is left waiting, and its matches do not stay in the store."""
+
+    async def story(loop: VirtualLoop) -> None:
+        async with World(loop, seed, edges=2, players=8, cut_every_s=15.0) as world:
+            for wait_s in (9.3, 6.1, 4.7):
+                await asyncio.sleep(wait_s)
+                await world.edges[0].kill()
+                await asyncio.sleep(0.3)
+                world.edges[0].start()
+            ended = world.total("ended")
+            await asyncio.sleep(30)
+            assert world.total("ended") > ended, f"seed {seed}: the region stands still"
+            await world.settle()
+            await world.check()
+            for mode in world.modes:
+                assert await world.store.matches(mode) == [], f"seed {seed}: matches of a former life are left"
+
+    run_virtual(story)
+
+
+@pytest.mark.parametrize("seed", range(70, 73))
+def test_an_outage_of_the_store_is_nobodys_death(seed: int) -> None:
+    """Everybody's beat has expired when the store is back; the matches that went on meanwhile still count."""
+
+    async def story(loop: VirtualLoop) -> None:
+        async with World(loop, seed, edges=3, players=9) as world:
+            await asyncio.sleep(10)
+            for _ in range(3):
+                world.store.available = False
+                await asyncio.sleep(5)
+                world.store.available = True
+                await asyncio.sleep(7)
+            await world.settle()
+            await world.check()
+            assert world.total("lost") == 0, f"seed {seed}"
+            assert sum(world.applied.values()) > 6
+
+    run_virtual(story)

@@ -87,6 +87,7 @@ class Session:
         self._keeper: asyncio.Task[None] | None = None
         self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
         self._joining: Join | None = None
+        self._found: MatchFound | None = None  # the last one
 
     # ---------------------------------------------------------------------------------------------------- life
 
@@ -242,8 +243,11 @@ class Session:
                 why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
                 self._settle(MatchFound, why)
                 self._settle(Dequeued, message)
+                if self._found is not None and self._found.ticket == message.ticket:
+                    self._lose(self._found.match, message.detail)  # the process died before it had stored that it told us
             case MatchFound():
                 self._settle(Dequeued, RefusedError(Reason.IN_MATCH, "a match came first"))
+                self._found = message
                 self._settle(MatchFound, message)
                 self._rejoin(message)
             case MatchStarted():
@@ -255,15 +259,19 @@ class Session:
             case MatchEnded() if self.match is not None and self.match.info.match == message.match:
                 self.match._end(message)
             case MatchLost():
-                self._settle(MatchStarted, RefusedError(Reason.MATCH_LOST, message.detail))
-                if self.match is not None and self.match.info.match == message.match:
-                    self.match._lost(message.detail or "the process that ran the match died")
+                self._lose(message.match, message.detail)
             case Refused():
                 self._on_refused(message)
             case Draining():
                 self.draining = message
             case Queued() | _:
                 pass  # `queue` waits for the match
+
+    def _lose(self, match: str, why: str) -> None:
+        if self._joining is None or self._joining.match == match:
+            self._settle(MatchStarted, RefusedError(Reason.MATCH_LOST, why))
+        if self.match is not None and self.match.info.match == match:
+            self.match._lost(why or "the process that ran the match died")
 
     def _on_welcome(self, welcome: Welcome) -> None:
         self.connections += 1
@@ -289,7 +297,8 @@ class Session:
     def _rejoin(self, found: MatchFound) -> None:
         """The session went on in another process, which tells again where the running match is."""
         running = self.match is not None and not self.match.over and self.match.info.match == found.match
-        if running and self._joining is None:
+        joining = self._joining is not None and self._joining.match == found.match
+        if joining or (running and self._joining is None):
             self._go_to(found.url)
             self._joining = Join(match=found.match, match_token=found.match_token)
             self._send(self._joining)

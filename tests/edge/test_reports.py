@@ -1,0 +1,53 @@
+"""What a process says of itself, and the desired state that it converges to."""
+
+import asyncio
+
+from gameedge.bus import topics
+from gameedge.bus.payloads import Desired, encode
+from gameedge.core.ids import RegionId
+
+from .parts import ME, REGION, bench
+
+
+async def test_figures_count_what_is_there() -> None:
+    async with bench() as on:
+        _, _, ada = on.connect("ada")
+        on.connect("bob")
+        await on.edge._open_match(on.record("m_1", ada))
+        report = on.edge.reports.figures()
+        assert (report.players, report.players_max, report.matches, report.free_matches) == (2, 8, 1, 3)
+        assert report.matches_started == 1
+        assert report.npcs == 2, "nobody has joined: NPCs play"
+        await on.edge.reports.beat_once()
+        (beat,) = await on.store.edges()
+        assert (beat.edge, beat.matches, beat.free_entities, beat.draining) == (ME, 1, 14, False)
+        on.edge.reports.refresh()
+        assert on.edge.metrics.value("players") == 2
+
+
+async def test_why_it_is_not_ready() -> None:
+    async with bench() as on:
+        assert on.edge.ready() is None
+        on.edge.reports.store_ok = False
+        assert "store" in str(on.edge.ready())
+        assert on.edge.reports.health()["why"] == on.edge.ready()
+        on.edge.stop()
+        assert on.edge.ready() == "draining"
+
+
+async def test_only_what_asks_this_process_drains_it_and_old_revisions_are_ignored() -> None:
+    async with bench() as on:
+        follower = asyncio.create_task(on.edge.reports.follow_desired())
+        await asyncio.sleep(0)
+
+        async def say(data: bytes) -> bool:
+            await on.edge.bus.publish(topics.desired(RegionId(REGION)), data, retain=True)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            return on.edge._stopping.is_set()
+
+        assert not await say(b"{garbage")
+        assert not await say(encode(Desired(revision=5, draining_edges=["another"])))
+        assert not await say(encode(Desired(revision=4, draining=True))), "an old revision"
+        assert await say(encode(Desired(revision=6, draining_edges=[ME])))
+        follower.cancel()
