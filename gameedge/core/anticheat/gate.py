@@ -30,11 +30,11 @@ the count of commands a generic cell rate algorithm (ITU-T I.371).
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.game import Bytes, Floats, Int32s
+from gameedge.core.kernel import kernel
 from gameedge.core.protocol.frames import COMMAND_HEADER
 
 REPLAYED: Final = 16
@@ -88,14 +88,14 @@ _STATE: Final = np.dtype(
 )
 
 
-@njit(cache=True)
+@kernel
 def _signed(value: int) -> int:
     """A difference of two uint32 counters that wrap, as -2**31 .. 2**31 - 1."""
     value &= 0xFFFFFFFF
     return value - 0x100000000 if value >= 0x80000000 else value
 
 
-@njit(cache=True)
+@kernel
 def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
     s.known = 1
     s.sequence = header.sequence
@@ -118,12 +118,12 @@ def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
     s.count_best_before = 0.0
 
 
-@njit(cache=True)
+@kernel
 def _slack(s):  # type: ignore[no-untyped-def]
     return min(SLACK_MS_MAX, SLACK_BASE_MS + 0.5 * s.rtt_ms + JITTER_WEIGHT * s.jitter_ms)
 
 
-@njit(cache=True)
+@kernel
 def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: ignore[no-untyped-def]
     """The ceiling after an observation `x`, and the window's state: (top, best, best_before, began)."""
     if learning:
@@ -139,7 +139,7 @@ def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: igno
     return top, best, best_before, began
 
 
-@njit(cache=True)
+@kernel
 def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
     """The reason for one command of a connection that is known; changes its state `s`."""
     ahead = _signed(header.sequence - s.sequence)
@@ -182,7 +182,7 @@ def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(cache=True)
+@kernel
 def _check(state, slots, headers, arrived_ms, rtt_ms, reasons, rewind_ms, tick, tick_ms, counts):  # type: ignore[no-untyped-def]
     for i in range(slots.shape[0]):
         rewind_ms[i] = 0.0
