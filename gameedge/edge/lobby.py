@@ -194,6 +194,8 @@ class Lobby:
     def _bind(self, link: Link, player: Player, slot: int) -> None:
         link.player, link.slot, player.link = player, slot, link
         self._watching.reset(slot)
+        if self.table.express is not None:
+            self.table.express.enter(slot, link.connection, self.clock.monotonic_ms())
         link.ping(self.clock.monotonic_ms())
 
     def _replace(self, before: Player) -> None:
@@ -292,7 +294,10 @@ class Lobby:
     def poll(self) -> None:
         """About once a second: heartbeats, handshakes that take too long, sessions that nobody resumed."""
         now_ms = self.clock.monotonic_ms()
+        express = self.table.express
         for link in list(self._links):
+            if express is not None and link.slot is not None:
+                link.session.took_commands(*express.heard(link.slot))
             what = link.session.poll(now_ms)
             if what in (Poll.CLOSE, Poll.EXPIRED):
                 link.flush()

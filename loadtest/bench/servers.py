@@ -151,8 +151,8 @@ class Edge(Child):
         after, before = self.metrics(), self._before
         grown = {name: value - before.get(name, 0.0) for name, value in after.items()}
         ticks = grown.get("gameedge_ticks_total", 0.0)
-        stages = re.compile(r'gameedge_tick_stage_ms_(sum)?\{.*stage="(\w+)"')
-        stage_us = {m[2]: grown[n] / max(ticks, 1) * 1000 for n in grown if (m := stages.match(n)) and m[1]}
+        stages = re.compile(r'gameedge_tick_stage_ms_total\{.*stage="(\w+)"')
+        stage_us = {m[1]: grown[n] / max(ticks, 1) * 1000 for n in grown if (m := stages.match(n))}
         return {
             "ticks": ticks,
             "late_ms_p50": quantile(grown, "gameedge_tick_lateness_ms", 0.5),
