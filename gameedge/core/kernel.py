@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from numba import njit
 
+_settings: Any = numba.config  # has no types
 _F = TypeVar("_F", bound=Callable[..., object])
 _PURE: Final = Path(__file__).resolve().parent
 _ROOT: Final = _PURE.parent
@@ -69,11 +70,11 @@ def cache_folder(base: Path, folder: Path) -> Path | None:
 
 def _compile(function: Callable[..., object], keep: Path) -> Any:
     """Compile for `keep`; numba looks at its setting when a function is decorated, and only then."""
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(keep)
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(keep)
     try:
         return njit(cache=True)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _settings.CACHE_DIR = before
 
 
 def kernel(function: _F) -> _F:
@@ -83,7 +84,7 @@ def kernel(function: _F) -> _F:
     written.
     """
     folder = Path(function.__code__.co_filename).resolve().parent
-    base = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else folder / "__pycache__"
+    base = Path(_settings.CACHE_DIR) if _settings.CACHE_DIR else folder / "__pycache__"
     keep = cache_folder(base, folder)
     if keep is not None:
         try:

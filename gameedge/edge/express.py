@@ -17,11 +17,12 @@ inbox drops the newest. Cost: 6 us a command and 5 us a snapshot of which the ke
 Source: RFC 6455, 5.2 (frames); epoll(7).
 """
 
+import contextlib
 import platform
 import select
 import sys
 from collections.abc import Callable
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numba import types
@@ -55,9 +56,9 @@ _OFF: Final = 0  # the state of a row: not in the lane
 _ON: Final = 1
 _LEAVING: Final = 2  # Python must give the socket back to its shell
 
-_send = ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
-_recv = ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
-_epoll_wait = ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
+_send: Any = ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_recv: Any = ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_epoll_wait: Any = ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
 
 Floats64 = NDArray[np.float64]
 
@@ -164,7 +165,7 @@ def frame_size(data: Bytes, at: int, end: int) -> int:
     if end - at < 2:
         return 0
     kind, size = data[at], np.int64(data[at + 1])
-    plain = kind == _BINARY_FINAL or kind == _TEXT_FINAL or kind == _PING or kind == _PONG
+    plain = kind in (_BINARY_FINAL, _TEXT_FINAL, _PING, _PONG)
     if not plain or size < 128:  # from a client all are masked
         return -1
     size -= 128
@@ -180,7 +181,7 @@ def frame_size(data: Bytes, at: int, end: int) -> int:
             return -1
     if size > limits.FRAME_BYTES_MAX:
         return -1
-    return head + size if end - at >= head + size else 0
+    return int(head + size if end - at >= head + size else 0)
 
 
 @kernel
@@ -219,8 +220,8 @@ def read_all(  # the whole hot path of what comes in; its arguments are the arra
         for k in range(have):
             data[k] = held[row, k]
         got = _recv(fd, data.ctypes.data + have, HELD_BYTES, 0)
-        end = np.int64(have + max(got, 0))
-        at, leaving = np.int64(0), got <= 0
+        end = int(have + max(got, 0))
+        at, leaving = 0, got <= 0
         first = totals[3]
         while at < end and not leaving:
             size = frame_size(data, at, end)
@@ -261,7 +262,7 @@ def read_all(  # the whole hot path of what comes in; its arguments are the arra
             piece = totals[2]
             passed[piece, 0], passed[piece, 1], passed[piece, 2] = row, first, totals[3]
             totals[2] += 1
-    return ready
+    return int(ready)
 
 
 class Express:
@@ -345,10 +346,8 @@ class Express:
         self._fd_of[row] = self._row_of[fd] = -1
         self._state[row] = _OFF
         self._reading -= 1
-        try:
+        with contextlib.suppress(OSError):  # closed meanwhile: epoll forgot it by itself
             self._epoll.unregister(fd)
-        except OSError:
-            pass  # closed meanwhile: epoll forgot it by itself
         rest = self._held[row, : self._held_size[row]].tobytes()
         self._held_size[row] = 0
         if rest:

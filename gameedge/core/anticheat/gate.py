@@ -27,7 +27,7 @@ Source: the ceiling is the minimum filter of one-way delay as in NTP's clock fil
 the count of commands a generic cell rate algorithm (ITU-T I.371).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def _signed(value: int) -> int:
 
 
 @kernel
-def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
+def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.known = 1
     s.sequence = header.sequence
     s.seen_tick = header.seen_tick
@@ -119,12 +119,12 @@ def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _slack(s):  # type: ignore[no-untyped-def]
+def _slack(s: Any) -> Any:
     return min(SLACK_MS_MAX, SLACK_BASE_MS + 0.5 * s.rtt_ms + JITTER_WEIGHT * s.jitter_ms)
 
 
 @kernel
-def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: ignore[no-untyped-def]
+def _ceiling(x: Any, top: Any, best: Any, best_before: Any, began: Any, now: Any, dt: Any, learning: Any) -> Any:
     """The ceiling after an observation `x`, and the window's state: (top, best, best_before, began)."""
     if learning:
         return min(max(top, x), LEARN_RISE_MS_MAX), max(best, x), best_before, began
@@ -140,7 +140,7 @@ def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: igno
 
 
 @kernel
-def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
+def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     """The reason for one command of a connection that is known; changes its state `s`."""
     ahead = _signed(header.sequence - s.sequence)
     if ahead <= 0:
@@ -183,7 +183,9 @@ def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _check(state, slots, headers, arrived_ms, rtt_ms, reasons, rewind_ms, tick, tick_ms, counts):  # type: ignore[no-untyped-def]
+def _check(
+    state: Any, slots: Any, headers: Any, arrived_ms: Any, rtt_ms: Any, reasons: Any, rewind_ms: Any, tick: Any, tick_ms: Any, counts: Any
+) -> None:
     for i in range(slots.shape[0]):
         rewind_ms[i] = 0.0
         if reasons[i] != 0:

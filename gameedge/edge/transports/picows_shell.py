@@ -137,9 +137,9 @@ class _Connection(Peer, WSListener):
         protocol = cast(asyncio.BufferedProtocol, self._socket.get_protocol())
         at = 0
         while at < len(data) and not self._lost and not self._socket.is_closing():
-            room = protocol.get_buffer(-1)
+            room = cast(memoryview, protocol.get_buffer(-1))
             size = min(len(room), len(data) - at)
-            room[:size] = data[at : at + size]  # type: ignore[index]  # a writable memoryview
+            room[:size] = data[at : at + size]
             at += size
             try:
                 protocol.buffer_updated(size)
