@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-RESULTS: Final = Path(__file__).parent.parent / "results"
+ROOT: Final = Path(__file__).parent.parent.parent
+RESULTS: Final = ROOT / "loadtest" / "results"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ movement and line of sight in plain numpy (plain.py), of the whole tick none: no
 from time import perf_counter_ns
 from typing import Final
 
+import numpy as np
+
 from gameedge.arena import Arena
 from gameedge.core import limits
 from gameedge.core.anticheat.aim import AimModel
@@ -89,16 +91,21 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
 
 
 def _measure(entities: int, notes: list[str], ticks: int) -> list[Row]:
-    """Rows of one size; stages are means over `ticks` ticks."""
+    """Rows of one size; every figure is the median of `ticks` ticks (snapshots are spread evenly over them)."""
     tick, slots = build(entities)
     commands = payloads()
     pattern = [bytes(commands[i]) for i in range(PATTERNS)]
     _play(tick, slots, pattern, 60, 0)  # compile and fill
     figures = tick.figures
-    before, refused, counted = dict(figures.stage_ns), figures.refused.copy(), figures.commands
-    put_ns = _play(tick, slots, pattern, ticks, 60)
-    stages = {name: (figures.stage_ns[name] - before[name]) / ticks / 1000 for name in before}
-    one_by_one = stages.pop("write") + put_ns / ticks / 1000
+    refused, counted = figures.refused.copy(), figures.commands
+    took: list[list[int]] = []
+    for number in range(60, 60 + ticks):
+        before = list(figures.stage_ns.values())
+        put_ns = _play(tick, slots, pattern, 1, number)
+        took.append([after - began for after, began in zip(figures.stage_ns.values(), before, strict=True)] + [put_ns])
+    us = np.median(np.array(took), axis=0) / 1000
+    stages = dict(zip(figures.stage_ns, us[:-1].tolist(), strict=True))
+    one_by_one = stages.pop("write") + float(us[-1])
     total = sum(stages.values())
     if bad := int((figures.refused - refused)[1:].sum()):
         notes.append(f"{bad} of {figures.commands - counted} commands were refused: the crowd breaks a rule of the gate")
@@ -106,7 +113,7 @@ def _measure(entities: int, notes: list[str], ticks: int) -> list[Row]:
         raise AssertionError("nobody was sent a snapshot")
     at = f"{entities:,} entities"
     plain = numpy_step_us(entities)
-    rows = [row(f"stage {name}, {at}", us, "us a tick", baseline=plain if name == "step" else None) for name, us in stages.items()]
+    rows = [row(f"stage {name}, {at}", cost, "us a tick", baseline=plain if name == "step" else None) for name, cost in stages.items()]
     most = BUDGET_SHARE * BUDGET_US if entities == TARGET_AT else None
     rows.append(row(f"frames in and out one by one, {at}", one_by_one, "us a tick"))
     rows.append(row(f"whole tick but sockets, {at}", total, "us a tick", at_most=most))

@@ -37,8 +37,9 @@ STATE_BYTES: Final = 152  # header, own state, two team scores, nine others
 COMPARED_AT: Final = 500  # players: the bare servers and every transport
 HZ: Final = 20
 STEP: Final = 1.25
-TRIALS_MAX: Final = 4
+TRIALS_MAX: Final = 5
 PLAYERS_MAX: Final = 4000
+WAITED_MAX: Final = 0.02  # share of the time; above it the machine was not quiet
 SHARED_BY: Final = 2  # processes of one region
 SHARED_PLAYERS: Final = 1000
 MODES: Final = "squads,squads,squads,squads,squads,squads,squads,squads,squads,coop"  # a tenth fights waves of NPCs
@@ -190,18 +191,17 @@ def _run_edge(
     rows.append(row(cost, few.cpu_us, "us", baseline=compared.get(name)))
     if quick:
         return
-    same = trial(_bare(setting, "c"), target, setting, real=False)
     first, best = most(start, target, setting)
-    cost = f"CPU a player-second at {target} players, whole game, {name}, beside C with epoll"
-    rows.append(row(cost, first.cpu_us, "us", baseline=same.cpu_us, ratio_at_most=TARGET_RATIO))
-    rows.append(row(f"share of the core used at {target} players, whole game, {name}", first.cpu_us * target / 1e6, "share"))
-    if first.waited > 0.02:
-        notes.append(f"{name}: at {target} players other programs took {first.waited:.0%} of the time from the server: not a quiet machine")
-    title = f"players held, whole game, {name}"
-    rows.append(row(title, best.players if best else 0, "players", at_least=target))
+    rows.append(row(f"players held, whole game, {name}", best.players if best else 0, "players", at_least=target))
     if best is None:
-        notes.append(f"{title}: no trial was held; at {first.players} players: {first.why}")
-        best = first
+        notes.append(f"whole game, {name}: no trial was held; at {first.players} players: {first.why}")
+        return
+    if first.waited > WAITED_MAX:
+        notes.append(f"{name}: at {target} players other programs took {first.waited:.0%} of the time from the server: not a quiet machine")
+    same = trial(_bare(setting, "c"), best.players, setting, real=False)
+    cost = f"CPU a player-second at most players, whole game, {name}, beside C with epoll"
+    rows.append(row(cost, best.cpu_us, "us", baseline=same.cpu_us, ratio_at_most=TARGET_RATIO))
+    rows.append(row(f"share of the core used at most players, whole game, {name}", best.cpu_us * best.players / 1e6, "share"))
     at = f"at {best.players} players, whole game, {name}"
     server = best.server[0]
     rows.append(row(f"tick lateness p99 {at}", best.late_ms_p99, "ms", at_most=LATE_MS_MAX))

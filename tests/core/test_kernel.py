@@ -66,7 +66,9 @@ def test_no_kernel_may_reorder_or_fuse() -> None:
         for value in vars(module).values():
             options = getattr(value, "targetoptions", None)
             if options is not None:
-                assert not options.get("fastmath") and not options.get("parallel") and not options.get("error_model")
+                assert not options.get("fastmath")
+                assert not options.get("parallel")
+                assert not options.get("error_model")
     fresh = njit(inputs.move.py_func)  # type: ignore[attr-defined]
     fresh.compile((float64[:, ::1], int64))
     assembly = "\n".join(fresh.inspect_asm().values()).lower()
