@@ -6,6 +6,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import secrets
@@ -56,6 +57,8 @@ from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import edge_registry
 
 INBOX_BLOCK_MS: Final = 1_000
+GC_THRESHOLDS: Final = (20_000, 20, 50)
+POLL_PARTS: Final = 50  # of a second's look at all connections
 NPC_DEADLINE_MS: Final = 2.0
 log = logs.get(__name__)
 
@@ -272,20 +275,21 @@ class Edge:
             self.recorder.end(ended)
 
     async def _second_loop(self) -> None:
-        """What is looked at about once a second."""
+        """What is looked at about once a second; connections in parts, so that no tick waits for all of them."""
         while True:
             self.queueing.store_full = self.recorder.full
-            self.lobby.poll()
             for ended in self.host.abandoned(self.clock.monotonic_ms(), self.clock.unix_ms()):
                 self.seating.match_over(ended)
                 self.recorder.end(ended)
             for evidence in self.watching.collect(self.clock.unix_ms()):
                 log.info("flagged", player=evidence.player, match=evidence.match, rule=evidence.rule)
                 self.recorder.flag(evidence)
-            self.lobby.close_slots(self.tick.look_at_sockets(), Reason.SLOW)
             with contextlib.suppress(RefusedError):
                 await self.queueing.tell_queues(self.reports.eta_ms)
-            await asyncio.sleep(1.0)
+            for part in range(POLL_PARTS):
+                self.lobby.poll(part, POLL_PARTS)
+                self.lobby.close_slots(self.tick.look_at_sockets(part, POLL_PARTS), Reason.SLOW)
+                await asyncio.sleep(1.0 / POLL_PARTS)
 
     # -------------------------------------------------------------------------------------------------- for operators
 
@@ -332,6 +336,10 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, edge.stop)
         addresses = {"ready": "edge", "edge": config.edge, "region": config.region, "url": edge.seating.url, "ops": ops_url}
+        # What lives as long as the process is not looked at again, and the rest seldom: a full collection takes longer than a tick.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         await edge.run(lambda: ready(addresses))
         await store.close()
 

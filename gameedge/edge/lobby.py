@@ -9,6 +9,7 @@ its token, this process finds the record in the store, moves the ticket to itsel
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from gameedge.config import EdgeConfig
@@ -291,11 +292,14 @@ class Lobby:
 
     # -------------------------------------------------------------------------------------------------------- time
 
-    def poll(self) -> None:
-        """About once a second: heartbeats, handshakes that take too long, sessions that nobody resumed."""
+    def poll(self, part: int = 0, parts: int = 1) -> None:
+        """Each part about once a second: heartbeats, handshakes that take too long, sessions that nobody resumed.
+
+        In parts, since a ping to everybody at once would make a tick late.
+        """
         now_ms = self.clock.monotonic_ms()
         express = self.table.express
-        for link in list(self._links):
+        for link in list(islice(self._links, part, None, parts)):
             if express is not None and link.slot is not None:
                 link.session.took_commands(*express.heard(link.slot))
             what = link.session.poll(now_ms)
@@ -303,7 +307,7 @@ class Lobby:
                 link.flush()
             elif link.player is not None:
                 link.ping(now_ms)  # every look: the round trip is needed more often than the heartbeat
-        for player in self._players:
+        for player in islice(self._players, part, None, parts):
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)
             elif player.asked_ms is not None and now_ms - player.asked_ms > ASK_AGAIN_MS:
@@ -324,6 +328,8 @@ class Lobby:
 
     def close_slots(self, slots: Sequence[int], reason: Reason) -> None:
         """Connections that cannot take what is sent."""
+        if not slots:
+            return
         wanted = set(slots)
         for link in list(self._links):
             if link.slot in wanted:

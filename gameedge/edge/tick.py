@@ -170,11 +170,12 @@ class Tick:
                 connection.send_binary(frames[begin : starts[i + 1]].data)
         return skipped
 
-    def look_at_sockets(self) -> list[int]:
-        """Once or twice a second: mark sockets that are full; rows that must be closed because they stay so."""
+    def look_at_sockets(self, part: int = 0, parts: int = 1) -> list[int]:
+        """Each part once or twice a second: mark sockets that are full; rows that must be closed because they stay so."""
         hopeless = []
         table = self.table
-        for slot, connection in enumerate(table.connections):
+        for slot in range(part, table.capacity, parts):
+            connection = table.connections[slot]
             if connection is not None:
                 waiting = connection.buffered()
                 table.skip[slot] = waiting > limits.WRITE_BUFFER_BYTES_SKIP
