@@ -12,7 +12,7 @@ transport keeps. The lane is used where it can be: Linux, no TLS, an idle transp
 
 Guarantee. Bytes of one connection keep their order: the transport does not read while the lane does, and the lane does not write
 while bytes wait in the transport. Commands over the session's budget (limits.COMMANDS_PER_S) are dropped and counted, a full
-inbox drops the newest. Cost: 6 us a command and 5 us a snapshot of which the kernel's TCP is nine tenths.
+inbox drops the newest. Cost at 2,000 players: about 4 us a command and 8 us a snapshot, most of it the kernel's TCP.
 
 Source: RFC 6455, 5.2 (frames); epoll(7).
 """
