@@ -48,6 +48,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     connections_max: Annotated[int, Meta(ge=1, description="players and spectators")] = limits.CONNECTIONS_MAX
     matches_max: Annotated[int, Meta(ge=1, le=65536, description="open matches")] = limits.MATCHES_MAX
     entities_max: Annotated[int, Meta(ge=2, le=65536, description="seats of all open matches")] = limits.ENTITIES_MAX
+    express: Annotated[bool, Meta(description="read and write plain sockets past the transport, where it can be (Linux, no TLS)")] = True
     npc_level: Annotated[int, Meta(ge=1, le=10, description="level of NPCs that fill seats")] = 5
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000

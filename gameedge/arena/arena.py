@@ -206,7 +206,8 @@ class Arena:
                 *(shots.shooter, shots.target, shots.hit, shots.tick),
                 *(shots.distance, shots.visible_ms, shots.on_target_ms, shots.aim_path),
             )
-            for column, logged in zip(columns, log[1:], strict=True):
+            logs: tuple[NDArray[Any], ...] = log[1:]
+            for column, logged in zip(columns, logs, strict=True):
                 column[:count] = logged[:count]
             log.totals[0] = 0
         return shots

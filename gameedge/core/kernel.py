@@ -1,48 +1,95 @@
 """`@kernel`: a function compiled by numba and kept on disk, so that only the first start of an installation compiles.
 
-numba keeps a compiled function for as long as the file that defines it is unchanged, and looks at nothing else: a changed
-constant or helper in another file would leave the old machine code in use. Here the stamp is a hash of every file that
-kernels may take constants or helpers from. Compiled without fastmath and without threads: the same inputs give the same bits
-everywhere.
+Problem. numba's own cache is wrong for a program of several files. It keeps machine code for as long as the file that defines a
+function is unchanged, although constants and callees of other files are compiled into it. And its files have the same names
+before and after a change, the index being written before the code: of two processes that start after a change, the second can
+find the new index beside the old code, run that, and compile it into its callers for good.
+
+Method. Compiled code lies in a folder whose name is a hash of everything that it can depend on: all sources of the pure part
+of the package (and of the folder that a game outside of it lies in), Python, numba, llvmlite and numpy. Old and new code
+cannot meet. A function whose sources changed while this process was starting is compiled and not kept.
+
+Guarantee. The same inputs give the same bits on every machine: no fastmath, so that nothing is reordered and no multiplication
+and addition are fused; no threads; and kernels call no transcendental functions of a C library.
 """
 
 import hashlib
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import llvmlite
+import numba
+import numpy as np
 from numba import njit
 
+_settings: Any = numba.config  # has no types
 _F = TypeVar("_F", bound=Callable[..., object])
-_ROOT: Final = Path(__file__).resolve().parent.parent
-_SOURCES: Final = (
-    "arena/*.py",
-    "core/npc/*.py",
-    "core/protocol/arena_*.py",
-    "core/limits.py",
-    "core/game.py",
-    "core/kernel.py",
-)
+_PURE: Final = Path(__file__).resolve().parent
+_ROOT: Final = _PURE.parent
+_STAMP_DIGITS: Final = 16
 
 
-def fingerprint() -> str:
-    """A hash of the sources that compiled kernels depend on, 16 hex digits."""
-    digest = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_ROOT.glob(pattern)):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def sources(folder: Path) -> tuple[Path, ...]:
+    """The files that a kernel defined in `folder` may take constants or callees from, in a fixed order."""
+    found = set(_PURE.rglob("*.py")) | set((_ROOT / "arena").rglob("*.py"))
+    return tuple(sorted(found | set(folder.glob("*.py"))))
 
 
-_STAMP: Final = fingerprint()
+def fingerprint(files: Iterable[Path]) -> str:
+    """A hash of files, and of the versions of what compiles them, 16 hex digits."""
+    versions = (platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__)
+    digest = hashlib.sha256(repr(versions).encode())
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"\0{path.parent.name}/{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:_STAMP_DIGITS]
+
+
+def _states(files: Iterable[Path]) -> list[tuple[int, int, int]]:
+    return [(at.st_ino, at.st_size, at.st_mtime_ns) for at in (path.stat() for path in files)]
+
+
+@lru_cache
+def _stamped(folder: Path) -> tuple[tuple[Path, ...], list[tuple[int, int, int]], str]:
+    files = sources(folder)
+    return files, _states(files), fingerprint(files)
+
+
+def cache_folder(base: Path, folder: Path) -> Path | None:
+    """Where code of kernels defined in `folder` is kept, below `base`; None where its sources changed since they were hashed."""
+    try:
+        files, states, stamp = _stamped(folder)
+        return base / f"kernels-{stamp}" if _states(files) == states else None
+    except OSError:  # sources that cannot be read, as in a frozen program
+        return None
+
+
+def _compile(function: Callable[..., object], keep: Path) -> Any:
+    """Compile for `keep`; numba looks at its setting when a function is decorated, and only then."""
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(keep)
+    try:
+        return njit(cache=True)(function)
+    finally:
+        _settings.CACHE_DIR = before
 
 
 def kernel(function: _F) -> _F:
-    """Compile `function` on its first call for the types it is called with; later processes load it from disk."""
-    compiled: Any = njit(cache=True)(function)
-    # The one private name of numba that is used; where a version lacks it, only the staleness check is lost.
-    index: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if hasattr(index, "_source_stamp"):
-        index._source_stamp = _STAMP
-    return compiled  # type: ignore[no-any-return]
+    """Compile `function` on its first call for the types it is called with; later processes load it from disk.
+
+    Code is kept in the folder that NUMBA_CACHE_DIR names, else in `__pycache__` beside the source; nowhere, where that cannot be
+    written.
+    """
+    folder = Path(function.__code__.co_filename).resolve().parent
+    base = Path(_settings.CACHE_DIR) if _settings.CACHE_DIR else folder / "__pycache__"
+    keep = cache_folder(base, folder)
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            return _compile(function, keep)  # type: ignore[no-any-return]
+        except OSError:
+            pass
+    return njit(function)  # type: ignore[no-any-return]

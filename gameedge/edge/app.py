@@ -6,6 +6,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -32,6 +33,7 @@ from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
 from gameedge.edge.clock import Clock, SystemClock
+from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.host import MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
@@ -58,6 +60,8 @@ from gameedge.telemetry.metrics import edge_registry
 
 INBOX_BLOCK_MS: Final = 1_000
 FORMER_LIFE_MS: Final = 5_000
+GC_THRESHOLDS: Final = (20_000, 20, 50)
+POLL_PARTS: Final = 50  # of a second's look at all connections
 NPC_DEADLINE_MS: Final = 2.0
 log = logs.get(__name__)
 
@@ -82,8 +86,9 @@ class Edge:
         self.metrics = edge_registry()
         self._draw = draw
         spec = game.spec
-        self.table = ConnectionTable(config.connections_max, config.entities_max, spec.snapshot_every)
         self.inbox = Inbox(limits.INBOX_COMMANDS_MAX, spec.command_size)
+        self.express = Express(config.connections_max, self.inbox) if config.express else None
+        self.table = ConnectionTable(config.connections_max, config.entities_max, spec.snapshot_every, self.express)
         gate, watch = Gate(config.connections_max), Watch(config.entities_max, aim_model)
         self.watching = Watching(gate, watch, self.metrics, draw)
         self.engine = Engine(self.clock.monotonic_ms, config.entities_max)
@@ -187,10 +192,7 @@ class Edge:
         period_ms = 1000.0 / self.game.spec.tick_hz
         due_ms = self.clock.monotonic_ms() + period_ms
         while True:
-            now_ms = self.clock.monotonic_ms()
-            if now_ms < due_ms:
-                await asyncio.sleep((due_ms - now_ms) / 1000.0)
-                now_ms = self.clock.monotonic_ms()
+            now_ms = await self._until(due_ms)
             late_ms = max(0.0, now_ms - due_ms)
             try:
                 self.tick.run(now_ms)
@@ -206,6 +208,21 @@ class Edge:
                 self.tick.figures.ticks_dropped += skipped
             elif late_ms > period_ms:
                 await asyncio.sleep(0)  # sockets get a turn while we catch up
+
+    async def _until(self, due_ms: float) -> float:
+        """Sleep until a tick is due, with a look at the express lane's sockets now and then; the time it is then."""
+        express = self.express
+        while True:
+            now_ms = self.clock.monotonic_ms()
+            if express is not None and express.reading:
+                express.drain(now_ms)
+                if now_ms < due_ms:
+                    await asyncio.sleep(min(due_ms - now_ms, DRAIN_MS) / 1000.0)
+                    continue
+            elif now_ms < due_ms:
+                await asyncio.sleep((due_ms - now_ms) / 1000.0)
+                continue
+            return now_ms
 
     async def _inbox_loop(self) -> None:
         """Events in order. One that needs the store waits for it, and the others behind it."""
@@ -298,20 +315,21 @@ class Edge:
             self.recorder.end(ended)
 
     async def _second_loop(self) -> None:
-        """What is looked at about once a second."""
+        """What is looked at about once a second; connections in parts, so that no tick waits for all of them."""
         while True:
             self.queueing.store_full = self.recorder.full
-            self.lobby.poll()
             for ended in self.host.abandoned(self.clock.monotonic_ms(), self.clock.unix_ms()):
                 self.seating.match_over(ended)
                 self.recorder.end(ended)
             for evidence in self.watching.collect(self.clock.unix_ms()):
                 log.info("flagged", player=evidence.player, match=evidence.match, rule=evidence.rule)
                 self.recorder.flag(evidence)
-            self.lobby.close_slots(self.tick.look_at_sockets(), Reason.SLOW)
             with contextlib.suppress(RefusedError):
                 await self.queueing.tell_queues(self.reports.eta_ms)
-            await asyncio.sleep(1.0)
+            for part in range(POLL_PARTS):
+                self.lobby.poll(part, POLL_PARTS)
+                self.lobby.close_slots(self.tick.look_at_sockets(part, POLL_PARTS), Reason.SLOW)
+                await asyncio.sleep(1.0 / POLL_PARTS)
 
     # -------------------------------------------------------------------------------------------------- for operators
 
@@ -358,6 +376,10 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, edge.stop)
         addresses = {"ready": "edge", "edge": config.edge, "region": config.region, "url": edge.seating.url, "ops": ops_url}
+        # What lives as long as the process is not looked at again, and the rest seldom: a full collection takes longer than a tick.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         await edge.run(lambda: ready(addresses))
         await store.close()
 

@@ -21,9 +21,10 @@ class Inbox:
         self.count = 0
         self.dropped = 0
         self._frames = np.zeros(capacity, np.dtype([("header", COMMAND_HEADER), ("payload", "u1", (payload_size,))]))
-        self._slots = np.zeros(capacity, np.int32)
+        self._slots: Int32s = np.zeros(capacity, np.int32)
         self._arrived = np.zeros(capacity, np.float64)
         # Item access through memoryviews costs half of numpy's.
+        self._bytes: Bytes = self._frames.view(np.uint8).reshape(-1)
         self._raw = self._frames.data.cast("B")
         self._slot_items = self._slots.data
         self._arrived_items = cast("memoryview[float]", self._arrived.data)
@@ -62,6 +63,11 @@ class Inbox:
     def payloads(self) -> Bytes:
         """uint8 [count, payload_size]"""
         return self._frames["payload"][: self.count]
+
+    @property
+    def rows(self) -> tuple[Bytes, Int32s, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """Frames [capacity * frame_size], connections and times of arrival [capacity]: for who fills them and raises `count`."""
+        return self._bytes, self._slots, self._arrived
 
     def clear(self) -> None:
         self.count = 0

@@ -9,6 +9,7 @@ its token, this process finds the record in the store, moves the ticket to itsel
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from gameedge.config import EdgeConfig
@@ -200,6 +201,8 @@ class Lobby:
     def _bind(self, link: Link, player: Player, slot: int) -> None:
         link.player, link.slot, player.link = player, slot, link
         self._watching.reset(slot)
+        if self.table.express is not None:
+            self.table.express.enter(slot, link.connection, self.clock.monotonic_ms())
         link.ping(self.clock.monotonic_ms())
 
     def _replace(self, before: Player) -> None:
@@ -307,16 +310,22 @@ class Lobby:
 
     # -------------------------------------------------------------------------------------------------------- time
 
-    def poll(self) -> None:
-        """About once a second: heartbeats, handshakes that take too long, sessions that nobody resumed."""
+    def poll(self, part: int = 0, parts: int = 1) -> None:
+        """Each part about once a second: heartbeats, handshakes that take too long, sessions that nobody resumed.
+
+        In parts, since a ping to everybody at once would make a tick late.
+        """
         now_ms = self.clock.monotonic_ms()
-        for link in list(self._links):
+        express = self.table.express
+        for link in list(islice(self._links, part, None, parts)):
+            if express is not None and link.slot is not None:
+                link.session.took_commands(*express.heard(link.slot))
             what = link.session.poll(now_ms)
             if what in (Poll.CLOSE, Poll.EXPIRED):
                 link.flush()
             elif link.player is not None:
                 link.ping(now_ms)  # every look: the round trip is needed more often than the heartbeat
-        for player in self._players:
+        for player in islice(self._players, part, None, parts):
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)
             elif player.link is None:
@@ -338,6 +347,8 @@ class Lobby:
 
     def close_slots(self, slots: Sequence[int], reason: Reason) -> None:
         """Connections that cannot take what is sent."""
+        if not slots:
+            return
         wanted = set(slots)
         for link in list(self._links):
             if link.slot in wanted:

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from gameedge.core.game import Floats, Int32s
+from gameedge.core.game import Bools, Floats, Int32s
+from gameedge.edge.express import Express
 from gameedge.edge.transports.base import Connection
 
 NOBODY: Final = -1
@@ -16,13 +17,16 @@ NOBODY: Final = -1
 class ConnectionTable:
     """At most `capacity` connections; `snapshot_every` phases spread their snapshots over the ticks."""
 
-    def __init__(self, capacity: int, entities: int, snapshot_every: int) -> None:
+    def __init__(self, capacity: int, entities: int, snapshot_every: int, express: Express | None = None) -> None:
         self.capacity = capacity
+        self.express = express
+        # Sockets that frames may be written to past their transports; -1: through the connection.
+        self.descriptors: Int32s = np.full(capacity, -1, np.int32) if express is None else express.descriptors
         self.entity: Int32s = np.full(capacity, NOBODY, np.int32)
         self.slot_of_entity: Int32s = np.full(entities, NOBODY, np.int32)
         self.rtt_ms: Floats = np.full(capacity, np.nan, np.float32)
         self.connections: list[Connection | None] = [None] * capacity
-        self.skip: list[bool] = [False] * capacity  # the socket is full: its snapshots are skipped
+        self.skip: Bools = np.zeros(capacity, np.bool_)  # the socket is full: its snapshots are skipped
         self._free = list(range(capacity - 1, -1, -1))
         self._phases = snapshot_every
         self._viewers: list[tuple[Int32s, Int32s]] = []
@@ -50,6 +54,8 @@ class ConnectionTable:
         if self.connections[slot] is None:
             return
         self.unseat(slot)
+        if self.express is not None:
+            self.express.leave(slot)
         self.connections[slot] = None
         self._free.append(slot)
 

@@ -10,15 +10,16 @@ that runs slow for a moment is better than one that spirals.
 
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from gameedge.core import limits
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
-from gameedge.core.game import Game, Outcome
-from gameedge.core.protocol.frames import HEADER_SIZE, SNAPSHOT, SNAPSHOT_HEADER, UINT32
+from gameedge.core.game import Game, Int32s, Outcome
+from gameedge.core.protocol.frames import HEADER_SIZE, UINT32
+from gameedge.edge.express import FRAME_HEAD_MAX, Expressable, send_frames, write_frames
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.table import ConnectionTable
 from gameedge.inference.engine import Engine
@@ -66,14 +67,15 @@ class Tick:
         self._reasons = np.zeros(inbox.capacity, np.uint8)
         self._rewind_ms = np.zeros(inbox.capacity, np.float32)
         capacity = table.capacity // game.spec.snapshot_every + 1
-        stride = HEADER_SIZE + game.spec.snapshot_size_max
-        self._out = np.zeros((capacity, stride), np.uint8)
-        self._out_bytes = self._out.reshape(-1).data
-        self._payloads = self._out[:, HEADER_SIZE:]
-        self._headers = np.zeros(capacity, SNAPSHOT_HEADER)
-        self._headers["type"] = SNAPSHOT
+        self._payloads = np.zeros((capacity, game.spec.snapshot_size_max), np.uint8)
+        self._frames = np.zeros(capacity * (FRAME_HEAD_MAX + HEADER_SIZE + game.spec.snapshot_size_max), np.uint8)
+        self._starts = np.zeros(capacity + 1, np.int32)
+        self._sent = np.zeros(capacity, np.int32)
         self._sizes = np.zeros(capacity, np.int32)
         self._processed = np.zeros(capacity, np.int64)
+        # Compile (or load) the kernels before anybody waits for them.
+        write_frames(self._payloads, self._sizes, self._processed, 0, 0, 0, self._frames, self._starts)
+        send_frames(table.descriptors, table.skip, table.entity[:0], self._frames, self._starts, self._sent)
 
     def run(self, now_ms: float) -> None:
         """Advance by one tick. `now_ms` is the monotonic clock."""
@@ -130,46 +132,55 @@ class Tick:
         game.act(npcs, self.engine.run(NPC_MODEL, npcs, count))
         self.figures.npc_actions += count
 
-    def _encode(self, now_ms: float) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], int]:
+    def _encode(self, now_ms: float) -> tuple[Int32s, int]:
         slots, entities = self.table.viewers(self.tick)
         count = len(slots)
         if count:
             self.game.snapshot(entities, self._payloads, self._sizes, self._processed)
-            headers = self._headers[:count]
-            headers["size"] = self._sizes[:count]
-            headers["tick"] = self.tick % UINT32
-            headers["processed"] = self._processed[:count]
-            headers["server_ms"] = int(now_ms) % UINT32
-            self._out[:count, :HEADER_SIZE] = headers.view(np.uint8).reshape(count, HEADER_SIZE)
+            tick, server_ms = self.tick % UINT32, int(now_ms) % UINT32
+            write_frames(self._payloads, self._sizes, self._processed, count, tick, server_ms, self._frames, self._starts)
         return slots, count
 
-    def _write(self, slots: np.ndarray[tuple[int], np.dtype[np.int32]], count: int) -> None:
+    def _write(self, slots: Int32s, count: int) -> None:
+        """One frame to each viewer: those in the express lane in one call, the rest through their connections."""
         if not count:
             return
-        out, stride, table, figures = self._out_bytes, self._out.shape[1], self.table, self.figures
-        sizes = (self._sizes[:count] + HEADER_SIZE).tolist()
-        connections, skip = table.connections, table.skip
-        skipped, at = 0, 0
-        for slot, size in zip(slots.tolist(), sizes, strict=True):
-            connection = connections[slot]
-            if connection is not None:
-                if skip[slot]:
-                    skipped += 1
-                else:
-                    connection.send_binary(out[at : at + size])
-            at += stride
+        table, figures, starts = self.table, self.figures, self._starts
+        undone = send_frames(table.descriptors, table.skip, slots, self._frames, starts, self._sent)
+        skipped = self._write_undone(slots, count) if undone else 0
         figures.snapshots += count - skipped
         figures.snapshots_skipped += skipped
-        figures.bytes_out += sum(sizes)
+        figures.bytes_out += int(starts[count])
 
-    def look_at_sockets(self) -> list[int]:
-        """Once or twice a second: mark sockets that are full; rows that must be closed because they stay so."""
+    def _write_undone(self, slots: Int32s, count: int) -> int:
+        """What the lane could not send, or not whole; returns how many were skipped."""
+        frames, sent, starts = self._frames, self._sent[:count], self._starts
+        skipped = 0
+        for i in np.flatnonzero(sent != np.diff(starts[: count + 1])).tolist():
+            slot = int(slots[i])
+            connection = self.table.connections[slot]
+            if connection is None:
+                continue
+            if self.table.skip[slot]:
+                skipped += 1
+            elif sent[i] > 0:
+                cast(Expressable, connection).send_rest(frames[starts[i] + sent[i] : starts[i + 1]].tobytes())
+            else:
+                begin = int(starts[i]) + (2 if frames[starts[i] + 1] < 126 else 4)
+                connection.send_binary(frames[begin : starts[i + 1]].data)
+        return skipped
+
+    def look_at_sockets(self, part: int = 0, parts: int = 1) -> list[int]:
+        """Each part once or twice a second: mark sockets that are full; rows that must be closed because they stay so."""
         hopeless = []
         table = self.table
-        for slot, connection in enumerate(table.connections):
+        for slot in range(part, table.capacity, parts):
+            connection = table.connections[slot]
             if connection is not None:
                 waiting = connection.buffered()
                 table.skip[slot] = waiting > limits.WRITE_BUFFER_BYTES_SKIP
                 if waiting > limits.WRITE_BUFFER_BYTES_MAX:
                     hopeless.append(slot)
+                elif table.express is not None and not waiting:
+                    table.express.return_writing(slot)
         return hopeless

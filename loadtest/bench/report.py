@@ -4,7 +4,6 @@
  "notes": [...]}
 """
 
-import datetime
 import json
 import os
 import platform
@@ -14,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-RESULTS: Final = Path(__file__).parent.parent / "results"
+ROOT: Final = Path(__file__).parent.parent.parent
+RESULTS: Final = ROOT / "loadtest" / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def result(bench: str, rows: list[Row], notes: list[str], where: dict[str, Any])
 
 
 def save(found: dict[str, Any]) -> Path:
-    """Keep a result as results/<bench>-<date>.json; a second one on the same day replaces the first."""
+    """Keep a result as results/<bench>.json: the newest; git has the earlier ones."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{found['bench']}-{datetime.datetime.now(datetime.UTC).date().isoformat()}.json"
+    path = RESULTS / f"{found['bench']}.json"
     path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     return path

@@ -27,14 +27,14 @@ Source: the ceiling is the minimum filter of one-way delay as in NTP's clock fil
 the count of commands a generic cell rate algorithm (ITU-T I.371).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.game import Bytes, Floats, Int32s
+from gameedge.core.kernel import kernel
 from gameedge.core.protocol.frames import COMMAND_HEADER
 
 REPLAYED: Final = 16
@@ -88,15 +88,15 @@ _STATE: Final = np.dtype(
 )
 
 
-@njit(cache=True)
+@kernel
 def _signed(value: int) -> int:
     """A difference of two uint32 counters that wrap, as -2**31 .. 2**31 - 1."""
     value &= 0xFFFFFFFF
     return value - 0x100000000 if value >= 0x80000000 else value
 
 
-@njit(cache=True)
-def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
+@kernel
+def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.known = 1
     s.sequence = header.sequence
     s.seen_tick = header.seen_tick
@@ -118,13 +118,13 @@ def _begin(s, header, now, rtt):  # type: ignore[no-untyped-def]
     s.count_best_before = 0.0
 
 
-@njit(cache=True)
-def _slack(s):  # type: ignore[no-untyped-def]
+@kernel
+def _slack(s: Any) -> Any:
     return min(SLACK_MS_MAX, SLACK_BASE_MS + 0.5 * s.rtt_ms + JITTER_WEIGHT * s.jitter_ms)
 
 
-@njit(cache=True)
-def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: ignore[no-untyped-def]
+@kernel
+def _ceiling(x: Any, top: Any, best: Any, best_before: Any, began: Any, now: Any, dt: Any, learning: Any) -> Any:
     """The ceiling after an observation `x`, and the window's state: (top, best, best_before, began)."""
     if learning:
         return min(max(top, x), LEARN_RISE_MS_MAX), max(best, x), best_before, began
@@ -139,8 +139,8 @@ def _ceiling(x, top, best, best_before, began, now, dt, learning):  # type: igno
     return top, best, best_before, began
 
 
-@njit(cache=True)
-def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
+@kernel
+def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     """The reason for one command of a connection that is known; changes its state `s`."""
     ahead = _signed(header.sequence - s.sequence)
     if ahead <= 0:
@@ -182,8 +182,10 @@ def _judge(s, header, now, rtt, tick):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(cache=True)
-def _check(state, slots, headers, arrived_ms, rtt_ms, reasons, rewind_ms, tick, tick_ms, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _check(
+    state: Any, slots: Any, headers: Any, arrived_ms: Any, rtt_ms: Any, reasons: Any, rewind_ms: Any, tick: Any, tick_ms: Any, counts: Any
+) -> None:
     for i in range(slots.shape[0]):
         rewind_ms[i] = 0.0
         if reasons[i] != 0:

@@ -170,6 +170,11 @@ class ServerSession:
         self.commands_dropped += 1
         return False
 
+    def took_commands(self, heard_ms: float, dropped: int) -> None:
+        """Commands that were taken, and dropped, by someone else who keeps their budget; the newest came at `heard_ms`."""
+        self._heard_ms = max(self._heard_ms, heard_ms)
+        self.commands_dropped += dropped
+
     # ----------------------------------------------------------------------------------------------------------- out
 
     def send(self, message: ServerMessage) -> int:

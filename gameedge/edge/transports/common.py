@@ -7,6 +7,7 @@ own are here once, so that the two cannot drift apart.
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 from gameedge.core import limits
@@ -81,10 +82,13 @@ class Peer(Connection):
     _parts: bytearray | None = None  # of a fragmented message
     _parts_text = False
     _timer: asyncio.TimerHandle | None = None
+    _changed: Callable[[], None] | None = None
+    _socket: asyncio.Transport
 
     def __init__(self, settings: TransportSettings, peers: "set[Peer]") -> None:
         self._bytes_max = settings.frame_bytes_max
         self._peers = peers
+        self._plain = not settings.certificate
 
     # -- what a shell adds
 
@@ -120,6 +124,7 @@ class Peer(Connection):
         if self._first_close is None:
             self._first_close = code, reason
             self.write_close(code, wire_reason(reason))
+        self.settle()
         self.end_soon()
 
     def end_soon(self) -> None:
@@ -135,6 +140,7 @@ class Peer(Connection):
         elif self._first_close is None:
             self._first_close = said
             self.write_close(*said)
+        self.settle()
 
     def gone(self, code: int = NO_CLOSE_FRAME, reason: str = "") -> None:
         """Call when the TCP connection is lost; `code` counts where this class saw no close frame. Harmless when repeated."""
@@ -151,6 +157,34 @@ class Peer(Connection):
                 endpoint.on_close(*(self._first_close or (code, reason)))
             except Exception:
                 _log.exception("on_close failed")
+
+    # -- for the express lane (edge/express.py), which reads and writes the socket past its transport
+
+    def descriptor(self) -> int:
+        if not self._plain or not self.is_open or self.buffered():
+            return -1
+        found = self._socket.get_extra_info("socket")
+        return -1 if found is None else int(found.fileno())
+
+    def watch_descriptor(self, changed: Callable[[], None] | None) -> None:
+        self._changed = changed
+
+    def settle(self) -> None:
+        """Call after every write and close but the lane's own."""
+        if self._changed is not None and self.descriptor() < 0:
+            self._changed()
+
+    def pause_reading(self) -> None:
+        self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._lost and not self._socket.is_closing():
+            self._socket.resume_reading()
+
+    def send_rest(self, data: bytes) -> None:
+        if not self._lost:
+            self._socket.write(data)
+            self.settle()
 
     # -- what arrives
 

@@ -7,7 +7,7 @@ leaves to its user. One message costs one Python call and no object but the view
 import asyncio
 import logging
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import aiofastnet
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponse
@@ -33,7 +33,7 @@ class _Connection(Peer, WSListener):
         self._accept = accept
         self._waiting = waiting
         self._transport: WSTransport
-        self._socket: asyncio.Transport
+        self._behind = 0  # bytes in picows' buffer after the frame that is delivered
 
     # -- picows calls these
 
@@ -46,6 +46,7 @@ class _Connection(Peer, WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
+        self._behind = frame.tail_size
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.close(1002, "reserved bits")
         elif kind is _BINARY and frame.fin and self._parts is None:
@@ -59,6 +60,7 @@ class _Connection(Peer, WSListener):
                 self.abort()
             else:
                 transport.send_pong(frame.get_payload_as_bytes())
+                self.settle()
         elif kind is WSMsgType.PONG:
             self.pong_frame(frame.get_payload_as_bytes())
         elif kind is _CLOSE:
@@ -100,12 +102,15 @@ class _Connection(Peer, WSListener):
     def _send(self, kind: WSMsgType, data: bytes | bytearray | memoryview) -> None:
         if self._first_close is None and not self._lost:
             self._transport.send(kind, data if len(data) <= COPIED_BYTES_MAX else bytes(data))
+            if self._changed is not None:
+                self.settle()
 
     def send_ping(self, payload: bytes) -> None:
         if len(payload) > common.CONTROL_BYTES_MAX:
             raise ValueError(f"a ping carries at most {common.CONTROL_BYTES_MAX} bytes")
         if self.is_open:
             self._transport.send_ping(payload)
+            self.settle()
 
     def buffered(self) -> int:
         return 0 if self._lost else self._socket.get_write_buffer_size()
@@ -119,7 +124,27 @@ class _Connection(Peer, WSListener):
     def abort(self) -> None:
         if not self._lost:
             self._first_close = self._first_close or (common.NO_CLOSE_FRAME, "")
+            self.settle()
             self._socket.abort()
+
+    # -- for the express lane
+
+    @property
+    def between_frames(self) -> bool:
+        return self._behind == 0
+
+    def feed(self, data: bytes) -> None:
+        protocol = cast(asyncio.BufferedProtocol, self._socket.get_protocol())
+        at = 0
+        while at < len(data) and not self._lost and not self._socket.is_closing():
+            room = cast(memoryview, protocol.get_buffer(-1))
+            size = min(len(room), len(data) - at)
+            room[:size] = data[at : at + size]
+            at += size
+            try:
+                protocol.buffer_updated(size)
+            except Exception:  # what asyncio does with a protocol that raises
+                self._socket.abort()
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]  # has no stub

@@ -29,7 +29,6 @@ _quiet = logging.Logger("gameedge.edge.transports.websockets", logging.CRITICAL 
 
 
 class _Connection(Peer, asyncio.Protocol):
-    _socket: asyncio.Transport
     _remote: str
     _upgraded = False
 
@@ -125,6 +124,7 @@ class _Connection(Peer, asyncio.Protocol):
                 self._end()
         if self._socket.get_write_buffer_size() > limits.WRITE_BUFFER_BYTES_MAX:  # it pings and reads no answer
             self.abort()
+        self.settle()
 
     def _end(self) -> None:
         """The protocol is done: after both close frames at once, else (a fault of the peer) once the peer has seen ours."""
@@ -165,6 +165,8 @@ class _Connection(Peer, asyncio.Protocol):
         else:
             header = bytes((head, 127)) + size.to_bytes(8, "big")
         self._socket.write(header + data)
+        if self._changed is not None:
+            self.settle()
 
     def buffered(self) -> int:
         return 0 if self._lost else self._socket.get_write_buffer_size()
@@ -177,7 +179,21 @@ class _Connection(Peer, asyncio.Protocol):
     def abort(self) -> None:
         if not self._lost:
             self._first_close = self._first_close or (common.NO_CLOSE_FRAME, "")
+            self.settle()
             self._socket.abort()
+
+    # -- for the express lane
+
+    @property
+    def between_frames(self) -> bool:
+        return not self._protocol.reader.buffer
+
+    def feed(self, data: bytes) -> None:
+        if not self._lost and not self._socket.is_closing():
+            try:
+                self.data_received(data)
+            except Exception:  # what asyncio does with a protocol that raises
+                self._socket.abort()
 
 
 class WebsocketsTransport(base.Transport):
