@@ -35,6 +35,7 @@ from gameedge.arena.world import (
     SHOWN,
     SLOT,
     SNAPPED,
+    STYLE,
     TEAM,
     TEAMS,
     TICK,
@@ -272,6 +273,7 @@ def observe(w: World, entities: Ints, out: NDArray[np.float32]) -> None:
             continue
         slot = n[SLOT, e]
         row[o.LEVEL], row[o.SEAT] = n[LEVEL, e] / 10.0, n[SEAT, e] / 32.0
+        row[o.STYLE] = n[STYLE, e] / o.STYLE_UNIT
         if n[ALIVE, e] == 0:
             continue
         write_own(w, e, slot, row)

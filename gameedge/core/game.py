@@ -75,6 +75,7 @@ class Seat:
     team: int
     player: PlayerId | None = None
     npc_level: int = 5  # 1 to 10, where an NPC plays
+    npc_style: str = ""  # how it plays, one of the game's styles; "" or unknown: the game's default
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _F = TypeVar("_F", bound=Callable[..., object])
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _SOURCES: Final = (
     "arena/*.py",
+    "core/motion.py",
     "core/npc/*.py",
     "core/protocol/arena_*.py",
     "core/limits.py",
