@@ -24,9 +24,8 @@ from typing import Final
 import numpy as np
 
 from gameedge.core.motion import REACTION_MS_MIN as REACTION_MS_MIN
-from gameedge.core.motion import SUBMOVEMENT_MS_MIN
+from gameedge.core.motion import SUBMOVEMENT_MS_MIN, fitts_ms, minimum_jerk
 from gameedge.core.motion import TARGET_WIDTH as TARGET_WIDTH
-from gameedge.core.motion import fitts_ms, minimum_jerk
 
 SAMPLE_MS: Final = 1000.0 / 60.0
 SUBMOVEMENTS_MAX: Final = 4  # at one time; a further one waits

@@ -188,6 +188,7 @@ class Reports:
             queue_wait_ms=self._quantiles(self._waits, now_ms),
             npc_actions=tick.npc_actions,
             npc_fallbacks=npc.fallbacks if npc else 0,
+            models=edge.rollout.reports(),
             matches_started=int(value("matches_started_total")),
             matches_finished=int(value("matches_finished_total")),
             flags=edge.watching.flagged,
@@ -213,6 +214,7 @@ class Reports:
                     if desired is None or desired.revision < self._revision:
                         continue
                     self._revision = desired.revision
+                    await self._edge.rollout.want(desired.models, self._edge.clock.monotonic_ms())
                     if desired.draining or self._name in desired.draining_edges:
                         log.info("drain_asked", count=desired.revision)
                         self._edge.stop()

@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
 
 LEARNER, PAST, SCRIPT = 0, 1, 2
-HANDICAP_MAX: Final = 1.6
+HANDICAP_MAX: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Mix:
     squads: int = 36
     ffa: int = 16
     coop: int = 12
-    script: float = 0.4
-    past: float = 0.25
+    script: float = 0.35
+    past: float = 0.15
 
 
 class League:

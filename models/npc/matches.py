@@ -36,13 +36,14 @@ def duels(
     level: int = 5,
     delay_ticks: int = 0,
     loss: float = 0.0,
-    at_once: int = 512,
+    at_once: int = 4_096,
 ) -> Floats:
-    """Points of the policy in duels against the script at `level`, one a match: 1 won, 0.5 drawn, 0 lost; float32 [matches].
+    """Points of the policy in duels against the script at `level`, one a match: 1 won, 0.5 drawn, 0 lost, and its part of
+    all kills; float32 [matches, 2].
 
     handicap: float32 [matches]; styles: their styles. Sides alternate, each match has its own seed; the script sees every tick.
     """
-    points = np.zeros(len(handicap), np.float32)
+    points = np.zeros((len(handicap), 2), np.float32)
     for first in range(0, len(handicap), at_once):
         part = slice(first, first + at_once)
         points[part] = _play(think, handicap[part], styles[part], seed * 1_000_003 + first, level, delay_ticks, loss)
@@ -56,12 +57,14 @@ def _play(think: Think, handicap: Floats, styles: Sequence[int], seed: int, leve
     state = np.zeros((2 * count, policy.STATE), np.float32)
     ours, theirs, slots = np.zeros(count, np.int32), np.zeros(count, np.int32), {}
     for match in range(count):
-        slot = arena.open_match("duel", seed + match, [Seat(0, None, level, STYLES[styles[match]]), Seat(1, None, level, STYLES[styles[match]])])
+        slot = arena.open_match(
+            "duel", seed + match, [Seat(0, None, level, STYLES[styles[match]]), Seat(1, None, level, STYLES[styles[match]])]
+        )
         slots[slot] = match
         ours[match], theirs[match] = arena.entity(slot, match % 2), arena.entity(slot, 1 - match % 2)
     policy.begin(ours, state, seed % 1_000_000)
     state[ours, hand.HANDICAP], state[ours, policy.DELAY], state[ours, policy.LOSS] = handicap, delay, loss
-    points, running = np.zeros(count, np.float32), np.ones(count, np.bool_)
+    points, running = np.zeros((count, 2), np.float32), np.ones(count, np.bool_)
     rows = np.zeros((count, o.OBSERVATION_SIZE), np.float32)
     features, chosen = np.zeros((count, policy.FEATURE_SIZE), np.float32), np.zeros((count, 3), np.int32)
     actions = np.zeros((count, action.ACTION_SIZE), np.float32)
@@ -82,7 +85,8 @@ def _play(think: Think, handicap: Floats, styles: Sequence[int], seed: int, leve
         for outcome in arena.ended():
             match = slots[outcome.slot]
             mine, other = outcome.ranks[match % 2], outcome.ranks[1 - match % 2]
-            points[match] = 0.5 + 0.5 * (other > mine) - 0.5 * (mine > other)
+            points[match, 0] = 0.5 + 0.5 * (other > mine) - 0.5 * (mine > other)
+            points[match, 1] = (outcome.scores[match % 2] + 1e-3) / (sum(outcome.scores) + 2e-3)
             running[match] = False
             arena.close_match(outcome.slot)
         if len(e1) > running.sum():
@@ -90,6 +94,8 @@ def _play(think: Think, handicap: Floats, styles: Sequence[int], seed: int, leve
     return points
 
 
-def against_script(weights: Sequence[Floats], *, matches: int, seed: int, level: int, handicap: float = 0.0, style: int = 4) -> float:
-    """The share of duels won without handicap."""
-    return float(duels(network(weights), np.full(matches, handicap, np.float32), [style] * matches, seed=seed, level=level).mean())
+def against_script(weights: Sequence[Floats], *, matches: int, seed: int, level: int, handicap: float = 0.0) -> tuple[float, float]:
+    """The share of duels won and of kills made, all styles alike."""
+    styles = [match // 2 % len(STYLES) for match in range(matches)]
+    found = duels(network(weights), np.full(matches, handicap, np.float32), styles, seed=seed, level=level).mean(axis=0)
+    return float(found[0]), float(found[1])

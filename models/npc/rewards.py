@@ -87,9 +87,7 @@ def liking(w: at.World, slot: int, e: int, style: int) -> float:
 
 
 @kernel
-def collect(
-    w: at.World, told: NDArray[np.int32], styles: NDArray[np.int32], rewards: Floats, done: Floats, shape: float
-) -> None:
+def collect(w: at.World, told: NDArray[np.int32], styles: NDArray[np.int32], rewards: Floats, done: Floats, shape: float) -> None:
     """Rewards since the last call by entity, float32 [entities], and 1 in `done` where a life ended.
 
     told: int32 [matches], events of each match that were considered before; shape scales what styles like (0: fights alone).

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from gameedge.core.npc import policy
+from models.npc import loss
 from models.npc.league import LEARNER, PAST, League, Mix
 
 HERE = Path(__file__).resolve().parent
@@ -34,22 +35,23 @@ class Settings:
     seed: int = 7
     minutes: float = 10.0  # of CPU time
     hidden: int = 64
-    horizon: int = 48  # decisions between updates
+    horizon: int = 64  # decisions between updates
     epochs: int = 2
     minibatch: int = 8_192
-    rate: float = 1.2e-3
-    rate_end: float = 1e-4
+    rate: float = 8e-4
+    rate_end: float = 5e-5
     discount: float = 0.985
     trace: float = 0.93
     clip: float = 0.2
-    entropy: float = 0.012
-    entropy_end: float = 0.004
+    entropy: float = 0.008
+    entropy_end: float = 0.002
     value: float = 0.5
     gradient: float = 0.7
-    shape: float = 1.0
-    shape_after: float = 0.0  # share of the run before styles are rewarded
+    shape: float = 0.7  # how much styles are rewarded
+    shape_from: float = 0.08  # share of the run before they are: fights first
+    shape_full: float = 0.3  # and when they are in full
     snapshots: int = 8
-    snapshot_every: int = 40  # updates
+    snapshot_every: int = 30  # updates
 
 
 class Net(nn.Module):
@@ -63,26 +65,18 @@ class Net(nn.Module):
         for layer, gain in ((self.w0, 1.4), (self.w1, 1.4), (self.w2, 0.05)):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.w2.bias[policy.L_SLOT] = 2.0  # explore by staying with a target: each change costs a reaction
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        y = self.w2(torch.relu(self.w1(torch.relu(self.w0(x)))))
-        return y[:, : policy.LOGITS], y[:, policy.LOGITS]
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, then the value: [N, LOGITS + 1]."""
+        return self.w2(torch.relu(self.w1(torch.relu(self.w0(x)))))
 
     def arrays(self) -> list[np.ndarray]:
         """The weights as numpy [in, out] and [out], without the value: what serving uses."""
         n = policy.LOGITS
         w = [p.detach().cpu().numpy() for p in self.parameters()]
         return [w[0].T.copy(), w[1].copy(), w[2].T.copy(), w[3].copy(), w[4].T[:, :n].copy(), w[5][:n].copy()]
-
-
-def logs_of(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """log p of the choices [N, 3] and the entropy, both [N]."""
-    total, entropy = 0.0, 0.0
-    for k, part in enumerate(logits.split([policy.WALKS, policy.SLOTS, 2], dim=1)):
-        logs = part.log_softmax(1)
-        total = total + logs.gather(1, chosen[:, k : k + 1]).squeeze(1)
-        entropy = entropy - (logs.exp() * logs).sum(1)
-    return total, entropy
 
 
 class Trainer:
@@ -99,7 +93,7 @@ class Trainer:
         self.curve: list[dict[str, float]] = []
         t, n = settings.horizon, len(self.league.by[LEARNER])
         self.features = torch.zeros(t, n, policy.FEATURE_SIZE)
-        self.chosen = torch.zeros(t, n, 3, dtype=torch.int64)
+        self.chosen = torch.zeros(t, n, 3, dtype=torch.int32)
         self.logp, self.values = torch.zeros(t, n), torch.zeros(t + 1, n)
         self.rewards, self.done, self.weight = torch.zeros(t, n), torch.zeros(t, n), torch.zeros(t, n)
         self.stages = {"play": 0.0, "learn": 0.0}
@@ -113,21 +107,20 @@ class Trainer:
         """Fill the buffers with one horizon."""
         league, settings = self.league, self.settings
         opponent = self.past[int(league.rng.integers(len(self.past)))] if self.past else self.net.arrays()
-        shape = settings.shape if self.progress >= settings.shape_after else 0.0
+        shape = settings.shape * min(max((self.progress - settings.shape_from) / (settings.shape_full - settings.shape_from), 0.0), 1.0)
         for t in range(settings.horizon):
             x = torch.from_numpy(league.observe(LEARNER))
             self.features[t] = x
             self.weight[t] = torch.from_numpy(league.alive())
-            logits, value = self.net(x.to(self.device))
-            logits = logits.cpu()
-            self.values[t] = value.cpu()
-            chosen = torch.from_numpy(league.choose(LEARNER, logits.numpy())).long()
-            self.chosen[t] = chosen
-            self.logp[t] = logs_of(logits, chosen)[0]
+            outputs = self.net(x.to(self.device)).cpu()
+            self.values[t] = outputs[:, policy.LOGITS]
+            chosen = league.choose(LEARNER, outputs.numpy())
+            self.chosen[t] = torch.from_numpy(chosen)
+            loss.log_of(outputs.numpy(), chosen, self.logp[t].numpy())
             league.choose(PAST, forward(opponent, league.observe(PAST)))
             reward, done = league.step(shape)
             self.rewards[t], self.done[t] = torch.from_numpy(reward), torch.from_numpy(done)
-        self.values[-1] = self.net(torch.from_numpy(league.observe(LEARNER)).to(self.device))[1].cpu()
+        self.values[-1] = self.net(torch.from_numpy(league.observe(LEARNER)).to(self.device))[:, policy.LOGITS].cpu()
         self.steps += self.weight.numel()
 
     def advantages(self) -> Tensor:
@@ -158,14 +151,12 @@ class Trainer:
             for part in order.split(settings.minibatch):
                 if len(part) < settings.minibatch // 2:
                     continue
-                x, c, old, adv, ret = (a[part].to(self.device) for a in (features, chosen, logp, advantage, returns))
-                logits, value = self.net(x)
-                new, entropy = logs_of(logits, c)
-                ratio = (new - old).exp()
-                gain = torch.minimum(ratio * adv, ratio.clamp(1 - settings.clip, 1 + settings.clip) * adv).mean()
-                loss = settings.value * (value - ret).square().mean() - gain - entropy_weight * entropy.mean()
+                c, old, adv, ret = (a[part].numpy() for a in (chosen, logp, advantage, returns))
+                outputs = self.net(features[part].to(self.device))
+                slope = np.empty((len(part), policy.LOGITS + 1), np.float32)
+                loss.gradient(outputs.detach().cpu().numpy(), c, old, adv, ret, settings.clip, settings.value, entropy_weight, slope)
                 self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                outputs.backward(torch.from_numpy(slope).to(self.device))
                 nn.utils.clip_grad_norm_(self.net.parameters(), settings.gradient)
                 self.optimiser.step()
 
@@ -223,7 +214,9 @@ def forward(weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
 def bar(trainer: Trainer, note: str) -> None:
     filled = int(30 * trainer.progress)
     rate = trainer.steps / max(trainer.cpu_s, 1e-9)
-    line = f"\r[{'#' * filled}{'.' * (30 - filled)}] {trainer.cpu_s:5.0f} s  {trainer.steps / 1e6:6.1f} M steps  {rate / 1e3:4.0f} k/s  {note}"
+    line = (
+        f"\r[{'#' * filled}{'.' * (30 - filled)}] {trainer.cpu_s:5.0f} s  {trainer.steps / 1e6:6.1f} M steps  {rate / 1e3:4.0f} k/s  {note}"
+    )
     sys.stderr.write(line + " " * 6)
     sys.stderr.flush()
 
@@ -236,25 +229,30 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--test-every", type=float, default=20.0, help="CPU seconds between tests against the script")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings, for example epochs=3")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    trainer = Trainer(Settings(seed=options.seed, minutes=options.minutes), Mix(), options.device)
+    settings = Settings(seed=options.seed, minutes=options.minutes)
+    for name, _, value in (item.partition("=") for item in options.set):
+        setattr(settings, name, type(getattr(settings, name))(float(value)))
+    trainer = Trainer(settings, Mix(), options.device)
     if options.resume and options.checkpoint.exists():
         trainer.load(options.checkpoint)
     from models.npc.matches import against_script  # here: a helper process that only loads a checkpoint needs none of it
 
-    warm = Trainer(Settings(horizon=1), Mix(2, 1, 1, 1), "cpu")  # kernels compile outside the clock
+    warm = Trainer(Settings(horizon=2, minibatch=8), Mix(2, 1, 1, 1), "cpu")  # kernels compile outside the clock
     warm.play()
+    warm.learn()
     against_script(warm.net.arrays(), matches=2, seed=0, level=5)
     tested, note = trainer.cpu_s, ""
     while trainer.cpu_s < 60.0 * options.minutes:
         trainer.advance()
         if trainer.cpu_s - tested >= options.test_every:
             tested = trainer.cpu_s
-            share = against_script(trainer.net.arrays(), matches=128, seed=trainer.updates, level=5)
-            lives = trainer.done.sum().item()
-            trainer.curve.append({"cpu_s": tested, "steps": trainer.steps, "wins": share, "reward": trainer.rewards.mean().item(), "lives": lives})
-            note = f"wins {share:.3f}"
+            share, kills = against_script(trainer.net.arrays(), matches=128, seed=trainer.updates, level=5)
+            point = {"cpu_s": tested, "steps": trainer.steps, "wins": share, "kills": kills, "reward": trainer.rewards.mean().item()}
+            trainer.curve.append(point)
+            note = f"wins {share:.3f} kills {kills:.3f}"
             trainer.save(options.checkpoint)
             sys.stderr.write("\n")
         bar(trainer, note)

@@ -82,7 +82,7 @@ def trait(s: Floats, salt: int, share: float) -> float:
 @kernel
 def ticks(ms: float, ms_min: float) -> float:
     """A time, at least ms_min, as whole ticks rounded up: a limit is never undercut by rounding."""
-    return np.ceil(max(ms, ms_min) / TICK_MS)
+    return float(np.ceil(max(ms, ms_min) / TICK_MS))
 
 
 @kernel
@@ -95,13 +95,37 @@ def react(s: Floats, e: int) -> float:
 
 
 @kernel
-def sight(row: Floats, s: Floats, e: int, slot: int) -> None:
-    """Look at what a decision points at: enemy slot 0.. of the observation, or -1: nobody."""
+def same(row: Floats, s: Floats) -> int:
+    """The enemy slot that holds the tracked target, slot 0 where it is none of them or nothing is tracked."""
+    if s[TRACKING] < 0.5:
+        return 0
+    ahead = (s[TICK] - s[T_TICK]) * TICK_MS / 1000.0
+    best, best_off = 0, SAME * SAME
+    for slot in range(o.ENEMY_SLOTS):
+        at = o.ENEMIES + slot * o.ENEMY_SIZE
+        if row[at + o.E_PRESENT] < 0.5:
+            break
+        off_x = row[at + o.E_DX] * o.DISTANCE_UNIT - s[T_X] - s[T_VX] * ahead
+        off_y = row[at + o.E_DY] * o.DISTANCE_UNIT - s[T_Y] - s[T_VY] * ahead
+        if off_x * off_x + off_y * off_y < best_off:
+            best, best_off = slot, off_x * off_x + off_y * off_y
+    return best
+
+
+@kernel
+def sight(row: Floats, s: Floats, e: int, choice: int) -> None:
+    """Look at whom a decision points at: 0 goes on with the one that is tracked, k with enemy slot k - 1 of the observation.
+
+    A slot that is empty means the last one that is not.
+    """
     now = s[TICK]
-    at = o.ENEMIES + slot * o.ENEMY_SIZE
-    if slot < 0 or row[at + o.E_PRESENT] < 0.5:
+    if row[o.ENEMIES + o.E_PRESENT] < 0.5:
         s[TRACKING] = 0.0
         return
+    slot = choice - 1 if choice > 0 else same(row, s)
+    while slot > 0 and row[o.ENEMIES + slot * o.ENEMY_SIZE + o.E_PRESENT] < 0.5:
+        slot -= 1
+    at = o.ENEMIES + slot * o.ENEMY_SIZE
     x, y = row[at + o.E_DX] * o.DISTANCE_UNIT, row[at + o.E_DY] * o.DISTANCE_UNIT
     visible = row[at + o.E_VISIBLE] > 0.5
     vx = vy = 0.0

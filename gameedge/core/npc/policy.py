@@ -3,7 +3,7 @@
     observation -> features -> [network] -> logits -> choose -> (delay) -> hand -> action
 
 Training, evaluation and serving call these same kernels. A decision is made DECIDE_TICKS apart: a direction to walk (or to
-stand), the enemy slot to aim at, and whether to shoot when on target. It takes effect after a delay that grows with the
+stand), whom to aim at, and whether to shoot when on target. It takes effect after a delay that grows with the
 handicap (people differ), and each tick the hand moves the cursor and the finger within human limits.
 
 An entity's state is a row of float32 [STATE]: the hand's columns (hand.py) and those declared here. FEATURES names the layout
@@ -57,13 +57,14 @@ FEATURES: Final = (
 
 # -- logits
 WALKS: Final = 9
-SLOTS: Final = o.ENEMY_SLOTS
+SLOTS: Final = 1 + o.ENEMY_SLOTS  # go on with the tracked one, or this one
 L_SLOT: Final = WALKS
 L_SHOOT: Final = L_SLOT + SLOTS
 LOGITS: Final = L_SHOOT + 2
 LOGIT_NAMES: Final = (
     *("stand", *(f"walk_{45 * k}" for k in range(8))),
-    *(f"aim_enemy{k}" for k in range(SLOTS)),
+    "aim_on",
+    *(f"aim_enemy{k}" for k in range(o.ENEMY_SLOTS)),
     *("hold_fire", "shoot"),
 )
 
@@ -106,7 +107,7 @@ def draw(logits: Floats, first: int, count: int, e: int, tick: int, salt: int) -
 def choose(logits: Floats, rows: Floats, entities: Int32s, state: Floats, chosen: Int32s, rest_ticks: int) -> None:
     """Draw a decision for each row, queue it behind its delay and look at what the one in effect points at.
 
-    logits: float32 [N, LOGITS]; rows: the observations that they answer; chosen: int32 [N, 3], out: walk, slot, shoot;
+    logits: float32 [N, LOGITS]; rows: the observations that they answer; chosen: int32 [N, 3], out: walk, target, shoot;
     rest_ticks: until the next decision of those that see no enemy, remember none and were not hurt lately.
     """
     for i in range(entities.shape[0]):
