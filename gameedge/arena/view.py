@@ -53,7 +53,6 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
-
 @kernel
 def ahead(f: Doubles, between: Bits, a: int, a_s: float, b: int, b_s: float, hint: int) -> bool:
     """Whether the line between two entities, each moved on for its own time in s, is clear and within SIGHT."""

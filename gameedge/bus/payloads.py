@@ -82,6 +82,8 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     queue_wait_ms: Quantiles = Quantiles()
     npc_actions: Count = 0
     npc_fallbacks: Count = 0
+    npc_styles: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # style -> NPCs that play it now
+    npc_levels: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # level they began at -> NPCs
     models: Annotated[list[ModelReport], Meta(max_length=16)] = []
     matches_started: Count = 0
     matches_finished: Count = 0

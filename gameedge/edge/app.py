@@ -149,6 +149,7 @@ class Edge:
                     f"found {backend.input_size} to {backend.output_size}; name a model of this game in npc_model"
                 )
         self.engine.register(NPC_MODEL, policy, config.entities_max, NPC_DEADLINE_MS, fallback, PRIORITY_NPC)
+        self.engine.warm(NPC_MODEL)
 
     async def _build_model(self, name: str) -> Backend:
         """Away from the tick: reading, verifying and timing a model takes longer than one."""

@@ -47,6 +47,8 @@ class SeatState:
     session: SessionId | None = None
     slot: int | None = None
     joined: bool = False
+    npc_level: int = 5  # while an NPC plays it
+    npc_style: str = ""
 
 
 @dataclass(slots=True)
@@ -116,6 +118,8 @@ class MatchHost:
                 seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
         seats += [SeatState(len(seats) + i, mode.teams, None) for i in range(mode.npc_seats)]
         lineup = [self._cast(s, record.seed) for s in seats]
+        for state, seat in zip(seats, lineup, strict=True):
+            state.npc_level, state.npc_style = seat.npc_level, seat.npc_style
         slot = self.game.open_match(record.mode, record.seed, lineup)
         for state in seats:
             self.game.seat(slot, state.seat, human=False)  # until its player joins
@@ -217,6 +221,10 @@ class MatchHost:
             reason=outcome.reason,
         )
         return Ended(match, outcome, result)
+
+    def npcs(self) -> Iterator[SeatState]:
+        """Seats that an NPC plays now."""
+        return (seat for match in self._by_id.values() for seat in match.seats if seat.slot is None)
 
     def tickets(self) -> set[TicketId]:
         """Tickets that have a seat here."""

@@ -6,6 +6,7 @@ Figures are collected as plain numbers by those who have them and put into metri
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -188,6 +189,8 @@ class Reports:
             queue_wait_ms=self._quantiles(self._waits, now_ms),
             npc_actions=tick.npc_actions,
             npc_fallbacks=npc.fallbacks if npc else 0,
+            npc_styles=dict(Counter(seat.npc_style or "scripted" for seat in edge.host.npcs())),
+            npc_levels=dict(Counter(str(seat.npc_level) for seat in edge.host.npcs())),
             models=edge.rollout.reports(),
             matches_started=int(value("matches_started_total")),
             matches_finished=int(value("matches_finished_total")),

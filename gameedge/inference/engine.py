@@ -120,6 +120,24 @@ class Engine:
         """Raises KeyError."""
         return self._models[name]
 
+    def warm(self, name: str) -> None:
+        """Run everything once, so that no first tick waits for a compiler or for pages. Entity 0 begins anew after it."""
+        model = self._models[name]
+        entities = np.zeros(1, np.int32)
+        self.split(name, entities)
+        self.rows(name, 1)[:] = 0.0
+        self.run(name, entities, 1)
+        self.coast(name, entities)
+        weight, chosen = np.ones(1, np.float32), np.zeros(1, np.int64)
+        kernels.most_urgent(model.age, entities, weight, 1, 0, chosen)
+        kernels.accept_some(model.output[:1], entities, chosen, model.last, model.age, model.fresh)
+        if isinstance(model.stable.backend, Ranked):
+            model.stable.backend.importance(model.input[:1], weight)
+        if model.fallback is not None:
+            model.fallback.run(model.input[:1], entities, model.some_out[:1])
+        self.forget(name, entities)
+        model.figures = Figures(model.buckets)
+
     # -- variants, exchanged between two calls
 
     def swap(self, name: str, backend: Backend) -> bool:
