@@ -61,8 +61,8 @@ def _near() -> Bits:
 NEAR_WALLS: Final = _near()
 
 # The eight directions of an observation's rays, unit vectors, 0 degrees = +x, then every 45 degrees counter-clockwise.
-RAYS: Final = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)])
-RAYS /= np.sqrt((RAYS * RAYS).sum(axis=1, keepdims=True))
+_WAYS = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)])
+RAYS: Final[NDArray[np.float64]] = _WAYS / np.sqrt((_WAYS * _WAYS).sum(axis=1, keepdims=True))
 
 
 def _in_way(reach: float) -> Bits:

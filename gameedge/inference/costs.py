@@ -16,13 +16,13 @@ class CostTable:
 
     def expected(self, n: int) -> float:
         """ms for n rows. A size that was never measured costs what the nearest smaller one costs, else the nearest larger."""
-        bucket: int = (n - 1).bit_length()
-        known = self.row_ms[bucket]
+        bucket = (n - 1).bit_length()
+        known: float = self.row_ms[bucket]
         if known > 0.0:
             return known * n
         for near in (*range(bucket - 1, -1, -1), *range(bucket + 1, len(self.row_ms))):
             if self.row_ms[near] > 0.0:
-                return self.row_ms[near] * n
+                return float(self.row_ms[near] * n)
         return 0.0
 
     def fits(self, n: int, ms: float, least: int) -> int:

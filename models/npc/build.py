@@ -70,4 +70,3 @@ def write(data: bytes, folder: Path = WEIGHTS) -> Path:
         old.unlink()
     path.write_bytes(data)
     return path
-
