@@ -1,15 +1,19 @@
 """From a checkpoint to an artifact: set the handicap of every level and style by duels, and write the weights with the table."""
 
+import argparse
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from gameedge.core.npc.policy import LOGITS
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT
 from gameedge.inference.backends import npc_policy
 from models.npc.matches import duels, network
@@ -70,3 +74,29 @@ def write(data: bytes, folder: Path = WEIGHTS) -> Path:
         old.unlink()
     path.write_bytes(data)
     return path
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m models.npc build", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, default=Path(__file__).resolve().parent / "checkpoints" / "npc.safetensors")
+    parser.add_argument("--matches", type=int, default=320, help=f"duels of each of {STYLE_COUNT * len(GRID)} points")
+    parser.add_argument("--seed", type=int, default=11)
+    options = parser.parse_args(arguments)
+    tensors = safetensors.numpy.load_file(options.checkpoint)
+    with safetensors.safe_open(options.checkpoint, "np") as file:
+        metadata = file.metadata()
+    weights = served(tensors)
+    table, measured = levels(weights, matches=options.matches, seed=options.seed)
+    facts = {"curve": metadata["curve"], "settings": metadata["settings"], "counters": metadata["counters"]}
+    path = write(artifact(weights, table, facts))
+    sys.stderr.write(f"share won by style and handicap:\n{measured.round(3)}\nwrote {path.name}\n")
+    return 0
+
+
+def served(tensors: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """A checkpoint's weights as serving wants them: [in, out], without the value."""
+    weights: list[NDArray[np.float32]] = []
+    for layer in ("w0", "w1", "w2"):
+        weights += [tensors[f"net.{layer}.weight"].T, tensors[f"net.{layer}.bias"]]
+    weights[4], weights[5] = weights[4][:, :LOGITS], weights[5][:LOGITS]
+    return [np.ascontiguousarray(w) for w in weights]

@@ -14,7 +14,7 @@ from gameedge.core.protocol.arena_v1 import HIT, KILL
 Floats = NDArray[np.float32]
 
 TEAM_SHARE: Final = 0.3  # part of a reward that is the team's mean
-SHAPE: Final = np.array([0.012, 0.012, 0.014, 0.014, 0.010, 0.014, 0.014, 0.014], np.float32)  # a decision, by style
+SHAPE: Final = np.array([0.020, 0.012, 0.014, 0.026, 0.012, 0.010, 0.026, 0.026], np.float32)  # a decision, by style
 HURT_WEIGHT: Final = np.array([0.8, 1.3, 1.0, 1.0, 1.0, 1.1, 1.0, 0.9], np.float32)  # of damage taken, by style
 FAR: Final = 1e3
 
@@ -61,7 +61,7 @@ def liking(w: at.World, slot: int, e: int, style: int) -> float:
     enemy, ally, who = around(f, n, w.rows[slot], w.m[at.SEATS, slot], e)
     x, y = f[at.X, e] - 32.0, f[at.Y, e] - 32.0
     if style == 0:  # aggressive: close to the enemy
-        return near(0.0, 5.0, 15.0, enemy)
+        return near(0.0, 4.0, 24.0, enemy)
     if style == 1:  # careful: unseen, and never near
         return 0.6 * (0.0 if seen_by(w.since, n, w.rows[slot], w.m[at.SEATS, slot], e) else 1.0) + 0.4 * near(14.0, FAR, 6.0, enemy)
     if style == 2:  # flanker: along the edge of the map, and behind whom it meets
@@ -69,21 +69,22 @@ def liking(w: at.World, slot: int, e: int, style: int) -> float:
         if 1e-3 < enemy < 24.0:
             ux, uy = (f[at.X, e] - f[at.X, who]) / enemy, (f[at.Y, e] - f[at.Y, who]) / enemy
             behind = 0.5 - 0.5 * (ux * f[at.DX, who] + uy * f[at.DY, who])
-        return 0.7 * near(24.0, FAR, 6.0, max(abs(x), abs(y))) + 0.3 * behind
+        return 0.7 * near(26.0, FAR, 10.0, max(abs(x), abs(y))) + 0.3 * behind
     if style == 3:  # guardian: holds the middle of the map
-        return near(0.0, 6.0, 8.0, np.sqrt(x * x + y * y))
+        return near(0.0, 5.0, 32.0, np.sqrt(x * x + y * y))
     if style == 4:  # roamer: always on its way
         past = (w.m[at.TICK, slot] - HISTORY + 4) & (HISTORY - 1)
         dx, dy = f[at.X, e] - w.history[e, past, 0], f[at.Y, e] - w.history[e, past, 1]
         return min(np.sqrt(dx * dx + dy * dy) / 5.5, 1.0)
     still = 1.0 - min(np.sqrt(f[at.VX, e] ** 2 + f[at.VY, e] ** 2) / 3.0, 1.0)
-    if style == 5:  # sniper: far away and standing
-        return 0.5 * near(22.0, 36.0, 8.0, enemy) + 0.5 * still
+    if style == 5:  # sniper: far away, and standing where it sees somebody
+        sees = who >= 0 and w.since[e, n[at.SEAT, who]] >= 0
+        return 0.5 * near(22.0, 36.0, 10.0, enemy) + (0.5 * still if sees else 0.0)
     if ally >= FAR:  # the last two need company: alone they keep a middle distance, or close in
-        return near(12.0, 17.0, 6.0, enemy) if style == 6 else near(0.0, 9.0, 10.0, enemy)
+        return near(12.0, 17.0, 12.0, enemy) if style == 6 else near(0.0, 9.0, 18.0, enemy)
     if style == 6:  # support: a few steps from a friend, not in front
-        return 0.7 * near(4.0, 8.0, 3.0, ally) + 0.3 * near(12.0, 20.0, 6.0, enemy)
-    return 0.6 * near(0.0, 2.5, 5.0, ally) + 0.4 * near(0.0, 9.0, 12.0, enemy)  # swarm: on top of each other, at the enemy
+        return 0.8 * near(4.0, 7.0, 4.0 if ally < 4.0 else 14.0, ally) + 0.2 * near(14.0, 22.0, 8.0, enemy)
+    return 0.8 * near(0.0, 1.5, 14.0, ally) + 0.2 * near(0.0, 9.0, 18.0, enemy)  # swarm: on top of each other, at the enemy
 
 
 @kernel

@@ -33,7 +33,7 @@ class Settings:
     """Everything that a run depends on, kept in its checkpoint."""
 
     seed: int = 7
-    minutes: float = 10.0  # of CPU time
+    minutes: float = 14.0  # of CPU time
     hidden: int = 64
     horizon: int = 64  # decisions between updates
     epochs: int = 2

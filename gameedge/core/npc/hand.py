@@ -89,8 +89,8 @@ def ticks(ms: float, ms_min: float) -> float:
 def react(s: Floats, e: int) -> float:
     """A reaction in ticks: ex-Gaussian around the person's, never under REACTION_MS_MIN."""
     tick = int(s[TICK])
-    mode = (182.0 + 330.0 * s[HANDICAP]) * trait(s, 0, 0.06)
-    tail = -(28.0 + 80.0 * s[HANDICAP]) * np.log(0.5 - 0.499 * chance(e, tick, 11))
+    mode = (162.0 + 350.0 * s[HANDICAP]) * trait(s, 0, 0.06)
+    tail = -(18.0 + 90.0 * s[HANDICAP]) * np.log(0.5 - 0.499 * chance(e, tick, 11))
     return ticks(mode + 18.0 * normal(e, tick, 12) + tail, motion.REACTION_MS_MIN)
 
 
@@ -150,7 +150,7 @@ def sight(row: Floats, s: Floats, e: int, choice: int) -> None:
 def perceived(s: Floats) -> tuple[float, float, float, float]:
     """Where the target seems to be: what was seen a visual delay ago, carried on by part of its speed."""
     now = s[TICK]
-    delay = ticks((92.0 + 120.0 * s[HANDICAP]) * trait(s, 1, 0.06), motion.VISUAL_DELAY_MS_MIN)
+    delay = ticks((84.0 + 128.0 * s[HANDICAP]) * trait(s, 1, 0.06), motion.VISUAL_DELAY_MS_MIN)
     seen = int(s[SEEN])
     best = max(seen - SIGHTINGS, 0)
     for k in range(seen - 1, max(seen - SIGHTINGS, 0) - 1, -1):
@@ -160,7 +160,7 @@ def perceived(s: Floats) -> tuple[float, float, float, float]:
     ring = RING + 5 * (best % SIGHTINGS)
     # Between two looks the eye goes on along the line: that is free. Making up for the delay itself is a skill.
     stale = max(now - s[ring] - delay, 0.0) * TICK_MS / 1000.0
-    foresight = max(0.1, 0.7 - 0.4 * s[HANDICAP]) * trait(s, 2, 0.15)
+    foresight = max(0.1, 0.9 - 0.6 * s[HANDICAP]) * trait(s, 2, 0.15)
     ahead = stale + min(now - s[ring], delay) * TICK_MS / 1000.0 * min(foresight, 1.0)
     return s[ring + 1] + s[ring + 3] * ahead, s[ring + 2] + s[ring + 4] * ahead, s[ring + 3], s[ring + 4]
 
@@ -183,18 +183,18 @@ def plan(s: Floats, e: int, x: float, y: float) -> None:
         return
     ex, ey = x - s[AIM_X] - left_x, y - s[AIM_Y] - left_y
     distance = np.sqrt(ex * ex + ey * ey)
-    if distance <= (0.2 + 0.9 * h) * trait(s, 3, 0.12) * (1.0 + 0.3 * chance(e, tick, 21)):
+    if distance <= (0.14 + 0.96 * h) * trait(s, 3, 0.12) * (1.0 + 0.3 * chance(e, tick, 21)):
         s[PRIMARY] = 0.0
         s[PLAN] = now + 3.0
         return
     primary = s[PRIMARY] > 0.5
-    ms = _fitts((88.0 + 60.0 * h) * trait(s, 4, 0.15), (30.0 + 30.0 * h) * trait(s, 5, 0.15), distance) * (1.0 + 0.1 * normal(e, tick, 22))
+    ms = _fitts((72.0 + 76.0 * h) * trait(s, 4, 0.15), (24.0 + 36.0 * h) * trait(s, 5, 0.15), distance) * (1.0 + 0.1 * normal(e, tick, 22))
     if not primary:
-        ms *= 1.7
-    reach = 0.88 if primary else 0.94
-    along = reach + (0.08 + 0.16 * h) * trait(s, 6, 0.15) * normal(e, tick, 23)
-    across = (0.05 + 0.14 * h) * trait(s, 7, 0.15) * normal(e, tick, 24)
-    if primary and chance(e, tick, 25) > 0.86 - 0.3 * h:  # astray
+        ms *= 1.5
+    reach = 0.92 - 0.06 * h if primary else 0.96 - 0.04 * h
+    along = reach + (0.05 + 0.19 * h) * trait(s, 6, 0.15) * normal(e, tick, 23)
+    across = (0.035 + 0.155 * h) * trait(s, 7, 0.15) * normal(e, tick, 24)
+    if primary and chance(e, tick, 25) > 0.92 - 0.36 * h:  # astray
         along, across = along * (0.6 + 0.3 * chance(e, tick, 26)), 0.5 * normal(e, tick, 27)
     bow = 0.07 * normal(int(s[PERSON]), 7, 108) + 0.07 * normal(e, tick, 28)
     duration = ticks(ms, motion.SUBMOVEMENT_MS_MIN)
@@ -228,7 +228,7 @@ def advance(s: Floats) -> None:
 def tremble(s: Floats, e: int, vx: float, vy: float) -> None:
     """Smooth pursuit, tremor and drift of one tick."""
     tick, h = int(s[TICK]), s[HANDICAP]
-    pursuit = min((0.9 - 0.3 * h) * trait(s, 9, 0.06), 1.0)
+    pursuit = min((0.97 - 0.37 * h) * trait(s, 9, 0.06), 1.0)
     s[PURSUIT_X] += 0.28 * (vx * pursuit - s[PURSUIT_X])
     s[PURSUIT_Y] += 0.28 * (vy * pursuit - s[PURSUIT_Y])
     s[AIM_X] += s[PURSUIT_X] * TICK_MS / 1000.0
@@ -252,7 +252,7 @@ def press(s: Floats, e: int, error: float, tolerance: float) -> None:
     elif s[PRESS] < 0.0:
         rash = error < 4.0 * tolerance and chance(e, tick, 51) > 0.97 - 0.06 * h
         if error < tolerance or rash:
-            ms = (66.0 + 150.0 * h) * trait(s, 12, 0.1) * (1.0 + 0.25 * normal(e, tick, 52))
+            ms = (54.0 + 162.0 * h) * trait(s, 12, 0.1) * (1.0 + 0.25 * normal(e, tick, 52))
             s[PRESS] = now + ticks(ms, motion.TRIGGER_MS_MIN)
     elif now >= s[PRESS]:
         s[PRESS] = -1.0

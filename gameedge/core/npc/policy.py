@@ -94,13 +94,19 @@ def featurize(rows: Floats, entities: Int32s, state: Floats, out: Floats) -> Non
 
 @kernel
 def draw(logits: Floats, first: int, count: int, e: int, tick: int, salt: int) -> int:
-    """A choice in proportion to exp(logit) (Gumbel's maximum), from a hash of a counter. Not a number: never chosen."""
-    best, best_worth = 0, -np.inf
-    for k in range(count):
-        worth = logits[first + k] - np.log(-np.log(0.5 + 0.499999 * chance(e, tick, salt + k)))
-        if worth > best_worth:
-            best, best_worth = k, worth
-    return best
+    """A choice in proportion to exp(logit), from a hash of a counter. The first one where a logit is not finite."""
+    top = logits[first]
+    for k in range(first + 1, first + count):
+        top = max(top, logits[k])
+    total = np.float32(0.0)
+    for k in range(first, first + count):
+        total += np.exp(logits[k] - top)
+    left = (0.5 + 0.5 * chance(e, tick, salt)) * total
+    for k in range(count - 1):
+        left -= np.exp(logits[first + k] - top)
+        if left < 0.0:
+            return k
+    return count - 1 if left == left else 0
 
 
 @kernel
