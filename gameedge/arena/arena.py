@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,7 +208,7 @@ class Arena:
                 *(shots.shooter, shots.target, shots.hit, shots.tick),
                 *(shots.distance, shots.visible_ms, shots.on_target_ms, shots.aim_path),
             )
-            for column, logged in zip(columns, log[1:], strict=True):
+            for column, logged in zip(columns, cast(tuple[NDArray[Any], ...], log[1:]), strict=True):
                 column[:count] = logged[:count]
             log.totals[0] = 0
         return shots

@@ -261,6 +261,13 @@ class Reports:
         metrics.counter("snapshots_skipped_total").value = tick.snapshots_skipped
         metrics.counter("sent_bytes_total").value = tick.bytes_out
         metrics.counter("npc_actions_total").value = tick.npc_actions
+        metrics.counter("model_rollbacks_total").value = edge.rollout.rollbacks
+        for name in edge.engine.names():
+            if (figures := edge.engine.figures(name)) is not None:
+                for by, rows in (("model", figures.actions), ("held", figures.held), ("fallback", figures.fallbacks)):
+                    metrics.counter("inference_answers_total", model=name, by=by).value = rows
+                metrics.counter("inference_late_total", model=name).value = figures.late
+                metrics.counter("inference_failures_total", model=name).value = figures.failures
         metrics.counter("evidence_dropped_total").value = edge.recorder.evidence_dropped
         metrics.counter("inputs_total", outcome="accepted").value = tick.commands - int(tick.refused.sum())
         for outcome, code in _OUTCOMES.items():

@@ -62,8 +62,9 @@ def main(arguments: list[str]) -> int:
     weights = [artifact.tensors[name] for name in ("w0", "b0", "w1", "b1", "w2", "b2")]
     npc = NpcPolicy.from_artifact(artifact)
     table, think, n = npc.levels, network(weights), options.matches
-    every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-n // (2 * STYLE_COUNT)))[:n].tolist()
-    best = np.zeros(n, np.float32)
+    n2 = max(n // 2, 1)
+    every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-n2 // (2 * STYLE_COUNT)))[:n2].tolist()
+    best = np.zeros(n2, np.float32)
     found: dict[str, Any] = {"artifact": artifact.id}
     say("best play against the script")
     found["best"] = {f"wins_level_{k}": float(duels(think, best, every, seed=SEED + k, level=k)[:, 0].mean()) for k in (5, 10)}

@@ -31,10 +31,8 @@ def play(npc: NpcPolicy, count: int, seconds: float, seed: int, see: Callable[[S
     for tick in range(1, int(seconds * 60) + 1):
         due = npc.due(rows).copy()
         if due.any():
-            some, some_out = (
-                np.zeros((int(due.sum()), o.OBSERVATION_SIZE), np.float32),
-                np.zeros((int(due.sum()), action.ACTION_SIZE), np.float32),
-            )
+            n = int(due.sum())
+            some, some_out = np.zeros((n, o.OBSERVATION_SIZE), np.float32), np.zeros((n, action.ACTION_SIZE), np.float32)
             arena.observe(rows[due], some)
             npc.run(some, rows[due], some_out)
             out[due] = some_out

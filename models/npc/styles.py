@@ -55,7 +55,7 @@ def watch(think: Think, handicap: float, *, matches: int, seed: int) -> Behaviou
     n, rows1 = len(e1), np.zeros((len(e1), o.OBSERVATION_SIZE), np.float32)
     rows2, features = np.zeros_like(rows1), np.zeros((n, policy.FEATURE_SIZE), np.float32)
     chosen, a1 = np.zeros((n, 3), np.int32), np.zeros((n, action.ACTION_SIZE), np.float32)
-    sums, alive_ticks, first = np.zeros((n, 12)), np.zeros(n), np.zeros((n, 2))
+    sums, alive_ticks = np.zeros((n, 12)), np.zeros(n)
     squares = np.zeros((n, 3))
     maps, ranges = np.zeros((STYLE_COUNT, CELLS, CELLS)), np.zeros((STYLE_COUNT, RANGE_BINS))
     for tick in range(600 + WINDOW_TICKS):
@@ -102,8 +102,8 @@ def _measure(world, e1, e2, fired, kinds, sums, squares, alive_ticks, maps, rang
         *(enemy, fired, ally, ally < 4.0, np.hypot(x - 32, y - 32), np.maximum(abs(x - 32), abs(y - 32)) > 22.0),
         *(speed, speed < 1.0, seen, x, y, travel),
     )
-    for k, column in enumerate(columns):
-        sums[up, k] += column[up]
+    for k, values in enumerate(columns):
+        sums[up, k] += values[up]
     squares[up, 0] += enemy[up] ** 2
     squares[up, 1] += x[up] ** 2
     squares[up, 2] += y[up] ** 2
