@@ -17,28 +17,13 @@ from gameedge.bus.payloads import ModelReport, ModelWish
 from gameedge.core.errors import ArtifactError
 from gameedge.inference.base import Backend
 from gameedge.inference.engine import Engine
-from gameedge.inference.variants import FAILURES_MAX, LATE_SHARE_MAX, NOT_FINITE_SHARE_MAX, TRIAL_CALLS_MIN, Figures
+from gameedge.inference.variants import FAILURES_MAX, LATE_SHARE_MAX, NOT_FINITE_SHARE_MAX, TRIAL_CALLS_MIN, Variant
 from gameedge.telemetry import logs
 
 PROBATION_MS: Final = 30_000
 log = logs.get(__name__)
 
 Build = Callable[[str], Awaitable[Backend]]
-
-
-@dataclass
-class _Mark:
-    """Figures at one time, to see what has happened since."""
-
-    calls: int = 0
-    late: int = 0
-    failures: int = 0
-    not_finite: int = 0
-    actions: int = 0
-
-    @classmethod
-    def of(cls, figures: Figures) -> "_Mark":
-        return cls(figures.calls, figures.late, figures.failures, figures.not_finite, figures.actions)
 
 
 @dataclass
@@ -49,7 +34,6 @@ class _Run:
     wish: ModelWish = field(default_factory=ModelWish)
     previous: Backend | None = None
     until_ms: float = 0.0  # end of the probation
-    mark: _Mark = field(default_factory=_Mark)
     usual_late: float = 0.0  # share before the change
     state: str = "running"
     why: str = ""
@@ -88,8 +72,8 @@ class Rollout:
         if fresh.name == now.name:
             return
         run.previous, run.until_ms = now, now_ms + PROBATION_MS
-        figures = self._engine.model(name).figures
-        run.mark, run.usual_late = _Mark.of(figures), figures.late / max(figures.calls, 1)
+        before = self._engine.model(name).stable
+        run.usual_late = before.late / max(before.calls, 1)
         self._engine.swap(name, fresh)
 
     async def _trial(self, name: str, wish: ModelWish) -> None:
@@ -115,7 +99,7 @@ class Rollout:
                 said.append(self._rolled_back(name, run, what, why))
             if run.previous is None:
                 continue
-            if (bad := self._bad(model.figures, run)) is not None:
+            if (bad := self._bad(model.stable, run)) is not None:
                 what = model.stable.backend.name
                 self._engine.swap(name, run.previous)
                 run.previous = None
@@ -131,17 +115,16 @@ class Rollout:
         return f"{name}: {run.why}"
 
     @staticmethod
-    def _bad(figures: Figures, run: _Run) -> str | None:
-        since = run.mark
-        calls, failures = figures.calls - since.calls, figures.failures - since.failures
-        if failures > FAILURES_MAX:
-            return f"raised in {failures} of {calls} calls"
-        wrong, good = figures.not_finite - since.not_finite, figures.actions - since.actions
-        if wrong > max(FAILURES_MAX, NOT_FINITE_SHARE_MAX * (wrong + good)):
-            return f"{wrong} of {wrong + good} answers were not finite"
-        share = (figures.late - since.late) / max(calls, 1)
-        if calls >= TRIAL_CALLS_MIN and share > run.usual_late + LATE_SHARE_MAX:
-            return f"missed the deadline in {share:.0%} of its calls, before it {run.usual_late:.0%}"
+    def _bad(stable: Variant, run: _Run) -> str | None:
+        """Why a stable variant on probation must go; what a canary beside it did is not its fault."""
+        if stable.failures > FAILURES_MAX:
+            return f"raised in {stable.failures} of {stable.calls} calls"
+        total = stable.actions + stable.not_finite
+        if stable.not_finite > max(FAILURES_MAX, NOT_FINITE_SHARE_MAX * total):
+            return f"{stable.not_finite} of {total} answers were not finite"
+        share = stable.late / max(stable.calls, 1)
+        if stable.calls >= TRIAL_CALLS_MIN and share > run.usual_late + LATE_SHARE_MAX:
+            return f"missed the deadline in {share:.0%} of its calls, the one before in {run.usual_late:.0%}"
         return None
 
     def reports(self) -> list[ModelReport]:

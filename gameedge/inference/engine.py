@@ -247,8 +247,11 @@ class Engine:
         took_ms = now - began
         self._left_ms -= took_ms
         figures.took_ms.add(took_ms, now)
-        if took_ms > model.deadline_ms:
-            figures.late += 1
+        late = took_ms > model.deadline_ms
+        figures.late += late
+        if model.trial is None or model.trial.shadow:
+            model.stable.calls += 1
+            model.stable.late += late
         return out
 
     def _allowance(self, model: Model) -> float:

@@ -74,9 +74,9 @@ def test_a_swap_drops_no_decision() -> None:
     figures = engine.figures("npc")
     assert figures is not None
     assert (figures.actions, figures.held, figures.fallbacks) == (200 * 40, 0, 0)
+    wrong = Constant("wrong", 0.0)
+    wrong.output_size = 9
     with pytest.raises(ValueError, match="maps 3 to 9 values"):
-        wrong = Constant("wrong", 0.0)
-        wrong.output_size = 9
         engine.swap("npc", wrong)
 
 
