@@ -269,7 +269,7 @@ class Engine:
         out = model.output[:n]
         count = variant.costs.fits(n, self._allowance(model), ROWS_MIN)
         if count < n:
-            self._run_some(model, variant, entities, n, count)
+            self._run_some(model, variant, entities, n, count, began)
             return
         answered = self._answer(model, variant, model.input[:n], entities, out)
         variant.costs.learn(n, self._clock() - began, shed=False)
@@ -288,7 +288,7 @@ class Engine:
             model.figures.actions += n
             variant.actions += n
 
-    def _run_some(self, model: Model, variant: Variant, entities: Int32s, n: int, count: int) -> None:
+    def _run_some(self, model: Model, variant: Variant, entities: Int32s, n: int, count: int, began: float) -> None:
         """Only `count` of n rows fit: the most urgent ones."""
         weight = model.weight[:n]
         backend = variant.backend
@@ -300,15 +300,15 @@ class Engine:
         model.start = (model.start + count) % n
         rows, answers = model.some_in[:count], model.some_out[:count]
         np.take(model.input, chosen, axis=0, out=rows)
-        began = self._clock()
         answered = self._answer(model, variant, rows, entities[chosen], answers)
-        variant.costs.learn(count, self._clock() - began, shed=True)
         out = model.output[:n]
         out[chosen] = answers
         bad = kernels.accept_some(out, entities, chosen if answered else chosen[:0], model.last, model.age, model.fresh)
         model.figures.not_finite += bad
         variant.not_finite += bad
+        variant.actions += count - bad if answered else 0
         self._stand_in(model, entities, n)
+        variant.costs.learn(count, self._clock() - began, shed=True)  # what answering for the rest costs is part of it
 
     def _run_both(self, model: Model, entities: Int32s, n: int) -> None:
         """While a trial runs: a canary answers for its matches' rows, a shadow answers nobody."""

@@ -15,7 +15,7 @@ from gameedge.core.anticheat.watch import Watch
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT, STYLES
 from gameedge.inference.artifacts import load, load_aim
 from gameedge.inference.backends.npc_policy import NpcPolicy
-from loadtest.bots.kinds import KINDS
+from loadtest.bots.kinds import Kind
 from models.aim.arena import play as play_bots
 from models.npc import human, pictures, styles
 from models.npc.build import LABELS, REFERENCE
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
     }
     say("anti-cheat")
     seen = human.judged(64, lambda see: human.play(npc, 64, 120.0, SEED, see), Watch(64, load_aim()))
-    bots = human.judged(64, lambda see: play_bots([KINDS["human"]] * 64, 120.0, SEED, see), Watch(128, load_aim()))
+    bots = human.judged(64, lambda see: play_bots([Kind.HUMAN] * 64, 120.0, SEED, see), Watch(128, load_aim()))
     found["human"] = {"npcs": seen, "human_like_bots": bots, "minutes_each": 2.0}
     draw(found, first, artifact.metadata)
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
