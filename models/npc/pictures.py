@@ -98,4 +98,4 @@ def ranges(path: Path, counts: NDArray[np.float64]) -> None:
         points = " ".join(f"{x + (k + 0.5) * step:.1f},{base - s * (row - 8):.1f}" for k, s in enumerate(share))
         body.append(f'<polygon points="{x},{base} {points} {x + w},{base}" fill="{BLUE}" opacity="0.8"/>')
         body.append(f'<text x="{x - 8}" y="{base - 8}" text-anchor="end">{name}</text>')
-    path.write_text(_page(600, y + row * len(STYLES) + 34, "Engagement ranges: distance to the nearest enemy while one is in sight", body))
+    path.write_text(_page(600, y + row * len(STYLES) + 34, "Engagement ranges: nearest enemy while one is in sight", body))
