@@ -6,10 +6,10 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench train docs lock clean
+.PHONY: help setup demo test check format bench train train-npc docs lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "gameedge: creating $(VENV) and installing the locked versions (about a minute)"
@@ -17,8 +17,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@echo "gameedge: compiling the arena's kernels once"
-	@$(BIN)/python -m gameedge.arena.warm
+	@echo "gameedge: compiling the arena's and the models' kernels once"
+	@$(BIN)/python -m gameedge.inference.warm
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## create .venv and install the locked versions
@@ -44,6 +44,12 @@ bench: $(STAMP)  ## run every benchmark and keep the results (ARGS="transport")
 
 train: $(STAMP)  ## train the shipped models again (seconds)
 	@$(BIN)/python -m models.aim.train
+
+train-npc: $(STAMP)  ## train the NPC policy, set its levels and measure it (about an hour on one core; needs torch; ARGS="--minutes 6")
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "gameedge: training needs torch: $(BIN)/python -m pip install torch==2.13.0"; exit 1; }
+	@$(BIN)/python -m models.npc train $(ARGS)
+	@$(BIN)/python -m models.npc build
+	@$(BIN)/python -m models.npc evaluate
 
 docs: $(STAMP)  ## regenerate the generated pages of docs/ and clients/vectors/
 	@$(BIN)/python -m gameedge.telemetry.docs

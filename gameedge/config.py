@@ -50,6 +50,12 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     entities_max: Annotated[int, Meta(ge=2, le=65536, description="seats of all open matches")] = limits.ENTITIES_MAX
     express: Annotated[bool, Meta(description="read and write plain sockets past the transport, where it can be (Linux, no TLS)")] = True
     npc_level: Annotated[int, Meta(ge=1, le=10, description="level of NPCs that fill seats")] = 5
+    npc_model: Annotated[str, Meta(description="artifact that plays NPCs (name or name-hash); empty: the scripted policy")] = "npc"
+    model_folder: Annotated[str, Meta(description="where artifacts lie; empty: those of the installation")] = ""
+    model_keys: Annotated[list[str], Meta(description="Ed25519 public keys (base64url) that may sign artifacts; none: hashes alone")] = []
+    model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
+    model_heights: Annotated[str, Meta(description="file that remembers the newest accepted releases; empty: until a restart")] = ""
+    model_kinds: Annotated[list[str], Meta(description="own kinds of models, kind=module:attribute")] = []
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"

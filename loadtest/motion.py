@@ -23,10 +23,11 @@ from typing import Final
 
 import numpy as np
 
+from gameedge.core.motion import REACTION_MS_MIN as REACTION_MS_MIN
+from gameedge.core.motion import SUBMOVEMENT_MS_MIN, fitts_ms, minimum_jerk
+from gameedge.core.motion import TARGET_WIDTH as TARGET_WIDTH
+
 SAMPLE_MS: Final = 1000.0 / 60.0
-TARGET_WIDTH: Final = 1.0
-REACTION_MS_MIN: Final = 150.0
-SUBMOVEMENT_MS_MIN: Final = 70.0
 SUBMOVEMENTS_MAX: Final = 4  # at one time; a further one waits
 SEEN_MAX: Final = 32  # sightings that are remembered: half a second
 _BLOCK: Final = 512
@@ -110,15 +111,6 @@ class Person:
             lapse=float(np.clip(rng.normal(0.10, 0.04), 0.02, 0.25)),
             mouse_loss=float(np.clip(rng.normal(0.02, 0.01), 0.0, 0.05)),
         )
-
-
-def minimum_jerk(share: float) -> float:
-    """How far along a minimum-jerk movement is at `share` of its time: 0 to 1, with no speed or acceleration at both ends."""
-    if share <= 0.0:
-        return 0.0
-    if share >= 1.0:
-        return 1.0
-    return share * share * share * (10.0 + share * (6.0 * share - 15.0))
 
 
 class _Submovement:
@@ -241,8 +233,7 @@ class Hand:
             self._primary = False
             self._plan_ms = now_ms + 0.5 * person.correct_every_ms
             return
-        bits = math.log2(distance / TARGET_WIDTH + 1.0)
-        duration = (person.fitts_a_ms + person.fitts_b_ms * bits) * math.exp(0.10 * draws.normal())
+        duration = fitts_ms(person.fitts_a_ms, person.fitts_b_ms, distance) * math.exp(0.10 * draws.normal())
         duration = max(SUBMOVEMENT_MS_MIN, duration)
         along = (person.reach if self._primary else 0.5 + 0.5 * person.reach) + person.noise_along * draws.normal()
         across = person.noise_across * draws.normal()

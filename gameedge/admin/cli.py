@@ -3,17 +3,14 @@
 Exit statuses: 0 done; 2 wrong use; 3 no coordinator, or its store or broker is away; 4 wrong token; 5 not found; 6 refused.
 """
 
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
-
 import typer
-from rich.console import Console
 
-from gameedge.admin import views
-from gameedge.admin.client import AdminError, call, path
+from gameedge.admin import models, views
+from gameedge.admin.asking import AS_JSON as _JSON
+from gameedge.admin.asking import Target
+from gameedge.admin.asking import ask as _ask
+from gameedge.admin.asking import show as _show
+from gameedge.admin.client import path
 
 app = typer.Typer(
     name="admin",
@@ -26,15 +23,9 @@ regions = typer.Typer(help="Regions and their processes.", no_args_is_help=True)
 players = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(regions, name="regions")
 app.add_typer(players, name="players")
+app.add_typer(models.app, name="models")
 
 
-@dataclass
-class Target:
-    url: str
-    token: str
-
-
-_JSON = typer.Option(False, "--json", help="print the API's answer as JSON")
 _LIMIT = typer.Option(50, "--limit", min=1, max=1000, help="how many, newest first")
 _REASON = typer.Option("", "--reason", help="for the audit log")
 
@@ -115,24 +106,3 @@ def players_unban(context: typer.Context, player: str, reason: str = _REASON, as
 
 def _steer(region: str, edge: str, what: str) -> str:
     return path("regions", region, "edges", edge, what) if edge else path("regions", region, what)
-
-
-def _ask(context: typer.Context, method: str, where: str, **more: Any) -> Any:
-    to = context.find_object(Target)
-    assert to is not None  # the callback ran
-    try:
-        return call(to.url, to.token, method, where, **more)
-    except AdminError as error:
-        _fail(error)
-
-
-def _fail(error: AdminError) -> NoReturn:
-    Console(stderr=True, highlight=False).print(f"gameedge admin: {error}", markup=False, soft_wrap=True)
-    raise typer.Exit(error.status) from error
-
-
-def _show(answer: Any, as_json: bool, view: Callable[[Console, Any], None]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
-    else:
-        view(Console(), answer)

@@ -120,3 +120,22 @@ def audit(console: Console, answer: dict[str, Any]) -> None:
         except (ValueError, AttributeError):
             _row(table, "-", "unreadable", "", line[:200])
     console.print(table)
+
+
+def models(console: Console, answer: dict[str, Any]) -> None:
+    for entry in answer["wishes"]:
+        wish = entry["wish"]
+        parts = [f"stable {wish['stable']}" if wish.get("stable") else "stable as configured"]
+        parts += [f"{kind} {wish[kind]} for {wish[kind + '_share']:.0%}" for kind in ("canary", "shadow") if wish.get(kind)]
+        console.print(_cell(f"wish in {entry['region']}: {entry['model']}: {', '.join(parts)}"))
+    counted = ("actions", "held", "fallbacks", "late", "failures")
+    table = _table("models", "region", "process", "model", "stable", "trial", "state", *(f"{name}>r" for name in counted))
+    for edge in answer["edges"]:
+        report = edge["report"]
+        trial = report.get("canary") or report.get("shadow") or ""
+        if trial:
+            trial += f" {report.get('share', 0.0):.0%}" + (f" differs {report.get('difference', 0.0):.3f}" if report.get("shadow") else "")
+        state = report.get("state", "running") + (f": {report['why']}" if report.get("why") else "")
+        counts = [report.get(name, 0) for name in counted]
+        _row(table, edge["region"], edge["edge"], report["model"], report.get("stable", ""), trial, state, *counts)
+    console.print(table)

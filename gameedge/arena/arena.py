@@ -14,6 +14,7 @@ from gameedge.arena.world import new_shot_log, new_world
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import Bytes, Floats, GameSpec, Int32s, Int64s, MatchInfo, Outcome, Seat, Shots
+from gameedge.core.npc.style import STYLE_DEFAULT, STYLES
 from gameedge.core.protocol.arena_v1 import TEAMS_MAX
 
 _D = TypeVar("_D", bound=np.generic)
@@ -76,6 +77,7 @@ class Arena:
             w.n[at.TEAM, row] = seat.team if number < spec.players else spec.teams
             w.n[at.HUMAN, row] = seat.player is not None
             w.n[at.LEVEL, row] = min(max(seat.npc_level, 1), 10)
+            w.n[at.STYLE, row] = STYLES.index(seat.npc_style) if seat.npc_style in STYLES else STYLES.index(STYLE_DEFAULT)
             w.n[at.RESPAWN, row] = 0 if number < spec.players else -1
         m = w.m[:, slot]
         m[:] = 0
@@ -248,7 +250,7 @@ class Arena:
         self._open(slot)
         w = self._world
         rows = w.rows[slot, : w.m[at.SEATS, slot]]
-        fields = [field for field in range(at.N_ROWS) if field not in (at.SLOT, at.SNAPPED, at.SHOWN)]
+        fields = [field for field in range(at.N_ROWS) if field not in (at.SLOT, at.SNAPPED, at.SHOWN, at.STYLE)]
         state = hashlib.blake2b(digest_size=8)
         for table in (w.f[:, rows], w.n[fields][:, rows], w.m[1:, slot], w.scores[slot], w.events[slot]):
             state.update(table.tobytes())

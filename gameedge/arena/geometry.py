@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gameedge.arena.settings import DT, RADIUS, SIZE, SPEED_MAX
 from gameedge.core.kernel import kernel
+from gameedge.core.npc.observation import RAY_UNIT
 from gameedge.core.protocol import arena_map
 
 Bits = NDArray[np.int32]
@@ -58,6 +59,36 @@ def _near() -> Bits:
 
 
 NEAR_WALLS: Final = _near()
+
+# The eight directions of an observation's rays, unit vectors, 0 degrees = +x, then every 45 degrees counter-clockwise.
+_WAYS = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)])
+RAYS: Final[NDArray[np.float64]] = _WAYS / np.sqrt((_WAYS * _WAYS).sum(axis=1, keepdims=True))
+
+
+def _in_way(reach: float) -> Bits:
+    """Bits of the walls that a ray of this length from anywhere in a cell may meet, int32 [CELLS ** 2, rays].
+
+    Conservative as `between_cells` is: a ray from a point of a box stays within the middle's ray widened by half a box.
+    """
+    bits = np.zeros((CELLS * CELLS, len(RAYS)), np.int32)
+    half = CELL / 2 + _EDGE
+    for cell in range(CELLS * CELLS):
+        x, y = (cell // CELLS + 0.5) * CELL, (cell % CELLS + 0.5) * CELL
+        for ray, (dx, dy) in enumerate(RAYS * reach):
+            for wall, (x0, y0, x1, y1) in enumerate(arena_map.WALLS):
+                low, high = 0.0, 1.0
+                for start, step, near, far in ((x, dx, x0 - half, x1 + half), (y, dy, y0 - half, y1 + half)):
+                    if abs(step) > 0.0:
+                        a, b = (near - start) / step, (far - start) / step
+                        low, high = max(low, min(a, b)), min(high, max(a, b))
+                    elif not near <= start <= far:
+                        low = 2.0
+                if low <= high + _EDGE:
+                    bits[cell, ray] |= np.int32(1 << wall)
+    return bits
+
+
+IN_WAY: Final = _in_way(RAY_UNIT)
 
 CLEAR: Final = -1
 OUTSIDE: Final = 127
@@ -113,8 +144,8 @@ def blocker(between: Bits, x: float, y: float, to_x: float, to_y: float, hint: i
 
 
 @kernel
-def free_way(x: float, y: float, dx: float, dy: float, reach: float) -> float:
-    """How far one comes from (x, y) in the direction (dx, dy), a unit vector, before a wall or the edge of the world."""
+def to_edge(x: float, y: float, dx: float, dy: float, reach: float) -> float:
+    """How far one comes in the direction (dx, dy), a unit vector, before the edge of the world, at most `reach`."""
     best = reach
     if dx > 0.0:
         best = min(best, (SIZE - x) / dx)
@@ -124,22 +155,47 @@ def free_way(x: float, y: float, dx: float, dy: float, reach: float) -> float:
         best = min(best, (SIZE - y) / dy)
     elif dy < 0.0:
         best = min(best, -y / dy)
+    return best
+
+
+@kernel
+def to_wall(wall: int, x: float, y: float, dx: float, dy: float, best: float) -> float:
+    """How far one comes before this wall, at most `best`."""
+    low, high = 0.0, best
+    if dx != 0.0:
+        a, b = (WALLS[wall, 0] - x) / dx, (WALLS[wall, 2] - x) / dx
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    elif x <= WALLS[wall, 0] or x >= WALLS[wall, 2]:
+        return best
+    if low >= high:
+        return best
+    if dy != 0.0:
+        a, b = (WALLS[wall, 1] - y) / dy, (WALLS[wall, 3] - y) / dy
+        low, high = max(low, min(a, b)), min(high, max(a, b))
+    elif y <= WALLS[wall, 1] or y >= WALLS[wall, 3]:
+        return best
+    return low if low < high else best
+
+
+@kernel
+def free_way(x: float, y: float, dx: float, dy: float, reach: float) -> float:
+    """How far one comes from (x, y) in the direction (dx, dy), a unit vector, before a wall or the edge of the world."""
+    best = to_edge(x, y, dx, dy, reach)
     for wall in range(WALL_COUNT):
-        low, high = 0.0, best
-        if dx != 0.0:
-            a, b = (WALLS[wall, 0] - x) / dx, (WALLS[wall, 2] - x) / dx
-            low, high = max(low, min(a, b)), min(high, max(a, b))
-        elif x <= WALLS[wall, 0] or x >= WALLS[wall, 2]:
-            continue
-        if low >= high:
-            continue
-        if dy != 0.0:
-            a, b = (WALLS[wall, 1] - y) / dy, (WALLS[wall, 3] - y) / dy
-            low, high = max(low, min(a, b)), min(high, max(a, b))
-        elif y <= WALLS[wall, 1] or y >= WALLS[wall, 3]:
-            continue
-        if low < high:
-            best = low
+        best = to_wall(wall, x, y, dx, dy, best)
+    return best
+
+
+@kernel
+def free_ray(x: float, y: float, ray: int) -> float:
+    """`free_way` along one of RAYS up to RAY_UNIT, to the bit, testing only the walls that may be in its way."""
+    dx, dy = RAYS[ray, 0], RAYS[ray, 1]
+    best = to_edge(x, y, dx, dy, RAY_UNIT)
+    bits = int(IN_WAY[cell_of(x, y), ray])
+    while bits != 0:
+        lowest = bits & -bits
+        best = to_wall(int(_BIT_INDEX[((lowest * _DE_BRUIJN) & 0xFFFF_FFFF) >> 27]), x, y, dx, dy, best)
+        bits ^= lowest
     return best
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from gameedge.core.game import GameSpec, ModeSpec
 from gameedge.core.npc.action import ACTION_SIZE
 from gameedge.core.npc.observation import OBSERVATION_SIZE
+from gameedge.core.npc.style import STYLES
 from gameedge.core.protocol import arena_v1
 from gameedge.core.protocol.arena_map import RADIUS as RADIUS
 from gameedge.core.protocol.arena_map import SIZE as SIZE
@@ -76,4 +77,5 @@ def game_spec(*, demo: bool) -> GameSpec:
         action_size=ACTION_SIZE,
         tick_hz=TICK_HZ,
         snapshot_every=3,
+        npc_styles=STYLES,
     )

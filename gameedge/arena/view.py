@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.arena.combat import first_blocker
-from gameedge.arena.geometry import CLEAR, Bits, blocker, free_way, turn_of
+from gameedge.arena.geometry import CLEAR, Bits, blocker, free_ray, turn_of
 from gameedge.arena.settings import COOLDOWN_TICKS, EVENTS, HEALTH_MAX, LOOKAHEAD_S, SIGHT, TICK_HZ
 from gameedge.arena.world import (
     ALIVE,
@@ -35,6 +35,7 @@ from gameedge.arena.world import (
     SHOWN,
     SLOT,
     SNAPPED,
+    STYLE,
     TEAM,
     TEAMS,
     TICK,
@@ -50,9 +51,6 @@ from gameedge.core.protocol import arena_v1 as v1
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
-
-_RAYS = np.array([(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)], np.float64)
-_RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
 
 
 @kernel
@@ -216,7 +214,7 @@ def write_own(w: World, e: int, slot: int, row: NDArray[np.float32]) -> None:
             best = max(best, w.scores[slot, team])
     row[o.LEAD] = clip((w.scores[slot, n[TEAM, e]] - best) / o.LEAD_UNIT)
     for ray in range(o.RAY_COUNT):
-        row[o.RAYS + ray] = free_way(f[X, e], f[Y, e], _RAYS[ray, 0], _RAYS[ray, 1], o.RAY_UNIT) / o.RAY_UNIT
+        row[o.RAYS + ray] = free_ray(f[X, e], f[Y, e], ray) / o.RAY_UNIT
 
 
 @kernel
@@ -272,6 +270,7 @@ def observe(w: World, entities: Ints, out: NDArray[np.float32]) -> None:
             continue
         slot = n[SLOT, e]
         row[o.LEVEL], row[o.SEAT] = n[LEVEL, e] / 10.0, n[SEAT, e] / 32.0
+        row[o.STYLE] = n[STYLE, e] / o.STYLE_UNIT
         if n[ALIVE, e] == 0:
             continue
         write_own(w, e, slot, row)

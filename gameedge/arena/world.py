@@ -51,7 +51,8 @@ HEAD: Final = 16  # of the input ring
 COUNT: Final = 17
 SNAPPED: Final = 18  # match tick of the last snapshot
 SHOWN: Final = 19  # events of the match that were considered for this viewer
-N_ROWS: Final = 20
+STYLE: Final = 20  # how an NPC was asked to play (core/npc/style.py): only told, no part of what happens
+N_ROWS: Final = 21
 
 # -- m: int32 rows
 STATE: Final = 0

@@ -34,6 +34,35 @@ class Quantiles(Payload, frozen=True, kw_only=True):
     p99: Positive = 0.0
 
 
+class ModelWish(Payload, frozen=True, kw_only=True):
+    """What should run as one model. Empty names: what the process's own configuration names, and no trial."""
+
+    stable: Id = ""
+    canary: Id = ""  # answers for a share of the matches
+    canary_share: Share = 0.0
+    shadow: Id = ""  # answers nobody, is compared in a share of the calls; not beside a canary
+    shadow_share: Share = 0.0
+
+
+class ModelReport(Payload, frozen=True, kw_only=True):
+    """What runs as one model in one process, counted since its start."""
+
+    model: Id
+    stable: Id = ""
+    canary: Id = ""
+    shadow: Id = ""
+    share: Share = 0.0  # of the trial
+    state: Id = "running"  # or refused, rolled_back: then `why` says why
+    why: Annotated[str, Meta(max_length=256)] = ""
+    actions: Count = 0
+    canary_actions: Count = 0
+    held: Count = 0
+    fallbacks: Count = 0
+    late: Count = 0
+    failures: Count = 0
+    difference: Positive = 0.0  # of a shadow: mean absolute difference of a value
+
+
 class EdgeReport(Payload, frozen=True, kw_only=True):
     """What a process says of itself."""
 
@@ -53,6 +82,9 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     queue_wait_ms: Quantiles = Quantiles()
     npc_actions: Count = 0
     npc_fallbacks: Count = 0
+    npc_styles: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # style -> NPCs that play it now
+    npc_levels: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # level they began at -> NPCs
+    models: Annotated[list[ModelReport], Meta(max_length=16)] = []
     matches_started: Count = 0
     matches_finished: Count = 0
     flags: Count = 0
@@ -90,6 +122,7 @@ class Desired(Payload, frozen=True, kw_only=True):
     revision: Count = 0
     draining: bool = False  # the whole region
     draining_edges: list[Id] = []
+    models: Annotated[dict[Id, ModelWish], Meta(max_length=16)] = {}
 
 
 P = TypeVar("P", bound=Payload)

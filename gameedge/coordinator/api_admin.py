@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from litestar import Router, get, post
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
-from litestar.openapi import ResponseSpec
 from litestar.params import Body, Parameter
 
 from gameedge.bus.payloads import Desired
-from gameedge.coordinator.api_public import ERRORS, AnyRequest, PlayerPath, address_of, rating_view
+from gameedge.coordinator.api_models import model_routes
+from gameedge.coordinator.api_public import AnyRequest, PlayerPath, address_of, rating_view
+from gameedge.coordinator.api_public import operator_errors as _errors
 from gameedge.coordinator.registry import Edge, Region
 from gameedge.coordinator.schemas import (
     AccountView,
@@ -35,10 +36,6 @@ Name = Annotated[str, Parameter(min_length=1, max_length=32)]
 Limit = Annotated[int, Parameter(ge=1, le=limits.VERDICTS_MAX)]
 
 
-def _errors(*more: int) -> dict[int, ResponseSpec]:
-    return ERRORS(400, 401, 403, 429, 503, *more)
-
-
 def router(services: Services) -> Router:
     """All routes below `/v1/admin`."""
     digest = hashlib.sha256(services.config.operator_token.encode()).digest()
@@ -55,7 +52,7 @@ def router(services: Services) -> Router:
 
     return Router(
         "/v1/admin",
-        route_handlers=[*_reading(services), *_players(services), *_regions(services)],
+        route_handlers=[*_reading(services), *_players(services), *_regions(services), *model_routes(services)],
         guards=[guard],
         tags=["operators"],
         security=[{"operator": []}],

@@ -150,3 +150,7 @@ def _operation(services: Services) -> list[HTTPRouteHandler]:
         return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     return [healthz, readyz, metrics]
+
+
+def operator_errors(*more: int) -> dict[int, ResponseSpec]:
+    return ERRORS(400, 401, 403, 429, 503, *more)

@@ -9,7 +9,7 @@ from typing import Final
 
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
-from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
@@ -199,7 +199,19 @@ class Registry:
             revision=max(now.revision + 1, now_ms),
             draining=now.draining if edge is not None else bool(draining),
             draining_edges=sorted(edges),
+            models=now.models,
         )
+
+    def next_models(self, region: RegionId, now_ms: int, model: str, wish: ModelWish) -> Desired | None:
+        """The region's next desired state with another wish for one model. None: no such region."""
+        known = self.regions.get(region)
+        if known is None:
+            return None
+        now = known.desired
+        models = {**now.models, model: wish}
+        if wish == ModelWish():
+            del models[model]
+        return Desired(revision=max(now.revision + 1, now_ms), draining=now.draining, draining_edges=now.draining_edges, models=models)
 
     @staticmethod
     def _draining(region: Region, edge: Edge) -> bool:

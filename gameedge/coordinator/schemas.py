@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gameedge.bus.payloads import EdgeReport, Verdict
+from gameedge.bus.payloads import EdgeReport, ModelReport, ModelWish, Verdict
 from gameedge.core import limits
 from gameedge.core.errors import Reason
 from gameedge.core.routing.placement import Basis
@@ -200,3 +200,36 @@ class Audit(Answer, frozen=True, kw_only=True):
     """Newest first; each entry is one JSON object as text."""
 
     entries: list[str]
+
+
+# ------------------------------------------------------------------------------------------------------------------- models
+
+ArtifactName = Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9_-]{0,47})?$", description="an artifact that lies in the regions' folders")]
+
+
+class ModelRequest(Request, frozen=True, kw_only=True):
+    """`regions` empty: all. `share` 0 to 1: of the matches for a canary, of the calls for a shadow."""
+
+    artifact: ArtifactName = ""
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    shadow: bool = False
+    regions: Annotated[list[RegionName], Meta(max_length=limits.REGIONS_MAX)] = []
+
+
+class ModelOnEdge(Answer, frozen=True, kw_only=True):
+    region: str
+    edge: str
+    report: ModelReport
+
+
+class ModelInRegion(Answer, frozen=True, kw_only=True):
+    region: str
+    model: str
+    wish: ModelWish
+
+
+class ModelsView(Answer, frozen=True, kw_only=True):
+    """What was asked for, and what the processes that are there say they run."""
+
+    wishes: list[ModelInRegion]
+    edges: list[ModelOnEdge]

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from gameedge import __version__
 from gameedge.bus import topics
 from gameedge.bus.base import Bus
-from gameedge.bus.payloads import Desired, encode
+from gameedge.bus.payloads import Desired, ModelWish, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.names import player_name
 from gameedge.coordinator.registry import Registry
@@ -136,3 +136,21 @@ class Services:
         await self.bus.publish(topics.desired(name), encode(desired), retain=True)
         self.registry.regions[name].desired = desired
         return desired
+
+    async def set_model(self, regions: Sequence[str], model: str, change: Callable[[ModelWish], ModelWish], address: str) -> list[str]:
+        """Change what these regions (none: all that are known) should run as one model; their names.
+
+        Raises RefusedError(NOT_FOUND), UnavailableError.
+        """
+        names = [RegionId(region) for region in regions] or sorted(self.registry.regions)
+        if not names or any(name not in self.registry.regions for name in names):
+            raise RefusedError(Reason.NOT_FOUND, "no such region; GET /v1/admin/status lists them")
+        for name in names:
+            wish = change(self.registry.regions[name].desired.models.get(model, ModelWish()))
+            desired = self.registry.next_models(name, self.now_ms(), model, wish)
+            assert desired is not None
+            fields = {key: value for key, value in msgspec.structs.asdict(wish).items() if value}
+            await self.audit("model", address, region=name, model=model, revision=desired.revision, **fields)
+            await self.bus.publish(topics.desired(name), encode(desired), retain=True)
+            self.registry.regions[name].desired = desired
+        return [str(name) for name in names]

@@ -66,6 +66,7 @@ class GameSpec:
     action_size: int  # float32 values an NPC answers a tick
     tick_hz: int = 60
     snapshot_every: int = 3  # ticks: 20 Hz
+    npc_styles: Sequence[str] = ()  # ways an NPC may play; a seat without a wish is given one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Seat:
     team: int
     player: PlayerId | None = None
     npc_level: int = 5  # 1 to 10, where an NPC plays
+    npc_style: str = ""  # how it plays, one of the game's styles; "" or unknown: the game's default
 
 
 @dataclass(frozen=True, slots=True)

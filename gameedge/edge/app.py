@@ -15,7 +15,9 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, cast
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -27,7 +29,7 @@ from gameedge.core import limits
 from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
-from gameedge.core.errors import ConfigError, Reason, RefusedError
+from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
 from gameedge.core.game import Game, Outcome
 from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
 from gameedge.core.npc.scripted import ScriptedPolicy
@@ -45,14 +47,18 @@ from gameedge.edge.queueing import Queueing
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
+from gameedge.edge.rollout import Rollout
 from gameedge.edge.seating import Seating
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
 from gameedge.edge.watching import Watching
-from gameedge.inference.artifacts import load_aim
-from gameedge.inference.engine import Engine
+from gameedge.inference import signing
+from gameedge.inference.artifacts import FOLDERS, load_aim
+from gameedge.inference.base import Backend
+from gameedge.inference.depot import Depot, factories
+from gameedge.inference.engine import PRIORITY_NPC, Engine
 from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
 from gameedge.state.open import open_region_store
 from gameedge.telemetry import logs
@@ -77,6 +83,7 @@ class Edge:
         game: Game,
         *,
         aim_model: AimModel | None = None,
+        depot: Depot | None = None,
         clock: Clock | None = None,
         draw: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -92,9 +99,10 @@ class Edge:
         gate, watch = Gate(config.connections_max), Watch(config.entities_max, aim_model)
         self.watching = Watching(gate, watch, self.metrics, draw)
         self.engine = Engine(self.clock.monotonic_ms, config.entities_max)
+        self.depot = depot
         if spec.observation_size:
-            policy = ScriptedPolicy(entities_max=config.entities_max)
-            self.engine.register(NPC_MODEL, policy, config.entities_max, NPC_DEADLINE_MS)
+            self._register_npcs()
+        self.rollout = Rollout(self.engine, self._build_model)
         region, edge = RegionId(config.region), EdgeId(config.edge)
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
@@ -134,6 +142,29 @@ class Edge:
         self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _register_npcs(self) -> None:
+        """The learned policy with the scripted one behind it, or the scripted one alone. Raises ArtifactError."""
+        config, spec = self.config, self.game.spec
+        script = ScriptedPolicy(entities_max=config.entities_max)
+        policy: Backend = script
+        if self.depot is not None and config.npc_model:
+            policy = self.depot.build(config.npc_model, config.entities_max)
+        fallback = script if policy is not script else None
+        for backend in (policy, fallback):
+            if backend is not None and (backend.input_size, backend.output_size) != (spec.observation_size, spec.action_size):
+                raise ArtifactError(
+                    f"{backend.name}: expected {spec.observation_size} to {spec.action_size} values as {spec.name} has them, "
+                    f"found {backend.input_size} to {backend.output_size}; name a model of this game in npc_model"
+                )
+        self.engine.register(NPC_MODEL, policy, config.entities_max, NPC_DEADLINE_MS, fallback, PRIORITY_NPC)
+        self.engine.warm(NPC_MODEL)
+
+    async def _build_model(self, name: str) -> Backend:
+        """Away from the tick: reading, verifying and timing a model takes longer than one."""
+        if self.depot is None:
+            raise ArtifactError(f"{name}: this process has no folder of models")
+        return await asyncio.to_thread(self.depot.build, name, self.config.entities_max)
 
     def _now_tick(self) -> int:
         return self.tick.tick
@@ -297,7 +328,7 @@ class Edge:
             return
         if self.game.spec.observation_size and self.host.started > started:
             entities = [self.game.entity(match.slot, seat) for seat in range(self.game.spec.modes[record.mode].seats)]
-            self.engine.forget(NPC_MODEL, np.array(entities, np.int32))
+            self.engine.enter(NPC_MODEL, np.array(entities, np.int32), (crc32(record.match.encode()) & 0xFFFF) / 65_536)
         self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
@@ -318,6 +349,8 @@ class Edge:
         """What is looked at about once a second; connections in parts, so that no tick waits for all of them."""
         while True:
             self.queueing.store_full = self.recorder.full
+            if self.rollout.watch(self.clock.monotonic_ms()):
+                self.metrics.counter("errors_total", where="model").add()
             for ended in self.host.abandoned(self.clock.monotonic_ms(), self.clock.unix_ms()):
                 self.seating.match_over(ended)
                 self.recorder.end(ended)
@@ -350,13 +383,25 @@ def load_game(config: EdgeConfig) -> Game:
     return cast(Game, kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo))
 
 
+def open_depot(config: EdgeConfig) -> Depot:
+    """The models that this process may run. Raises ConfigError."""
+    return Depot(
+        [Path(config.model_folder)] if config.model_folder else FOLDERS,
+        keys=signing.public_keys(config.model_keys),
+        secret=signing.read_secret(config.model_secret),
+        region=config.region,
+        heights=signing.Heights(Path(config.model_heights) if config.model_heights else None),
+        kinds=factories(config.model_kinds),
+    )
+
+
 async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory, *, ready: Callable[[dict[str, str]], None]) -> None:
     """Run one process with sockets until SIGTERM or SIGINT. `ready` hears the addresses once players may come."""
     transport = open_transport(config.transport)
     async with contextlib.AsyncExitStack() as stack:
         game = load_game(config)
         bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
-        edge = Edge(config, store, bus, game, aim_model=load_aim())
+        edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config))
         settings = TransportSettings(
             host=config.players.host,
             port=config.players.port,

@@ -5,9 +5,11 @@ that nobody joined, or that everybody left, is ended unrated. Results are stored
 told survives this process.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from zlib import crc32
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
@@ -17,7 +19,21 @@ from gameedge.core.protocol.messages import RosterSeat
 from gameedge.state.base import MatchRecord, Result, Ticket
 
 ABANDONED: Final = "abandoned"  # the reason of a match that had no people left
+RATING_MEAN: Final = 25.0  # of a new player (core/matchmaking/ticket.py)
+RATING_DEVIATION: Final = 25.0 / 3.0
 EMPTY_MS_MAX: Final = 10_000  # without any person for this long, a match is ended
+
+
+def level_of(rating: float) -> int:
+    """The NPC level that is as good as a rating: the mean of new players is level 5, a level is half a deviation of theirs."""
+    if math.isnan(rating):
+        return 5
+    return int(min(max(5.0 + (rating - RATING_MEAN) / (0.5 * RATING_DEVIATION), 1.0), 10.0))
+
+
+def npc_name(state: "SeatState", seat: Seat) -> str:
+    """What a roster calls an NPC: its seat, how it plays and at which level."""
+    return f"npc-{state.seat} {seat.npc_style} L{seat.npc_level}" if seat.npc_style else f"npc-{state.seat}"
 
 
 @dataclass(slots=True)
@@ -31,6 +47,8 @@ class SeatState:
     session: SessionId | None = None
     slot: int | None = None
     joined: bool = False
+    npc_level: int = 5  # while an NPC plays it
+    npc_style: str = ""
 
 
 @dataclass(slots=True)
@@ -99,17 +117,28 @@ class MatchHost:
                 ticket = tickets.get(members[place]) if place < len(members) else None
                 seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
         seats += [SeatState(len(seats) + i, mode.teams, None) for i in range(mode.npc_seats)]
-        lineup = [Seat(s.team, s.ticket.player if s.ticket else None, self._npc_level) for s in seats]
+        lineup = [self._cast(s, record.seed) for s in seats]
+        for state, seat in zip(seats, lineup, strict=True):
+            state.npc_level, state.npc_style = seat.npc_level, seat.npc_style
         slot = self.game.open_match(record.mode, record.seed, lineup)
         for state in seats:
             self.game.seat(slot, state.seat, human=False)  # until its player joins
         match = HostedMatch(record, slot, seats, now_ms, unix_ms, empty_since_ms=now_ms)
         match.roster = [
-            RosterSeat(s.seat, s.team, (s.ticket.name or "guest") if s.ticket else f"npc-{s.seat}", npc=s.ticket is None) for s in seats
+            RosterSeat(s.seat, s.team, (s.ticket.name or "guest") if s.ticket else npc_name(s, lineup[s.seat]), npc=s.ticket is None)
+            for s in seats
         ]
         self._by_id[record.match] = self._by_slot[slot] = match
         self.started += 1
         return match
+
+    def _cast(self, state: SeatState, seed: int) -> Seat:
+        """Who starts in a seat. While a player is missing, an NPC of the player's own level holds the place."""
+        styles = self.game.spec.npc_styles
+        style = styles[crc32(b"%d/%d" % (seed, state.seat)) % len(styles)] if styles else ""
+        if state.ticket is None:
+            return Seat(state.team, None, self._npc_level, style)
+        return Seat(state.team, state.ticket.player, level_of(state.ticket.rating), style)
 
     def join(self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int) -> tuple[SeatState, int]:
         """Give a connection its seat; the seat and its entity. Raises RefusedError."""
@@ -192,6 +221,10 @@ class MatchHost:
             reason=outcome.reason,
         )
         return Ended(match, outcome, result)
+
+    def npcs(self) -> Iterator[SeatState]:
+        """Seats that an NPC plays now."""
+        return (seat for match in self._by_id.values() for seat in match.seats if seat.slot is None)
 
     def tickets(self) -> set[TicketId]:
         """Tickets that have a seat here."""

@@ -6,6 +6,7 @@ Figures are collected as plain numbers by those who have them and put into metri
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -188,6 +189,9 @@ class Reports:
             queue_wait_ms=self._quantiles(self._waits, now_ms),
             npc_actions=tick.npc_actions,
             npc_fallbacks=npc.fallbacks if npc else 0,
+            npc_styles=dict(Counter(seat.npc_style or "scripted" for seat in edge.host.npcs())),
+            npc_levels=dict(Counter(str(seat.npc_level) for seat in edge.host.npcs())),
+            models=edge.rollout.reports(),
             matches_started=int(value("matches_started_total")),
             matches_finished=int(value("matches_finished_total")),
             flags=edge.watching.flagged,
@@ -213,6 +217,7 @@ class Reports:
                     if desired is None or desired.revision < self._revision:
                         continue
                     self._revision = desired.revision
+                    await self._edge.rollout.want(desired.models, self._edge.clock.monotonic_ms())
                     if desired.draining or self._name in desired.draining_edges:
                         log.info("drain_asked", count=desired.revision)
                         self._edge.stop()
@@ -256,6 +261,13 @@ class Reports:
         metrics.counter("snapshots_skipped_total").value = tick.snapshots_skipped
         metrics.counter("sent_bytes_total").value = tick.bytes_out
         metrics.counter("npc_actions_total").value = tick.npc_actions
+        metrics.counter("model_rollbacks_total").value = edge.rollout.rollbacks
+        for name in edge.engine.names():
+            if (figures := edge.engine.figures(name)) is not None:
+                for by, rows in (("model", figures.actions), ("held", figures.held), ("fallback", figures.fallbacks)):
+                    metrics.counter("inference_answers_total", model=name, by=by).value = rows
+                metrics.counter("inference_late_total", model=name).value = figures.late
+                metrics.counter("inference_failures_total", model=name).value = figures.failures
         metrics.counter("evidence_dropped_total").value = edge.recorder.evidence_dropped
         metrics.counter("inputs_total", outcome="accepted").value = tick.commands - int(tick.refused.sum())
         for outcome, code in _OUTCOMES.items():

@@ -128,8 +128,14 @@ class Tick:
         count = len(npcs)
         if not count:
             return
-        game.observe(npcs, self.engine.rows(NPC_MODEL, count))
-        game.act(npcs, self.engine.run(NPC_MODEL, npcs, count))
+        engine = self.engine
+        engine.begin_tick()
+        due, rest = engine.split(NPC_MODEL, npcs)
+        if len(due):
+            game.observe(due, engine.rows(NPC_MODEL, len(due)))
+            game.act(due, engine.run(NPC_MODEL, due, len(due)))
+        if len(rest):
+            game.act(rest, engine.coast(NPC_MODEL, rest))
         self.figures.npc_actions += count
 
     def _encode(self, now_ms: float) -> tuple[Int32s, int]:

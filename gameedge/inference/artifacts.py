@@ -77,14 +77,22 @@ def read(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: expected a readable file, found: {error.strerror}") from error
     if size > BYTES_MAX:
         raise ArtifactError(f"{path.name}: expected at most {BYTES_MAX} bytes, found {size}")
+    return parse(path.name, data)
+
+
+def parse(file: str, data: bytes) -> Artifact:
+    """The artifact in a file's bytes, which must have the hash that its name says. Raises ArtifactError."""
+    match = _NAME.fullmatch(file)
+    if match is None:
+        raise ArtifactError(f"{file}: expected a name like aim-0123456789ab.safetensors")
     digest = hashlib.sha256(data).hexdigest()
     if digest[:HASH_DIGITS] != match[2]:
-        raise ArtifactError(f"{path.name}: expected content with sha256 {match[2]}..., found {digest[:HASH_DIGITS]}...")
+        raise ArtifactError(f"{file}: expected content with sha256 {match[2]}..., found {digest[:HASH_DIGITS]}...")
     try:
         tensors = safetensors.numpy.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (SafetensorError, ValueError) as error:
-        raise ArtifactError(f"{path.name}: expected safetensors, found something else: {error}") from error
+        raise ArtifactError(f"{file}: expected safetensors, found something else: {error}") from error
     for tensor in tensors.values():
         tensor.flags.writeable = False
     return Artifact(match[1], digest, header.get("__metadata__", {}), tensors)

@@ -1,19 +1,23 @@
-"""The engine: every model of a process, one batch each a tick, inside a deadline.
+"""The engine: every model of a process, one batch each a tick, inside deadlines.
 
 Problem. Hundreds of NPCs must decide each tick on the core that also serves players. A model that is slow for a moment (a
-cold cache, a crowd) must cost NPC quality for that moment, never the tick.
+cold cache, a crowd) must cost NPC quality for that moment, never the tick; and a new model must be tried without risk.
 
 Method. Rows are written in place into one preallocated buffer a model (`rows`), then `run` answers all of them:
-  - the cost of a row is learned per batch size (powers of two), as a moving average of measured runs;
-  - as many rows as fit the deadline by that table are run, in the entities' order from a start that rotates, so that each entity
-    has its turn; the rest is shed: it keeps its last action for a quarter of a second, then gets the fallback's answer;
+  - the cost of a row is learned per batch size (costs.py); a model may use its own deadline or what is left of the tick's
+    budget, less what models before it in rank still need, whichever is less;
+  - as many rows as fit are run, those that waited longest first, weighted by importance where the backend knows it; the rest
+    is shed: it coasts, or keeps its last action, for a quarter of a second, then gets the fallback's answer;
   - a model that raises or answers with what is not finite is answered for by the fallback, and counted.
 A run cannot be interrupted: a deadline is kept by not starting what would not fit. A run that took longer all the same is
 counted as late, and the table learns from it.
+A model has variants (variants.py): the stable backend, and while one is tried a canary that answers for a share of the matches
+or a shadow that answers for none. They are exchanged between two calls, so at a tick boundary, and no decision is dropped.
 
-Guarantee. Every entity gets finite values each call. With n rows of which k fit, each is run at least once in ceil(n / k) calls.
+Guarantee. Every entity gets finite values each call, and each is counted once as action, held or fallback. With n rows of which
+k fit and weights up to w, each is run at least once in w * ceil(n / k) calls.
 
-Cost. Two clock reads, one histogram entry and one copy of the answers a call beyond the backend itself.
+Cost. Two clock reads, one histogram entry and one kernel over the answers a call beyond the backend itself.
 """
 
 from collections.abc import Callable
@@ -21,42 +25,29 @@ from time import monotonic_ns
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.inference.base import Backend, Floats
-from gameedge.telemetry.quantiles import Window
+from gameedge.inference import kernels
+from gameedge.inference.base import Backend, Bools, Floats, Int32s, Paced, Ranked
+from gameedge.inference.variants import Figures, Trial, Variant
 
 HOLD_CALLS: Final = 15  # 250 ms at 60 Hz: how long a last action may stand in
-LEARN: Final = 0.1  # weight of the newest run in the cost table
-RETRY: Final = 0.002  # a call, how fast the cost of sizes that are shed is forgotten: halved in six seconds
 ROWS_MIN: Final = 1  # rows that run whatever the table says: nobody is starved for ever
+PRIORITY_NPC: Final = 0
+PRIORITY_ANTICHEAT: Final = 1
+PRIORITY_REST: Final = 2
 
 
 def _monotonic_ms() -> float:
     return monotonic_ns() / 1e6
 
 
-class Figures:
-    """Of one model, counted since the start; `took_ms` covers the last ten seconds."""
-
-    def __init__(self, buckets: int) -> None:
-        self.batch = 0  # rows of the last call
-        self.batches = np.zeros(buckets, np.int64)  # calls by batch size: index i holds sizes 2**(i - 1) + 1 .. 2**i
-        self.took_ms = Window()
-        self.calls = 0
-        self.actions = 0  # rows that the model answered
-        self.held = 0  # rows that kept their last action
-        self.fallbacks = 0  # rows that the fallback answered
-        self.late = 0  # calls over the deadline
-        self.failures = 0  # calls in which the model raised
-        self.not_finite = 0  # rows whose answer could not be used
-
-
 class Model:
     """One registered model with its buffers. Use it through `Engine`."""
 
-    def __init__(self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int) -> None:
+    def __init__(
+        self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int, priority: int
+    ) -> None:
         if fallback is not None and (fallback.input_size, fallback.output_size) != (backend.input_size, backend.output_size):
             raise ValueError(
                 f"fallback {fallback.name} maps {fallback.input_size} to {fallback.output_size} values, "
@@ -64,68 +55,58 @@ class Model:
             )
         if capacity < 1 or deadline_ms <= 0:
             raise ValueError(f"capacity {capacity} and deadline_ms {deadline_ms} must be positive")
-        self.backend, self.fallback, self.deadline_ms = backend, fallback, deadline_ms
-        buckets = max(0, capacity - 1).bit_length() + 1
-        padded = 1 << (buckets - 1)  # a backend with fixed batch sizes may read up to here
+        self.fallback, self.deadline_ms, self.priority = fallback, deadline_ms, priority
+        self.buckets = max(0, capacity - 1).bit_length() + 1
+        padded = 1 << (self.buckets - 1)  # a backend with fixed batch sizes may read up to here
         self.capacity = capacity
+        self.input_size, self.output_size = backend.input_size, backend.output_size
         self.input = np.zeros((padded, backend.input_size), np.float32)
         self.output = np.zeros((padded, backend.output_size), np.float32)
         self.some_in = np.zeros_like(self.input)
         self.some_out = np.zeros_like(self.output)
+        self.coasted = np.zeros_like(self.output)
+        self.chosen = np.zeros(padded, np.int64)
+        self.fresh = np.zeros(padded, np.bool_)
+        self.weight = np.ones(padded, np.float32)
         self.last = np.zeros((entities_max, backend.output_size), np.float32)
-        self.age = np.full(entities_max, HOLD_CALLS + 1, np.int32)  # calls since `last` was the model's own answer
-        self.row_ms = np.zeros(buckets, np.float64)  # 0: not measured yet
-        self.warm = np.zeros(buckets, np.bool_)
+        self.age: Int32s = np.full(entities_max, HOLD_CALLS + 1, np.int32)  # calls since `last` was the model's own answer
+        self.match_draw = np.ones(entities_max, np.float32)  # 0 to 1, the same for all of a match: who meets a canary
         self.start = 0
-        self.figures = Figures(buckets)
-
-    def fits(self, n: int) -> int:
-        """How many of n rows the table lets into the deadline."""
-        if self._expected(n) <= self.deadline_ms:
-            return n
-        low, high = ROWS_MIN, n  # the expected time grows with the rows, up to noise between buckets
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._expected(middle) <= self.deadline_ms:
-                low = middle
-            else:
-                high = middle
-        return low
-
-    def _expected(self, n: int) -> float:
-        """ms for n rows. A size that was never measured costs what the nearest smaller one costs, else the nearest larger."""
-        bucket = (n - 1).bit_length()
-        for near in (*range(bucket, -1, -1), *range(bucket + 1, len(self.row_ms))):
-            if self.row_ms[near] > 0.0:
-                return float(self.row_ms[near]) * n
-        return 0.0
-
-    def learn(self, n: int, took_ms: float, *, shed: bool) -> None:
-        """Take in one measured run. The first of a size is cold (pages, compilation) and says nothing of the next."""
-        bucket, row_ms = (n - 1).bit_length(), took_ms / n
-        if shed:  # what is not run is not measured: let larger sizes be tried again in a while
-            self.row_ms[bucket + 1 :] *= 1.0 - RETRY
-        if not self.warm[bucket]:
-            self.warm[bucket] = True
-            return
-        known = self.row_ms[bucket]
-        self.row_ms[bucket] = row_ms if known == 0.0 else known + LEARN * (min(row_ms, 4.0 * known) - known)
+        self.figures = Figures(self.buckets)
+        self.stable = Variant(backend, self.buckets)
+        self.trial: Trial | None = None
+        self.ran = False  # in this tick
 
 
 class Engine:
     """All models of a process by name. Not thread-safe: the tick owns it. `clock` gives monotonic milliseconds."""
 
-    def __init__(self, clock: Callable[[], float] = _monotonic_ms, entities_max: int = limits.ENTITIES_MAX) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = _monotonic_ms,
+        entities_max: int = limits.ENTITIES_MAX,
+        budget_ms: float = float("inf"),
+    ) -> None:
         self._clock, self._entities_max = clock, entities_max
         self._models: dict[str, Model] = {}
+        self.budget_ms = budget_ms  # of all models in one tick
+        self._left_ms = budget_ms
 
-    def register(self, name: str, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None = None) -> None:
-        """Run `backend` under this name; a name that is taken gets the new backend from the next call on.
+    def register(
+        self,
+        name: str,
+        backend: Backend,
+        capacity: int,
+        deadline_ms: float,
+        fallback: Backend | None = None,
+        priority: int = PRIORITY_NPC,
+    ) -> None:
+        """Run `backend` under this name; a name that is taken begins anew (`swap` exchanges the backend alone).
 
         capacity: rows at most; deadline_ms: what one call may take; fallback: a cheap backend of the same sizes that answers
-        for what the model does not (None: zeros). Raises ValueError where the sizes differ.
+        for what the model does not (None: zeros); priority: lower ones are kept time for. ValueError where the sizes differ.
         """
-        self._models[name] = Model(backend, capacity, deadline_ms, fallback, self._entities_max)
+        self._models[name] = Model(backend, capacity, deadline_ms, fallback, self._entities_max, priority)
 
     def names(self) -> list[str]:
         return list(self._models)
@@ -135,19 +116,116 @@ class Engine:
         model = self._models.get(name)
         return model.figures if model else None
 
+    def model(self, name: str) -> Model:
+        """Raises KeyError."""
+        return self._models[name]
+
+    def warm(self, name: str) -> None:
+        """Run everything once, so that no first tick waits for a compiler or for pages. Entity 0 begins anew after it."""
+        model = self._models[name]
+        entities = np.zeros(1, np.int32)
+        self.split(name, entities)
+        self.rows(name, 1)[:] = 0.0
+        self.run(name, entities, 1)
+        self.coast(name, entities)
+        weight, chosen = np.ones(1, np.float32), np.zeros(1, np.int64)
+        kernels.most_urgent(model.age, entities, weight, 1, 0, chosen)
+        kernels.accept_some(model.output[:1], entities, chosen, model.last, model.age, model.fresh)
+        if isinstance(model.stable.backend, Ranked):
+            model.stable.backend.importance(model.input[:1], weight)
+        if model.fallback is not None:
+            model.fallback.run(model.input[:1], entities, model.some_out[:1])
+        self.forget(name, entities)
+        model.figures = Figures(model.buckets)
+
+    # -- variants, exchanged between two calls
+
+    def swap(self, name: str, backend: Backend) -> bool:
+        """From the next call on another backend answers. Whether it goes on with the state of the one before.
+
+        Raises ValueError where the sizes differ.
+        """
+        model = self._models[name]
+        self._fits(model, backend)
+        carried = Variant.hand_over(model.stable.backend, backend)
+        model.stable = Variant(backend, model.buckets)
+        return carried
+
+    def try_out(self, name: str, backend: Backend, share: float, *, shadow: bool = False) -> None:
+        """A canary for this share of the matches, or a shadow (share of the calls). Replaces a trial that runs."""
+        model = self._models[name]
+        self._fits(model, backend)
+        if not shadow:
+            Variant.hand_over(model.stable.backend, backend)
+        model.trial = Trial(Variant(backend, model.buckets), share, shadow)
+
+    def end_trial(self, name: str) -> None:
+        """The stable backend answers for everybody from the next call on."""
+        self._models[name].trial = None
+
+    @staticmethod
+    def _fits(model: Model, backend: Backend) -> None:
+        found, wanted = (backend.input_size, backend.output_size), (model.input_size, model.output_size)
+        if found != wanted:
+            raise ValueError(f"{backend.name} maps {found[0]} to {found[1]} values, this model maps {wanted[0]} to {wanted[1]}")
+
+    # -- every tick
+
+    def begin_tick(self) -> None:
+        """The tick's budget is whole again."""
+        self._left_ms = self.budget_ms
+        for model in self._models.values():
+            model.ran = False
+
+    def split(self, name: str, entities: Int32s) -> tuple[Int32s, Int32s]:
+        """Those to observe and run now, and those that coast (none for a backend that wants to see everybody)."""
+        model = self._models[name]
+        backend = model.stable.backend
+        if not model.stable.paced or not isinstance(backend, Paced):
+            return entities, entities[:0]
+        due: Bools = backend.due(entities)
+        return entities[due], entities[~due]
+
     def rows(self, name: str, n: int) -> Floats:
         """The batch to write into, float32 [n, input_size]; a view that is valid until the next `run`."""
         return self._models[name].input[:n]
 
-    def forget(self, name: str, entities: NDArray[np.int32]) -> None:
+    def enter(self, name: str, entities: Int32s, match_draw: float) -> None:
+        """These entities begin a match; `match_draw`, 0 to 1, is the match's own and decides whether it meets a canary."""
+        self._models[name].match_draw[entities] = match_draw
+        self.forget(name, entities)
+
+    def forget(self, name: str, entities: Int32s) -> None:
         """These entities begin anew: no last action, no hidden state."""
         model = self._models[name]
         model.age[entities] = HOLD_CALLS + 1
-        model.backend.forget(entities)
+        model.stable.backend.forget(entities)
+        if model.trial is not None and not (model.trial.variant.heir and not model.trial.shadow):  # an heir shares the state
+            model.trial.variant.backend.forget(entities)
         if model.fallback is not None:
             model.fallback.forget(entities)
 
-    def run(self, name: str, entities: NDArray[np.int32], n: int) -> Floats:
+    def coast(self, name: str, entities: Int32s) -> Floats:
+        """Answers between runs, float32 [n, output_size], for a backend that is paced; a view until the next `coast`."""
+        model = self._models[name]
+        out = model.coasted[: len(entities)]
+        if not self._coast(model, entities, out):
+            np.take(model.last, entities, axis=0, out=out)
+        return out
+
+    @staticmethod
+    def _coast(model: Model, entities: Int32s, out: Floats) -> bool:
+        backend = model.stable.backend
+        if not model.stable.paced or not isinstance(backend, Paced):
+            return False
+        try:
+            backend.coast(entities, out)
+        except Exception:
+            model.figures.failures += 1
+            return False
+        return True
+
+    def run(self, name: str, entities: Int32s, n: int) -> Floats:
         """Answers to the first n rows, float32 [n, output_size]; a view that is valid until the next `run`.
 
         entities: int32 [n], distinct, below entities_max.
@@ -155,62 +233,129 @@ class Engine:
         model = self._models[name]
         figures, out = model.figures, model.output[:n]
         figures.batch = n
+        model.ran = True
         if n == 0:
             return out
         figures.calls += 1
         figures.batches[(n - 1).bit_length()] += 1
-        count = model.fits(n)
         began = self._clock()
-        if count == n:
-            chosen: NDArray[np.intp] | slice = slice(0, n)
-            answered = self._answer(model, model.input[:n], entities, out)
+        if model.trial is not None:
+            self._run_both(model, entities, n)
         else:
-            chosen = (model.start + np.arange(count)) % n
-            model.start = (model.start + count) % n
-            rows, answers = model.some_in[:count], model.some_out[:count]
-            np.take(model.input, chosen, axis=0, out=rows)
-            answered = self._answer(model, rows, entities[chosen], answers)
-            out[chosen] = answers
+            self._run_variant(model, model.stable, entities, n, began)
         now = self._clock()
         took_ms = now - began
-        model.learn(count, took_ms, shed=count < n)
+        self._left_ms -= took_ms
         figures.took_ms.add(took_ms, now)
-        figures.late += took_ms > model.deadline_ms
-        fresh = np.zeros(n, np.bool_)
-        if answered:
-            fresh[chosen] = True
-            good = np.isfinite(out).all(axis=1)
-            figures.not_finite += int((fresh & ~good).sum())
-            fresh &= good
-        self._stand_in(model, entities, fresh, out)
+        late = took_ms > model.deadline_ms
+        figures.late += late
+        if model.trial is None or model.trial.shadow:
+            model.stable.calls += 1
+            model.stable.late += late
         return out
 
+    def _allowance(self, model: Model) -> float:
+        """ms that this model may use now."""
+        if self._left_ms == float("inf"):
+            return model.deadline_ms
+        reserved = 0.0
+        for other in self._models.values():
+            if other.priority < model.priority and not other.ran and other.figures.batch:
+                reserved += min(other.stable.costs.expected(other.figures.batch), other.deadline_ms)
+        return min(model.deadline_ms, self._left_ms - reserved)
+
+    def _run_variant(self, model: Model, variant: Variant, entities: Int32s, n: int, began: float) -> None:
+        """One backend answers the first n rows of the buffers."""
+        out = model.output[:n]
+        count = variant.costs.fits(n, self._allowance(model), ROWS_MIN)
+        if count < n:
+            self._run_some(model, variant, entities, n, count, began)
+            return
+        answered = self._answer(model, variant, model.input[:n], entities, out)
+        variant.costs.learn(n, self._clock() - began, shed=False)
+        if not answered:
+            model.age[entities] += 1
+            model.fresh[:n] = False
+            self._stand_in(model, entities, n)
+            return
+        bad = kernels.accept(out, entities, model.last, model.age)
+        if bad:
+            model.figures.not_finite += bad
+            variant.not_finite += bad
+            model.fresh[:n] = model.age[entities] == 0
+            self._stand_in(model, entities, n)
+        else:
+            model.figures.actions += n
+            variant.actions += n
+
+    def _run_some(self, model: Model, variant: Variant, entities: Int32s, n: int, count: int, began: float) -> None:
+        """Only `count` of n rows fit: the most urgent ones."""
+        weight = model.weight[:n]
+        backend = variant.backend
+        weight[:] = 1.0
+        if isinstance(backend, Ranked):
+            backend.importance(model.input[:n], weight)
+        chosen = model.chosen[:count]
+        kernels.most_urgent(model.age, entities, weight, count, model.start, chosen)
+        model.start = (model.start + count) % n
+        rows, answers = model.some_in[:count], model.some_out[:count]
+        np.take(model.input, chosen, axis=0, out=rows)
+        answered = self._answer(model, variant, rows, entities[chosen], answers)
+        out = model.output[:n]
+        out[chosen] = answers
+        bad = kernels.accept_some(out, entities, chosen if answered else chosen[:0], model.last, model.age, model.fresh)
+        model.figures.not_finite += bad
+        variant.not_finite += bad
+        variant.actions += count - bad if answered else 0
+        self._stand_in(model, entities, n)
+        variant.costs.learn(count, self._clock() - began, shed=True)  # what answering for the rest costs is part of it
+
+    def _run_both(self, model: Model, entities: Int32s, n: int) -> None:
+        """While a trial runs: a canary answers for its matches' rows, a shadow answers nobody."""
+        trial = model.trial
+        assert trial is not None
+        if trial.shadow:
+            rows = model.input[:n].copy()
+            self._run_variant(model, model.stable, entities, n, self._clock())
+            if trial.turn() and self._left_ms > trial.variant.costs.expected(n):
+                trial.compare(rows, entities, model.output[:n], self._clock)
+            return
+        mine = model.match_draw[entities] < trial.share
+        sides = ((model.stable, np.flatnonzero(~mine)), (trial.variant, np.flatnonzero(mine)))
+        rows, answers = model.input[:n].copy(), np.zeros((n, model.output_size), np.float32)
+        for variant, index in sides:
+            if len(index):
+                model.input[: len(index)] = rows[index]
+                before = self._clock()
+                self._run_variant(model, variant, entities[index], len(index), before)
+                variant.calls += 1
+                variant.late += self._clock() - before > model.deadline_ms
+                answers[index] = model.output[: len(index)]
+        model.output[:n] = answers
+
     @staticmethod
-    def _answer(model: Model, rows: Floats, entities: NDArray[np.int32], out: Floats) -> bool:
+    def _answer(model: Model, variant: Variant, rows: Floats, entities: Int32s, out: Floats) -> bool:
         """Run the backend; False where it raised. A model is data from elsewhere: none of its errors may end the tick."""
         try:
-            model.backend.run(rows, entities, out)
+            variant.backend.run(rows, entities, out)
         except Exception:
             model.figures.failures += 1
+            variant.failures += 1
             return False
         return True
 
     @staticmethod
-    def _stand_in(model: Model, entities: NDArray[np.int32], fresh: NDArray[np.bool_], out: Floats) -> None:
-        """Answer for the rows that are not fresh, and remember those that are."""
-        figures = model.figures
-        model.age[entities] += 1
-        if fresh.all():
-            model.last[entities] = out
-            model.age[entities] = 0
-            figures.actions += len(entities)
-            return
-        taught = entities[fresh]
-        model.last[taught] = out[fresh]
-        model.age[taught] = 0
-        held = ~fresh & (model.age[entities] <= HOLD_CALLS)
-        out[held] = model.last[entities[held]]
-        rest = np.flatnonzero(~fresh & ~held)
+    def _stand_in(model: Model, entities: Int32s, n: int) -> None:
+        """Answer for the rows that are not `fresh`: coast or hold for a while, then fall back."""
+        figures, out, fresh = model.figures, model.output[:n], model.fresh[:n]
+        held = np.flatnonzero(~fresh & (model.age[entities] <= HOLD_CALLS))
+        rest = np.flatnonzero(~fresh & (model.age[entities] > HOLD_CALLS))
+        if held.size:
+            answers = model.some_out[: held.size]
+            if Engine._coast(model, entities[held], answers) and np.isfinite(answers).all():
+                out[held] = answers
+            else:
+                out[held] = model.last[entities[held]]
         if rest.size:
             answers = model.some_out[: rest.size]
             answers[:] = 0.0
@@ -218,6 +363,6 @@ class Engine:
                 model.fallback.run(model.input[rest], entities[rest], answers)
                 np.nan_to_num(answers, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
             out[rest] = answers
-        figures.actions += int(fresh.sum())
-        figures.held += int(held.sum())
-        figures.fallbacks += int(rest.size)
+        figures.actions += n - held.size - rest.size
+        figures.held += held.size
+        figures.fallbacks += rest.size

@@ -70,6 +70,8 @@ class Picture:
     results_applied: int = 0
     connected_max: int = 0
     npc_rate: dict[str, float] = field(default_factory=dict)  # region → actions a second
+    npc_models: set[str] = field(default_factory=set)  # that played NPCs at any time
+    npc_styles: set[str] = field(default_factory=set)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=NOTES_MAX))
     faults: list[str] = field(default_factory=list)
     fault_count: int = 0
@@ -95,6 +97,8 @@ class Picture:
         for region, edge in self.edges():
             if edge.report is not None:
                 self.counted.setdefault((region, edge.edge, edge.started_ms), Counted()).take(edge.report)
+                self.npc_models.update(model.stable for model in edge.report.models if model.model == "npc")
+                self.npc_styles.update(edge.report.npc_styles)
         for shown in status.regions:
             actions = sum(counted.npc_actions for key, counted in self.counted.items() if key[0] == shown.region)
             before_s, before = self._npc_before.get(shown.region, (now_s, actions))

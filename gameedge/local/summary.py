@@ -30,6 +30,8 @@ def build(picture: Picture, plan: Plan, *, started_s: float, played_s: float, ou
         "results_applied": picture.results_applied,
         "outbox_left": outbox_left,
         "npc_actions": picture.total("npc_actions"),
+        "npc_models": sorted(picture.npc_models),
+        "npc_styles": sorted(picture.npc_styles),
         "cheaters": len(cheaters),
         "cheaters_flagged": len(flagged & cheaters),
         "innocents_flagged": len(flagged - cheaters),

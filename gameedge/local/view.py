@@ -1,5 +1,6 @@
 """The live view of `gameedge up`: tables for a terminal, one line for everything else."""
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -17,6 +18,8 @@ _GOOD_MS, _BAD_MS = 4.0, 10.0  # of tick lateness at p99
 def screen(picture: Picture, urls: dict[str, str], played_s: float) -> RenderableType:
     """Everything at a glance."""
     parts: list[RenderableType] = [_regions(picture), Text.from_markup(_totals(picture, played_s))]
+    if npcs := _npcs(picture):
+        parts.append(Text(npcs, style="cyan", no_wrap=True, overflow="ellipsis"))
     if picture.verdicts:
         parts.append(_verdicts(picture))
     parts += [Text(note, style="yellow", no_wrap=True, overflow="ellipsis") for note in list(picture.notes)[-NOTES_SHOWN:]]
@@ -55,6 +58,8 @@ def closing(built: dict[str, Any]) -> list[str]:
         f"cheaters flagged {built['cheaters_flagged']} of {built['cheaters']}, innocents flagged {built['innocents_flagged']}; "
         f"NPC actions {built['npc_actions']}; errors {built['errors']}",
     ]
+    if built["npc_models"]:
+        lines.append(f"NPCs played by {', '.join(built['npc_models'])}, {len(built['npc_styles'])} styles")
     if built["outbox_left"]:
         lines.append(f"{built['outbox_left']} results wait in the regions' stores and leave with the next start of this folder")
     return lines
@@ -108,6 +113,27 @@ def _totals(picture: Picture, played_s: float) -> str:
     if picture.api_error:
         parts.append("[red]coordinator away[/]")
     return "  ·  ".join(parts)
+
+
+def _npcs(picture: Picture) -> str:
+    """Which policy plays the NPCs, how and at which levels."""
+    reports = list(picture.reports())
+    models = [model for report in reports for model in report.models if model.model == "npc"]
+    if not models:
+        return ""
+    styles: Counter[str] = Counter()
+    levels: Counter[str] = Counter()
+    for report in reports:
+        styles.update(report.npc_styles)
+        levels.update(report.npc_levels)
+    names = sorted({model.stable for model in models})
+    text = f"NPCs by {', '.join(names)}"
+    if canaries := sorted({f"{model.canary} for {model.share:.0%}" for model in models if model.canary}):
+        text += f", canary {', '.join(canaries)}"
+    text += "  ·  " + " ".join(f"{style} {count}" for style, count in sorted(styles.items()))
+    text += "  ·  level " + " ".join(f"{level}:{count}" for level, count in sorted(levels.items(), key=lambda pair: int(pair[0])))
+    fallbacks, late = sum(model.fallbacks for model in models), sum(model.late for model in models)
+    return text + f"  ·  fallbacks {fallbacks}, late {late}"
 
 
 def _verdicts(picture: Picture) -> Table:

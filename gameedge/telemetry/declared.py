@@ -90,17 +90,12 @@ EDGE: Final = (
     Metric("inbox_dropped_total", _C, "commands", "Commands dropped since the tick's inbox was full.", "should stay 0"),
     Metric("rtt_ms", _H, "ms", "Round trip to players, from pings.", bounds=RTT_MS),
     # -- models
-    Metric("inference_rows_total", _C, "rows", "Rows scored.", labels=("model",)),
     Metric("inference_batch_rows", _H, "rows", "Rows of one batch.", labels=("model",), bounds=ROWS),
     Metric("inference_ms", _H, "ms", "Duration of one batch.", "inline while under 1 ms", ("model",), DURATION_MS),
-    Metric(
-        "inference_fallbacks_total",
-        _C,
-        "rows",
-        "Rows that the fallback answered.",
-        "deadline missed or bad output",
-        ("model", "why"),
-    ),
+    Metric("inference_answers_total", _C, "rows", "Answers by who gave them: model, held or fallback.", labels=("model", "by")),
+    Metric("inference_late_total", _C, "calls", "Batches that took longer than their deadline.", labels=("model",)),
+    Metric("inference_failures_total", _C, "calls", "Batches in which the model raised.", labels=("model",)),
+    Metric("model_rollbacks_total", _C, "rollbacks", "Models that this process took back by itself.", "look at its report"),
     Metric("npc_actions_total", _C, "actions", "Actions that NPCs took."),
     # -- matchmaking and matches
     Metric("queue_tickets", _G, "tickets", "Tickets waiting in the region.", labels=("mode",)),

@@ -43,6 +43,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "retry_ms": "when it is tried again",
     "name": "the name of what this is about",
     "path": "a file",
+    "model": "a model or an artifact",
+    "backend": "a way to run a model",
     "detail": "more words",
 }
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from gameedge.arena import Arena, geometry
 from gameedge.arena import world as at
+from gameedge.core.npc.observation import RAY_UNIT
+from gameedge.core.protocol.arena_map import SIZE
 from gameedge.core.protocol.arena_v1 import Subtick
 from tests.arena import play
 
@@ -97,3 +99,9 @@ def test_the_dead_see_their_own_team_only() -> None:
     assert {other.seat for other in view.others} == {1, 2, 3, 4}
     assert {other.seat for other in play.look(arena, ally)[0].others} >= {0, 2, 3, 4, 5}
     assert [other.alive for other in play.look(arena, ally)[0].others if other.seat == 0] == [False]
+
+
+def test_rays_test_only_walls_in_their_way_and_answer_the_same() -> None:
+    for x, y in np.random.default_rng(0).uniform(0, SIZE, (300, 2)):
+        for ray, (dx, dy) in enumerate(geometry.RAYS):
+            assert geometry.free_ray(x, y, ray) == geometry.free_way(x, y, dx, dy, RAY_UNIT)

@@ -1,11 +1,11 @@
 """What an NPC knows each tick: float32 [N, OBSERVATION_SIZE], about -1 to 1, declared once for serving, scripts and training.
 
-    OWN       alive, position, velocity, health, cooldown, level, facing, time since hurt, match left, score lead, seat
+    OWN       alive, position, velocity, health, cooldown, level, facing, time since hurt, match left, score lead, seat, style
     RAYS      free way in eight directions (0 degrees = +x, then every 45 degrees counter-clockwise)
     ENEMIES   ENEMY_SLOTS rows, those in sight first, then by distance; out of sight: where they were last seen
     ALLIES    ALLY_SLOTS rows, by distance
 
-Rows of dead entities are zero except for ALIVE, LEVEL and SEAT. Nothing here is known to an NPC that a player in its place
+Rows of dead entities are zero except for ALIVE, LEVEL, SEAT and STYLE. Nothing here is known to an NPC that a player in its place
 would not know: enemies out of sight are remembered for MEMORY_S and then left out.
 """
 
@@ -36,7 +36,9 @@ HURT: Final = 10  # 0: just now
 LEFT: Final = 11
 LEAD: Final = 12
 SEAT: Final = 13  # seat / 32: lets a script differ between members of a team
-OWN_SIZE: Final = 14
+STYLE: Final = 14  # index in core/npc/style.py / STYLE_UNIT: how this NPC was asked to play
+OWN_SIZE: Final = 15
+STYLE_UNIT: Final = 8.0
 
 # -- rays
 RAYS: Final = OWN_SIZE
@@ -69,7 +71,7 @@ A_HEALTH: Final = 5
 OBSERVATION_SIZE: Final = ALLIES + ALLY_SLOTS * ALLY_SIZE
 
 _OWN_NAMES: Final = (
-    "alive", "x", "y", "vx", "vy", "health", "cooldown", "level", "facing_x", "facing_y", "hurt", "left", "lead", "seat",
+    "alive", "x", "y", "vx", "vy", "health", "cooldown", "level", "facing_x", "facing_y", "hurt", "left", "lead", "seat", "style",
 )  # fmt: skip
 _ENEMY_NAMES: Final = ("present", "dx", "dy", "vx", "vy", "health", "visible", "since")
 _ALLY_NAMES: Final = ("present", "dx", "dy", "vx", "vy", "health")

@@ -22,15 +22,20 @@ LAYERS_MAX: Final = 16
 class NumpyMlp:
     """A `Backend` without memory. Hidden buffers grow to the largest batch seen and stay."""
 
-    def __init__(self, artifact: Artifact) -> None:
-        """Raises ArtifactError where the artifact is not such a net."""
+    kind = "numpy"
+
+    def __init__(self, artifact: Artifact, metadata: Mapping[str, str] | None = None) -> None:
+        """metadata: what the artifact's must hold (None: kind and version of a plain net).
+
+        Raises ArtifactError where the artifact is not such a net.
+        """
         layers = len(artifact.tensors) // 2
         if not 1 <= layers <= LAYERS_MAX:
             raise ArtifactError(f"{artifact.id}: expected 1 to {LAYERS_MAX} layers, found {len(artifact.tensors)} tensors")
         shapes: dict[str, list[int | None]] = {}
         for i in range(layers):
             shapes[f"w{i}"], shapes[f"b{i}"] = [None, None], [None]
-        expect(artifact, {"kind": KIND, "version": str(VERSION)}, shapes)
+        expect(artifact, {"kind": KIND, "version": str(VERSION)} if metadata is None else metadata, shapes)
         self._weights = [np.ascontiguousarray(artifact.tensors[f"w{i}"], np.float32) for i in range(layers)]
         self._biases = [np.ascontiguousarray(artifact.tensors[f"b{i}"], np.float32) for i in range(layers)]
         for i, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):

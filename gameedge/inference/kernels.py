@@ -1,0 +1,84 @@
+"""The engine's bookkeeping of a batch in one kernel call each: ten small numpy calls would cost more than a small model."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gameedge.core.kernel import kernel
+
+Floats = NDArray[np.float32]
+Int32s = NDArray[np.int32]
+
+
+@kernel
+def accept(out: Floats, entities: Int32s, last: Floats, age: Int32s) -> int:
+    """Remember answers that are finite as their entities' last; returns how many rows are not (their age grows)."""
+    bad = 0
+    for i in range(entities.shape[0]):
+        e = entities[i]
+        total = np.float32(0.0)
+        for k in range(out.shape[1]):
+            total += out[i, k] * np.float32(0.0)  # 0, or NaN where a value is not finite
+        if total == 0.0:
+            for k in range(out.shape[1]):
+                last[e, k] = out[i, k]
+            age[e] = 0
+        else:
+            age[e] += 1
+            bad += 1
+    return bad
+
+
+@kernel
+def accept_some(out: Floats, entities: Int32s, chosen: NDArray[np.int64], last: Floats, age: Int32s, fresh: NDArray[np.bool_]) -> int:
+    """The same for the rows `chosen`, of which `fresh` is true after it where the answer is finite; the others grow older."""
+    bad = 0
+    for i in range(entities.shape[0]):
+        fresh[i] = False
+    for j in range(chosen.shape[0]):
+        i = chosen[j]
+        total = np.float32(0.0)
+        for k in range(out.shape[1]):
+            total += out[i, k] * np.float32(0.0)
+        fresh[i] = total == 0.0
+        bad += 0 if fresh[i] else 1
+    for i in range(entities.shape[0]):
+        e = entities[i]
+        if fresh[i]:
+            age[e] = 0
+            for k in range(out.shape[1]):
+                last[e, k] = out[i, k]
+        else:
+            age[e] += 1
+    return bad
+
+
+@kernel
+def most_urgent(age: Int32s, entities: Int32s, weight: Floats, count: int, start: int, chosen: NDArray[np.int64]) -> None:
+    """The `count` rows that have waited longest, weighted; ties in the entities' order from `start` on. O(n) by counting ages."""
+    n = entities.shape[0]
+    top = 256
+    histogram = np.zeros(top + 1, np.int64)
+    for i in range(n):
+        histogram[min(int(age[entities[i]] * weight[i]), top)] += 1
+    left, bound = count, top
+    while bound > 0 and histogram[bound] < left:
+        left -= histogram[bound]
+        bound -= 1
+    j = 0
+    for k in range(n):  # all above the bound, and of those at the bound the first `left`
+        i = (start + k) % n
+        urgency = min(int(age[entities[i]] * weight[i]), top)
+        if urgency > bound:
+            chosen[j] = i
+            j += 1
+        elif urgency == bound and left > 0:
+            left -= 1
+            chosen[j] = i
+            j += 1
+
+
+@kernel
+def blank(age: Int32s, entities: Int32s, value: int) -> None:
+    """Set the age of these entities."""
+    for i in range(entities.shape[0]):
+        age[entities[i]] = value

@@ -1,0 +1,263 @@
+"""What a decision costs: the engine and the learned NPC beside the raw forward pass, under overload, and through a swap.
+
+Everything on one core, inline, as a tick does it. `quick` shortens the runs. Baselines are measured in the same run.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final
+
+import numpy as np
+
+from gameedge.arena.arena import Arena
+from gameedge.core.game import Seat
+from gameedge.core.npc import observation as o
+from gameedge.core.npc import policy
+from gameedge.core.npc.scripted import ScriptedPolicy
+from gameedge.core.npc.style import STYLES
+from gameedge.inference.autotune import Tuned
+from gameedge.inference.backends.npc_policy import NpcPolicy
+from gameedge.inference.base import Floats
+from gameedge.inference.depot import Depot
+from gameedge.inference.engine import Engine
+from loadtest.bench.report import Row, row
+
+NPCS: Final = 256
+CROWD: Final = 2_048
+TICK_MS: Final = 1000.0 / 60.0
+
+
+def run(notes: list[str], *, quick: bool = False) -> list[Row]:
+    calls = 200 if quick else 3_000
+    npc = _policy()
+    rows, entities = _rows(CROWD)
+    net = npc.net
+    assert isinstance(net, Tuned)
+    notes.append(f"autotuned: {net.describe()}")
+    found = _latency(npc, rows, entities, calls)
+    found += _throughput(npc, rows, entities, max(calls // 10, 20))
+    found += _overhead(npc, calls)
+    found += _a_tick(npc, calls // 2)
+    found += _overload(npc, rows, entities, max(calls // 10, 50))
+    found += _swap(rows, entities, max(calls // 10, 50))
+    found += _against_asyncio(npc, rows, entities, max(calls // 10, 50))
+    return found
+
+
+def _policy() -> NpcPolicy:
+    backend = Depot().build("npc", CROWD)
+    assert isinstance(backend, NpcPolicy)
+    return backend
+
+
+def _rows(n: int) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int32]]]:
+    """Observations of n NPCs in the middle of squad matches."""
+    arena, script = Arena(matches_max=n // 10 + 1, entities_max=n + 10), ScriptedPolicy(entities_max=n + 10)
+    for match in range(n // 10 + 1):
+        arena.open_match("squads", match, [Seat(seat // 5, None, 5, STYLES[(match + seat) % 8]) for seat in range(10)])
+    npcs = arena.npcs()
+    rows, out = np.zeros((len(npcs), o.OBSERVATION_SIZE), np.float32), np.zeros((len(npcs), 5), np.float32)
+    for _ in range(600):
+        arena.observe(npcs, rows)
+        script.run(rows, npcs, out)
+        arena.act(npcs, out)
+        arena.step()
+    return rows[:n].copy(), np.arange(n, dtype=np.int32)
+
+
+def _times(call: Callable[[], object], calls: int) -> Floats:
+    """us of each call, after a tenth as many to warm up."""
+    for _ in range(max(calls // 10, 5)):
+        call()
+    took = np.zeros(calls, np.float32)
+    for i in range(calls):
+        began = perf_counter_ns()
+        call()
+        took[i] = (perf_counter_ns() - began) / 1e3
+    return took
+
+
+def _engine(npc: NpcPolicy, deadline_ms: float = 1e6) -> Engine:
+    engine = Engine(entities_max=CROWD)
+    engine.register("npc", npc, CROWD, deadline_ms, ScriptedPolicy(entities_max=CROWD))
+    return engine
+
+
+def _raw(npc: NpcPolicy, n: int) -> Callable[[], object]:
+    """The bare forward pass of the same net: matrix products, biases and relu into buffers that exist, nothing else."""
+    assert isinstance(npc.net, Tuned)
+    x, out = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE)).astype(np.float32), np.zeros((n, policy.LOGITS), np.float32)
+    some, net = np.arange(n, dtype=np.int32), npc.net.candidates[0]
+    return lambda: net.run(x, some, out)
+
+
+def _latency(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+    engine = _engine(npc)
+    who = entities[:NPCS]
+    engine.rows("npc", NPCS)[:] = rows[:NPCS]
+    took = _times(lambda: engine.run("npc", who, NPCS), calls)
+    p50, p99 = np.percentile(took, (50, 99)).tolist()
+    base = float(np.median(_times(_raw(npc, NPCS), calls)))
+    return [
+        row("observation ready to action, 256 NPCs all deciding, p50", p50, "us", at_most=110.0, baseline=base),
+        row("observation ready to action, 256 NPCs all deciding, p99", p99, "us", at_most=250.0),
+    ]
+
+
+def _throughput(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+    engine = _engine(npc)
+    engine.rows("npc", CROWD)[:] = rows
+    took = float(np.median(_times(lambda: engine.run("npc", entities, CROWD), calls)))
+    net = float(np.median(_times(_raw(npc, CROWD), calls)))
+    coast = float(np.median(_times(lambda: engine.coast("npc", entities), calls)))
+    each_tick = (took + (policy.DECIDE_TICKS - 1) * coast) / policy.DECIDE_TICKS
+    return [
+        row("decisions a second, 2,048 NPCs all deciding", CROWD / took * 1e6, "1/s", at_least=3e6, baseline=CROWD / net * 1e6),
+        row("actions a second as served: a decision every third tick, the hand every tick", CROWD / each_tick * 1e6, "1/s", at_least=3e6),
+    ]
+
+
+class _Bare:
+    """A net as a backend of the engine: what is left is the engine."""
+
+    def __init__(self, npc: NpcPolicy) -> None:
+        assert isinstance(npc.net, Tuned)
+        self.net = npc.net.candidates[0]
+        self.name, self.input_size, self.output_size = "bare", self.net.input_size, self.net.output_size
+        self.run, self.forget = self.net.run, self.net.forget
+
+
+def _overhead(npc: NpcPolicy, calls: int) -> list[Row]:
+    found = []
+    for n, most in ((256, None), (16, 3.0)):
+        engine = Engine(entities_max=CROWD)
+        engine.register("bare", _Bare(npc), CROWD, 1e6)
+        engine.rows("bare", n)[:] = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE))
+        who, raw = np.arange(n, dtype=np.int32), _raw(npc, n)
+
+        def served(engine: Engine = engine, who: np.ndarray[tuple[int], np.dtype[np.int32]] = who, n: int = n) -> object:
+            return engine.run("bare", who, n)
+
+        pairs = [(float(np.median(_times(served, calls // 10))), float(np.median(_times(raw, calls // 10)))) for _ in range(9)]
+        whole, base = (float(np.median([pair[k] for pair in pairs])) for k in (0, 1))
+        if most is None:
+            found.append(row(f"the engine around the raw forward pass, {n} rows", whole, "us", baseline=base, ratio_at_most=1.05))
+        else:
+            found.append(row(f"the engine's own time, {n} rows", whole - base, "us", at_most=most))
+    return found
+
+
+def _a_tick(npc: NpcPolicy, calls: int) -> list[Row]:
+    """Observe, decide, move and act for 256 NPCs as the tick does it."""
+    arena = Arena(matches_max=32, entities_max=320)
+    for match in range(26):
+        arena.open_match("squads", match, [Seat(seat // 5, None, 5, STYLES[seat % 8]) for seat in range(10)])
+    took = {}
+    for name, backend in (("learned", npc), ("scripted", ScriptedPolicy(entities_max=CROWD))):
+        engine = Engine(entities_max=CROWD)
+        engine.register("npc", backend, CROWD, 1e6)
+        npcs = arena.npcs()[:NPCS]
+
+        def think(engine: Engine = engine, npcs: np.ndarray[tuple[int], np.dtype[np.int32]] = npcs) -> None:
+            engine.begin_tick()
+            due, rest = engine.split("npc", npcs)
+            if len(due):
+                arena.observe(due, engine.rows("npc", len(due)))
+                arena.act(due, engine.run("npc", due, len(due)))
+            if len(rest):
+                arena.act(rest, engine.coast("npc", rest))
+
+        took[name] = _times(think, calls)
+    p99 = float(np.percentile(took["learned"], 99))
+    base = float(np.median(took["scripted"]))
+    return [
+        row("a tick's thinking with observing, 256 NPCs, p50 (baseline: scripted)", float(np.median(took["learned"])), "us", baseline=base),
+        row("a tick's thinking with observing, 256 NPCs, p99", p99, "us"),
+    ]
+
+
+def _overload(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+    """Half of the time that the rows need: who is answered, and is everyone counted?"""
+    free = _engine(npc)
+    free.rows("npc", CROWD)[:] = rows
+    needs_ms = float(np.median(_times(lambda: free.run("npc", entities, CROWD), 40))) / 1e3
+    engine = _engine(npc, needs_ms / 2.0)
+    answered, took = 0, np.zeros(calls)
+    for call in range(calls):
+        engine.rows("npc", CROWD)[:] = rows
+        began = perf_counter_ns()
+        out = engine.run("npc", entities, CROWD)
+        took[call] = (perf_counter_ns() - began) / 1e6
+        answered += int(np.isfinite(out).all(axis=1).sum())
+    figures = engine.figures("npc")
+    assert figures is not None
+    counted = figures.actions + figures.held + figures.fallbacks
+    return [
+        row("answered within the call under 2x overload", answered / (calls * CROWD), "share", at_least=1.0),
+        row("of them counted as action, held or fallback", counted / (calls * CROWD), "share", at_least=1.0),
+        row("of them by the model itself", figures.actions / max(counted, 1), "share"),
+        row("duration of an overloaded call over its deadline, p50", float(np.median(took)) / (needs_ms / 2.0), "share"),
+    ]
+
+
+def _swap(rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+    """Another policy every tenth call, between two calls."""
+    policies = [_policy(), _policy()]
+    engine = _engine(policies[0])
+    plain, swaps, answered = [], [], 0
+    for call in range(calls):
+        engine.rows("npc", CROWD)[:] = rows
+        began = perf_counter_ns()
+        if call % 10 == 9:
+            engine.swap("npc", policies[call // 10 % 2])
+            swaps.append((perf_counter_ns() - began) / 1e6)
+        else:
+            plain.append(0.0)
+        answered += int(np.isfinite(engine.run("npc", entities, CROWD)).all(axis=1).sum())
+    return [
+        row("hot swap, p99", float(np.percentile(swaps, 99)) / TICK_MS, "ticks", at_most=1.0),
+        row("decisions dropped while swapping", float(calls * CROWD - answered), "rows", at_most=0.0),
+    ]
+
+
+def _against_asyncio(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+    """The usual way to serve: a request a row, gathered by a batching task that answers futures. No network, no processes.
+
+    A stand-in for request servers: those add HTTP or IPC to the same scheme, so the ratio here is the least that they would show.
+    """
+    assert isinstance(npc.net, Tuned)
+    net, n = npc.net, NPCS
+    features = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE)).astype(np.float32)
+
+    async def requests() -> list[float]:
+        loop = asyncio.get_running_loop()
+        waiting: list[tuple[Floats, asyncio.Future[Floats], int]] = []
+        took: list[float] = []
+
+        async def ask(i: int) -> None:
+            future: asyncio.Future[Floats] = loop.create_future()
+            began = perf_counter_ns()
+            waiting.append((features[i], future, began))
+            await future
+            took.append((perf_counter_ns() - began) / 1e3)
+
+        for _ in range(calls):
+            async with asyncio.TaskGroup() as group:
+                for i in range(n):
+                    group.create_task(ask(i), name="ask")
+                await asyncio.sleep(0)
+                batch = np.stack([w[0] for w in waiting])
+                out = np.zeros((len(batch), policy.LOGITS), np.float32)
+                net.run(batch, entities[: len(batch)], out)
+                for k, (_, future, _) in enumerate(waiting):
+                    future.set_result(out[k])
+                waiting.clear()
+        return took
+
+    each = np.percentile(asyncio.run(requests()), 99)
+    engine = Engine(entities_max=CROWD)
+    engine.register("bare", _Bare(npc), CROWD, 1e6)
+    engine.rows("bare", n)[:] = features
+    ours = float(np.percentile(_times(lambda: engine.run("bare", entities[:n], n), calls * 4), 99))
+    return [row("p99 of a decision against a request a row in one event loop, 256 at once", ours, "us", baseline=float(each))]
