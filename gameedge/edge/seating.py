@@ -79,6 +79,7 @@ class Seating:
         assert match is not None
         record = match.record
         player.match, player.mode, player.ticket, player.found_ms = match_id, record.mode, None, None
+        self._watching.joined(slot)
         self._seat(player, slot, entity)
         player.session.send(
             MatchStarted(

@@ -268,3 +268,7 @@ class Gate:
     def reset(self, slot: int) -> None:
         """The slot belongs to another connection now, or its session was resumed: begin anew."""
         self._state[slot] = np.zeros((), _STATE)
+
+    def next_match(self, slot: int) -> None:
+        """The same connection plays another match: its commands are counted from 1 again, its clock goes on."""
+        self._state["sequence"][slot] = 0
