@@ -122,6 +122,7 @@ class ShotLog(NamedTuple):
     visible_ms: NDArray[np.float32]
     on_target_ms: NDArray[np.float32]
     path: NDArray[np.float32]  # [C, PATH, 2]
+    line: NDArray[np.float32]  # [C, PATH]
 
 
 def new_world(matches: int, entities: int) -> World:
@@ -162,4 +163,5 @@ def new_shot_log(capacity: int) -> ShotLog:
         visible_ms=np.zeros(capacity, np.float32),
         on_target_ms=np.zeros(capacity, np.float32),
         path=np.zeros((capacity, PATH, 2), np.float32),
+        line=np.zeros((capacity, PATH), np.float32),
     )
