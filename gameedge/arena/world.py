@@ -81,7 +81,7 @@ R_AX: Final = 0
 R_AY: Final = 1
 R_MX: Final = 2
 R_MY: Final = 3
-R_REWIND: Final = 4
+R_SEEN: Final = 4  # the tick of the match that the client saw others at
 R_FIRE: Final = 5
 R_SIZE: Final = 6
 

@@ -116,6 +116,8 @@ class Tick:
         if len(refused):
             self.figures.refused += np.bincount(reasons[refused], minlength=256)
             self.watch.refusals(entities[refused], reasons[refused], now_ms)
+        seated = entities >= 0
+        self.watch.rtt_ms[entities[seated]] = self.table.rtt_ms[slots[seated]]
         inbox.clear()
 
     def _think(self) -> None:

@@ -52,6 +52,7 @@ class Watching:
                     reasons=list(flag.reasons),
                     clip=flag.clip,
                     model=flag.model,
+                    state="recommended" if flag.level == "ban" else "open",
                 )
             )
         playing = set(self._player_of.values())

@@ -60,32 +60,37 @@ class _Bot:
         """A new match."""
         self.entity, self.sequence = entity, 0
         self.brain = self.who.brain(self.team, self.rng)
-        self.brain.lag_ms = (2 * self.delay + 2) * TICK_MS
-        self.views: deque[tuple[int, int, bytes]] = deque()
+        self.known_at = 0  # when the newest command was sent that the view knows of
+        self.views: deque[tuple[int, int, int, bytes]] = deque()
+        self.sent_at: dict[int, int] = {}  # sequence: tick
         self.view: arena_v1.View | None = None
         self.seen = 0
         self.sent: deque[tuple[int, int, int, bytes]] = deque()
 
-    def show(self, tick: int, data: bytes) -> None:
+    def show(self, tick: int, processed: int, data: bytes) -> None:
         late = RESEND_TICKS if self.loss and self.rng.random() < self.loss else 0
         at = max(tick + self.delay + late, self.views[-1][0] if self.views else 0)
-        self.views.append((at, tick, data))
+        self.views.append((at, tick, processed, data))
 
     def think(self, tick: int) -> None:
         while self.views and self.views[0][0] <= tick:
-            _, self.seen, data = self.views.popleft()
+            _, self.seen, processed, data = self.views.popleft()
+            self.known_at = self.sent_at.get(processed, tick - 2 * self.delay - 2)
+            self.sent_at = {n: at for n, at in self.sent_at.items() if n >= processed}
             self.view = arena_v1.decode_snapshot(data)
         if tick % 3 == self.phase and self.view is not None:
             self.sequence += 1
+            self.brain.lag_ms = (tick - self.known_at) * TICK_MS
             payload = arena_v1.encode_command(self.brain.step(self.view, tick * TICK_MS))
             late = int(self.rng.integers(1, 6)) if self.rng.random() < self.jitter else 0
             late += RESEND_TICKS if self.loss and self.rng.random() < self.loss else 0
             at = max(tick + self.delay + late, self.sent[-1][0] if self.sent else 0)
+            self.sent_at[self.sequence] = tick
             self.sent.append((at, self.sequence, self.seen, payload))
 
 
-def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameShots, int, np.ndarray], None]) -> None:
-    """Play free-for-all matches of eight, one after another, for `seconds`.
+def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameShots, int, np.ndarray], None]) -> np.ndarray:
+    """Play free-for-all matches of eight, one after another, for `seconds`; each bot's round trip in ms and loss, [N, 2].
 
     see: called after each tick with the game's shots, the tick, and who plays which entity, int32 [entities] (-1: nobody).
     """
@@ -124,10 +129,11 @@ def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameSho
         if tick % 3 == 0:
             viewers = np.array([bot.entity for bot in bots], np.int32)
             arena.snapshot(viewers, out, sizes, processed)
-            for bot, row, size in zip(bots, out, sizes.tolist(), strict=True):
-                bot.show(tick, row[:size].tobytes())
+            for bot, row, size, done in zip(bots, out, sizes.tolist(), processed.tolist(), strict=True):
+                bot.show(tick, done, row[:size].tobytes())
         for bot in bots:
             bot.think(tick)
+    return np.array([(2 * bot.delay * TICK_MS, bot.loss) for bot in bots])
 
 
 def _arrived(bots: Sequence[_Bot], tick: int) -> list[tuple[_Bot, int, int, bytes]]:
@@ -143,7 +149,8 @@ FIELDS = ("tick", "target", "hit", "distance", "visible_ms", "on_target_ms", "ai
 
 
 def record(crowd: Sequence[Who], seconds: float, seed: int) -> dict[str, np.ndarray]:
-    """The shots of a crowd as arrays: FIELDS as in `game.Shots` (`tick` of the process), `who` (index into the crowd)."""
+    """The shots of a crowd as arrays: FIELDS as in `game.Shots` (`tick` of the process), and
+    `who` (index into the crowd), `since_ms`, `rtt_ms`, `loss`."""
     kept: dict[str, list[np.ndarray]] = {name: [] for name in (*FIELDS, "who")}
 
     def see(shots: GameShots, tick: int, owner: np.ndarray) -> None:
@@ -154,8 +161,13 @@ def record(crowd: Sequence[Who], seconds: float, seed: int) -> dict[str, np.ndar
             for name in FIELDS[1:]:
                 kept[name].append(getattr(shots, name)[:n].copy())
 
-    play(crowd, seconds, seed, see)
+    links = play(crowd, seconds, seed, see)
     found = {name: np.concatenate(parts) for name, parts in kept.items()}
+    found["since_ms"] = np.full(len(found["tick"]), np.inf, np.float32)
+    for who in np.unique(found["who"]):
+        at = np.flatnonzero(found["who"] == who)
+        found["since_ms"][at[1:]] = np.diff(found["tick"][at]) * TICK_MS
+    found["rtt_ms"], found["loss"] = links[found["who"]].T
     rows = found["target"] >= 0
     return {name: column[rows] for name, column in found.items()}
 

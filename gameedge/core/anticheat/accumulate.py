@@ -1,0 +1,92 @@
+"""From scores to evidence that may be looked at for ever: p-values of blocks, and wealth that no innocent is likely to reach.
+
+Problem. One shot proves nothing: people snap, guess and get lucky, hundreds of times an hour. Any fixed threshold on sums is
+crossed by somebody honest some day, and a test that is looked at after every shot is a thousand tests.
+
+Method.
+  - Blocks. Shots of one engagement depend on each other, so the mean score of `watch.BLOCK_MS` of fighting is one observation.
+  - p-values. `null` (of the model) holds, by round trip and number of shots, which mean score is reached with which probability
+    by innocents that training did not see, made larger by how much people differ (models/anticheat/calibrate.py); p is conservative
+    between its columns. p below the last column does not exist: no single block can prove more than that.
+  - Wealth. A bet `k p^(k-1)` has expectation at most 1 for an innocent (a p-to-e calibrator). Several `KAPPAS` are played
+    side by side, small ones for machines that are always on, large ones for those that are on a tenth of the time.
+  - Changes. A player may start to cheat at any block. Wealth `M <- e (M + w_n)` mixes over all starting blocks with prior
+    weights `w_n` that sum to 1, so that late cheats are found and the bound is still one for the whole career.
+
+Guarantee. By Ville's inequality an innocent career, of whatever length, ever reaches wealth 1/a with probability at most a: 1/100
+for `REVIEW`, 1/10,000 for `BAN`, as far as the null holds; what careers of 1,000 h do in simulation is in models/anticheat/results.json.
+
+Source: calibrators (Vovk and Wang 2021), e-detectors (Shin, Ramdas and Rinaldo 2023), conformal p-values (Vovk et al. 2005).
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gameedge.core.anticheat.aim import BLOCK_COUNTS, COHORT_MS, COHORTS, TAILS
+from gameedge.core.anticheat.features import Floats
+
+KAPPAS: Final = (0.1, 0.3, 0.55, 0.8)
+OBSERVE: Final = math.log(10.0)  # natural logarithms of wealth
+REVIEW: Final = math.log(100.0)
+BAN: Final = math.log(10_000.0)
+LEVELS: Final = ("", "observe", "review", "ban")
+WEALTH_MAX: Final = 1e30
+_PRIOR: Final = 1.0 / 2.1097428  # 1 / (the sum over n >= 0 of 1 / ((n + 2) ln(n + 2)^2))
+_KAPPA: Final = np.array(KAPPAS)
+
+
+def prior(n: int) -> float:
+    """The weight of "it began with block n": falls so slowly that a late start is hardly harder to find, and sums to 1."""
+    return _PRIOR / ((n + 2) * math.log(n + 2) ** 2)
+
+
+def cohort(rtt_ms: float) -> int:
+    """The row of `null` for a round trip; not finite: the last."""
+    for k, most in enumerate(COHORT_MS):
+        if 0.0 <= rtt_ms <= most:
+            return k
+    return COHORTS - 1
+
+
+def p_value(null: Floats, which: int, count: int, mean: float) -> float:
+    """How often innocents of cohort `which` reach this mean score over `count` shots, at least TAILS[-1]. Not finite: 1."""
+    if not math.isfinite(mean) or count < 1:
+        return 1.0
+    row = null[which, min(count, BLOCK_COUNTS) - 1]
+    reached = int(np.searchsorted(row, mean, side="right"))
+    return TAILS[reached - 1] if reached > 0 else 1.0
+
+
+@dataclass(slots=True)
+class Wealth:
+    """What betting against one player's innocence has won."""
+
+    parts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(KAPPAS)))
+    blocks: int = 0
+    peak: float = -math.inf  # the highest logarithm ever: Ville's bound is on it
+
+    def bet(self, p: float) -> float:
+        """Take one block's p-value; the new logarithm of the wealth."""
+        stake = _KAPPA * p ** (_KAPPA - 1.0)
+        self.parts = np.minimum(stake * (self.parts + prior(self.blocks)), WEALTH_MAX)
+        self.blocks += 1
+        now = self.log
+        self.peak = max(self.peak, now)
+        return now
+
+    @property
+    def log(self) -> float:
+        total = float(self.parts.mean())
+        return math.log(total) if total > 0.0 else -math.inf
+
+    def copy(self) -> "Wealth":
+        return Wealth(self.parts.copy(), self.blocks, self.peak)
+
+
+def level(log_wealth: float) -> int:
+    """Index into LEVELS."""
+    return (log_wealth >= OBSERVE) + (log_wealth >= REVIEW) + (log_wealth >= BAN)
