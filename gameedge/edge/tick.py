@@ -108,7 +108,10 @@ class Tick:
         reasons, rewind_ms = self._reasons[:count], self._rewind_ms[:count]
         entities = self.table.entity[slots]
         np.copyto(reasons, np.where(entities >= 0, 0, NOT_SEATED).astype(np.uint8))
-        self.gate.check(slots, headers, inbox.arrived_ms, self.table.rtt_ms, reasons, rewind_ms, tick=self.tick, tick_ms=self._tick_ms)
+        rtt_ms, now = self.table.rtt_ms, self.tick
+        fast = self.gate.check(slots, headers, inbox.arrived_ms, rtt_ms, reasons, rewind_ms, tick=now, tick_ms=self._tick_ms)
+        if len(fast):
+            self.watch.fast(self.table.entity[fast], now_ms)
         sequence = headers["sequence"].astype(np.int64)
         self.game.receive(entities, inbox.payloads, sequence, rewind_ms, reasons)
         self.figures.commands += count

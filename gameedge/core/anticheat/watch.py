@@ -6,7 +6,7 @@ able to show it.
 Method. Two rules, each a test that may be looked at after every event:
   - `aim` (and `trigger`, its name where the finger is what stands out): scores of shots (`aim`) in blocks of `BLOCK_MS`, bet against
     innocence (`accumulate`).
-  - `speed`: seconds in which the gate refused a fast clock or commands above the rate, as a leaky sum.
+  - `speed`: seconds in which the gate found a fast clock, refused one or refused commands above the rate, as a leaky sum.
 The ladder: `observe` (nothing is said aloud; `levels` tells who), `review` and `ban` raise a flag each, once; a flag recommends,
 people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at.
 
@@ -44,6 +44,7 @@ SPEED_BINS: Final = 4.0  # seconds with refusals, net of the leak, for `review`
 SPEED_BINS_BAN: Final = 20.0
 SPEED_LEAK_S: Final = 0.1  # bins forgotten a second
 SPEED_REFUSALS_MIN: Final = 12
+SPEED_FOUND_MIN: Final = 4
 CAREERS_MAX: Final = 16_384
 REASONS_MAX: Final = 3
 FLAGS_MAX: Final = 256  # waiting to be collected; drop oldest
@@ -78,6 +79,7 @@ class _Career:
     bins: float = 0.0
     bin_at_s: float = -1.0
     refused: dict[int, int] = field(default_factory=dict)
+    found: int = 0  # times that the clock was found to run fast
     speed_told: int = 0
     speed_ms: float = -math.inf
 
@@ -160,6 +162,14 @@ class Watch:
             if reason in (CLOCK_FAST, CADENCE):
                 self._fast(career, now_ms)
 
+    def fast(self, entities: Int32s, now_ms: float) -> None:
+        """The gate found these players' clocks to run fast. entities: int32 [N], -1: nobody's."""
+        for entity in entities.tolist():
+            career = self._of[entity] if 0 <= entity < len(self._of) else None
+            if career is not None:
+                career.found += 1
+                self._fast(career, now_ms)
+
     def flags(self) -> list[Flag]:
         """Flags since the last call, oldest first."""
         found = list(self._waiting)
@@ -225,13 +235,15 @@ class Watch:
             career.bins = max(0.0, career.bins - leaked) + 1.0
             career.bin_at_s = second
         count = career.refused.get(CLOCK_FAST, 0) + career.refused.get(CADENCE, 0)
-        if career.bins < SPEED_BINS or count < SPEED_REFUSALS_MIN:
+        if career.bins < SPEED_BINS or (count < SPEED_REFUSALS_MIN and career.found < SPEED_FOUND_MIN):
             return
         level = 3 if career.bins >= SPEED_BINS_BAN else 2
         if level <= career.speed_told and now_ms - career.speed_ms < SPEED_AGAIN_MS:
             return
         career.speed_told, career.speed_ms = level, now_ms
         words = []
+        if career.found:
+            words.append(f"the client's clock was found to run fast {career.found} times")
         if CLOCK_FAST in career.refused:
             words.append(f"the client's clock ran ahead of the server's: {career.refused[CLOCK_FAST]} commands refused")
         if CADENCE in career.refused:
