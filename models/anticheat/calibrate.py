@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 from gameedge.core.anticheat import aim
-from gameedge.core.anticheat.accumulate import cohort
+from gameedge.core.anticheat.accumulate import cohort, p_value
 from models.anticheat.data import Shots
 
 BLOCK_TICKS = 42  # 700 ms
-PERSON = 0.995
+PERSON = 0.999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
 SCORE_TOP = 60.0
 
@@ -41,38 +41,36 @@ def blocks(shots: Shots, score: np.ndarray) -> dict[str, np.ndarray]:
     return {name: column if name == "mean" else column.astype(np.int64) for name, column in found.items()}
 
 
-def inflation(exceeds: np.ndarray, who: np.ndarray) -> float:
-    """How many times the pooled rate the person at PERSON of all people exceeds. exceeds: bool, a block each."""
+def spread(exceeds: np.ndarray, who: np.ndarray) -> float:
+    """The variance of people's rates of exceeding over the square of the pooled rate, chance taken out. NaN: too few to say.
+
+    exceeds: bool, a block each."""
     _, index, n = np.unique(who, return_inverse=True, return_counts=True)
     k = np.bincount(index, exceeds)[n >= BLOCKS_MIN]
     n = n[n >= BLOCKS_MIN]
     q = exceeds.mean()
     if len(n) < 20 or q <= 0.0:
-        return 10.0
-    # E[k (k - 1)] = n (n - 1) E[rate^2]: chance alone is taken out.
+        return math.nan
+    # E[k (k - 1)] = n (n - 1) E[rate^2].
     square = (k * (k - 1)).sum() / (n * (n - 1)).sum()
-    spread = max(square / (q * q) - 1.0, 0.0)  # of the rate, relative, squared
-    # A gamma distribution with that spread (rates are small): its quantile by Wilson and Hilferty.
-    if spread < 1e-9:
+    return float(max(square / (q * q) - 1.0, 0.0))
+
+
+def inflation(exceeds: np.ndarray, who: np.ndarray) -> float:
+    """How many times the pooled rate the person at PERSON of all people exceeds."""
+    relative = spread(exceeds, who)
+    if math.isnan(relative):
+        return 10.0
+    # A gamma distribution of rates with that spread, by Monte Carlo: 200,000 people.
+    if relative < 1e-9:
         return 1.0
-    shape = 1.0 / spread
-    z = 2.5758 if PERSON == 0.995 else 3.0902
-    w = 1.0 - 1.0 / (9.0 * shape) + z / math.sqrt(9.0 * shape)
-    return float(max(w, 0.0) ** 3) if shape > 0.3 else float(1.0 + z * math.sqrt(spread))
+    rates = np.random.default_rng(0).gamma(1.0 / relative, relative, 200_000)
+    return float(np.quantile(rates, PERSON))
 
 
-def null(found: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, list[float]]]:
-    """The table of aim.AimModel.null from blocks of innocents, and the inflation of each column."""
+def _table(found: dict[str, np.ndarray], factors: np.ndarray) -> np.ndarray:
+    """Thresholds that are reached by at most tail / factor of the innocents' blocks of each cohort and count."""
     table = np.full((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32(SCORE_TOP))
-    used: dict[str, list[float]] = {}
-    factors = []
-    everyone = found["mean"]
-    for tail in aim.TAILS:
-        grow = inflation(everyone > np.quantile(everyone, 1 - tail), found["who"]) if tail < 0.3 else 1.0
-        factors.append(min(max(grow, 1.0), 10.0))
-    # A rarer event never has the smaller factor: the far tail has too few counts to say otherwise.
-    factors = list(np.maximum.accumulate(factors))
-    used["inflation"] = [round(f, 3) for f in factors]
     for c in range(aim.COHORTS):
         for b in range(aim.BLOCK_COUNTS):
             fits = (found["cohort"] == c) & (found["count"] == b + 1 if b + 1 < aim.BLOCK_COUNTS else found["count"] > b)
@@ -83,4 +81,18 @@ def null(found: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, list[float
                 if over >= 0 and len(scores) > over:
                     table[c, b, k] = scores[len(scores) - 1 - over] + 1e-4
             table[c, b] = np.maximum.accumulate(table[c, b])
-    return table, used
+    return table
+
+
+def p_values(found: dict[str, np.ndarray], table: np.ndarray) -> np.ndarray:
+    rows = zip(found["cohort"].tolist(), found["count"].tolist(), found["mean"].tolist(), strict=True)
+    return np.array([p_value(table, c, n, mean) for c, n, mean in rows])
+
+
+def null(found: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    """The table of aim.AimModel.null from blocks of innocents, and the inflation of each column."""
+    pooled = p_values(found, _table(found, np.ones(len(aim.TAILS))))
+    factors = [min(max(inflation(pooled <= tail, found["who"]), 1.0), 20.0) if tail < 0.3 else 1.0 for tail in aim.TAILS]
+    # A rarer event never has the smaller factor: the far tail has too few counts to say otherwise.
+    factors = np.maximum.accumulate(factors)
+    return _table(found, factors), {"inflation": [round(float(f), 2) for f in factors]}

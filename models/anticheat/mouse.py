@@ -42,7 +42,7 @@ def fitted(paths: Array, hz: int) -> Array:
 def figures(paths: Array, hz: int) -> Array:
     """float32 [N, F] of paths [N, T, 2] in pixels, finite, the last sample at the shot. hz: one of RATES."""
     p = fitted(paths, hz)
-    n, t, _ = p.shape
+    n = len(p)
     far = np.hypot(p[..., 0], p[..., 1])
     at = np.argmax(far, axis=1)
     way = -p[np.arange(n), at]

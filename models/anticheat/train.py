@@ -14,6 +14,7 @@ from gameedge.core.anticheat import aim
 from gameedge.core.anticheat import features as figures
 from gameedge.inference.artifacts import file_name
 from models.anticheat import calibrate, mlp
+from models.anticheat.data import CLASS_OF as CLASS_OF
 from models.anticheat.data import Job, Shots, collect
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"

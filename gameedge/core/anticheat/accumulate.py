@@ -13,6 +13,9 @@ Method.
   - Changes. A player may start to cheat at any block. Wealth `M <- e (M + w_n)` mixes over all starting blocks with prior
     weights `w_n` that sum to 1, so that late cheats are found and the bound is still one for the whole career.
 
+  - Two accounts. `review` looks at wealth as above; `ban` at an account whose p-values are `STRICT` times as large, which is right
+    for people who differ from the average even more than the null allows for.
+
 Guarantee. By Ville's inequality an innocent career, of whatever length, ever reaches wealth 1/a with probability at most a: 1/100
 for `REVIEW`, 1/10,000 for `BAN`, as far as the null holds; what careers of 1,000 h do in simulation is in models/anticheat/results.json.
 
@@ -35,6 +38,7 @@ REVIEW: Final = math.log(100.0)
 BAN: Final = math.log(10_000.0)
 LEVELS: Final = ("", "observe", "review", "ban")
 WEALTH_MAX: Final = 1e30
+STRICT: Final = 2.5
 _PRIOR: Final = 1.0 / 2.1097428  # 1 / (the sum over n >= 0 of 1 / ((n + 2) ln(n + 2)^2))
 _KAPPA: Final = np.array(KAPPAS)
 
@@ -63,30 +67,38 @@ def p_value(null: Floats, which: int, count: int, mean: float) -> float:
 
 @dataclass(slots=True)
 class Wealth:
-    """What betting against one player's innocence has won."""
+    """What betting against one player's innocence has won. parts: float64 [2, len(KAPPAS)], the ordinary account and the strict."""
 
-    parts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(KAPPAS)))
+    parts: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, len(KAPPAS))))
     blocks: int = 0
-    peak: float = -math.inf  # the highest logarithm ever: Ville's bound is on it
+    peak: int = 0  # the highest level ever, an index into LEVELS
 
     def bet(self, p: float) -> float:
-        """Take one block's p-value; the new logarithm of the wealth."""
-        stake = _KAPPA * p ** (_KAPPA - 1.0)
+        """Take one block's p-value; the new logarithm of the ordinary wealth."""
+        said = np.array([[p], [min(1.0, STRICT * p)]])
+        stake = _KAPPA * said ** (_KAPPA - 1.0)
         self.parts = np.minimum(stake * (self.parts + prior(self.blocks)), WEALTH_MAX)
         self.blocks += 1
-        now = self.log
-        self.peak = max(self.peak, now)
-        return now
+        self.peak = max(self.peak, self.level)
+        return self.log
 
     @property
     def log(self) -> float:
-        total = float(self.parts.mean())
-        return math.log(total) if total > 0.0 else -math.inf
+        return _log(float(self.parts[0].mean()))
+
+    @property
+    def strict_log(self) -> float:
+        return _log(float(self.parts[1].mean()))
+
+    @property
+    def level(self) -> int:
+        """Index into LEVELS."""
+        log = self.log
+        return (log >= OBSERVE) + (log >= REVIEW) + (log >= REVIEW and self.strict_log >= BAN)
 
     def copy(self) -> "Wealth":
         return Wealth(self.parts.copy(), self.blocks, self.peak)
 
 
-def level(log_wealth: float) -> int:
-    """Index into LEVELS."""
-    return (log_wealth >= OBSERVE) + (log_wealth >= REVIEW) + (log_wealth >= BAN)
+def _log(value: float) -> float:
+    return math.log(value) if value > 0.0 else -math.inf

@@ -66,7 +66,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     model: str
     radius: float
-    parts: list[float]  # of the wealth before the first block
+    parts: list[list[float]]  # of the wealth before the first block
     before: int  # blocks before the first
     blocks: list[Block]
     refused: dict[str, int]
@@ -186,7 +186,10 @@ def rerun(data: bytes, model: aim.AimModel | None) -> Rerun:
     if model is None or model.id != clip.model:
         detail = f"the model {clip.model} is not here" + (f" ({model.id} is)" if model is not None else "")
         return Rerun(same=False, shots=count, blocks=len(clip.blocks), log=math.nan, level="", detail=detail)
-    wealth = Wealth(np.array(clip.parts, np.float64), clip.before)
+    wealth = Wealth(np.zeros((2, len(accumulate.KAPPAS))), clip.before)
+    if [len(row) for row in clip.parts] != [len(accumulate.KAPPAS)] * 2:
+        return Rerun(same=False, shots=count, blocks=len(clip.blocks), log=math.nan, level="", detail="parts of the wealth are missing")
+    wealth.parts[:] = clip.parts
     same, detail = True, ""
     for number, part in enumerate(clip.blocks):
         try:
@@ -195,7 +198,7 @@ def rerun(data: bytes, model: aim.AimModel | None) -> Rerun:
             return Rerun(same=False, shots=count, blocks=len(clip.blocks), log=math.nan, level="", detail=f"block {number}: {error}")
         if again is not None and not detail:
             same, detail = False, f"block {number}: {again}"
-    level = accumulate.LEVELS[accumulate.level(wealth.log)]
+    level = accumulate.LEVELS[wealth.level]
     return Rerun(same=same, shots=count, blocks=len(clip.blocks), log=wealth.log, level=level, detail=detail)
 
 

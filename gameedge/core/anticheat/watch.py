@@ -179,7 +179,7 @@ class Watch:
     def level(self, player: PlayerId) -> str:
         """Where the player stands on the ladder by aim, the highest ever: one of accumulate.LEVELS."""
         career = self._careers.get(player)
-        return accumulate.LEVELS[accumulate.level(career.wealth.peak)] if career is not None else ""
+        return accumulate.LEVELS[career.wealth.peak] if career is not None else ""
 
     def evidence(self, player: PlayerId) -> dict[str, float]:
         """What is known of a player now: the log wealth of aim, seconds of speed, shots, blocks. Empty: nothing."""
@@ -215,7 +215,7 @@ class Watch:
             gone = career.blocks.popleft()
             career.kept -= len(gone.shots)
             career.before.bet(gone.p)
-        level = accumulate.level(block.log)
+        level = career.wealth.level
         if level > max(career.told, 1):
             career.told = level
             self._accuse(career, accumulate.LEVELS[level])

@@ -39,12 +39,10 @@ def test_innocent_careers_stay_poor() -> None:
     reviews = bans = 0
     for _ in range(2_000):
         wealth = a.Wealth()
-        peak = -math.inf
-        for p in rng.random(1_000).clip(aim.TAILS[-1]):
-            peak = max(peak, wealth.bet(float(p)))
-        assert wealth.peak == peak
-        reviews += peak >= a.REVIEW
-        bans += peak >= a.BAN
+        highest = max(wealth.bet(float(p)) for p in rng.random(1_000).clip(aim.TAILS[-1]))
+        assert (wealth.peak >= 2) == (highest >= a.REVIEW)
+        reviews += wealth.peak >= 2
+        bans += wealth.peak == 3
     assert reviews <= 20
     assert bans <= 1
 
@@ -79,4 +77,15 @@ def test_p_values_never_say_too_much(mean: float, count: int) -> None:
 
 def test_cohorts_and_levels() -> None:
     assert [a.cohort(x) for x in (0.0, 100.0, 100.1, 200.0, 500.0, math.nan, -1.0)] == [0, 0, 1, 1, 2, 2, 2]
-    assert [a.LEVELS[a.level(x)] for x in (-math.inf, a.OBSERVE, a.REVIEW, a.BAN, 99.0)] == ["", "observe", "review", "ban", "ban"]
+    levels = []
+    for ordinary, strict in ((0.0, 0.0), (10.1, 10.1), (100.1, 1.0), (1e5, 100.0), (1e5, 10_001.0), (1.0, 1e5)):
+        parts = np.array([[ordinary], [strict]]) * np.ones(len(a.KAPPAS))
+        levels.append(a.LEVELS[a.Wealth(parts).level])
+    assert levels == ["", "observe", "review", "review", "ban", ""]
+
+
+def test_the_strict_account_is_never_richer() -> None:
+    wealth, rng = a.Wealth(), np.random.default_rng(4)
+    for p in rng.random(500) ** 3:
+        wealth.bet(float(max(p, aim.TAILS[-1])))
+        assert wealth.strict_log <= wealth.log
