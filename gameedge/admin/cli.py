@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
-from gameedge.admin import views
+from gameedge.admin import review, views
 from gameedge.admin.client import AdminError, call, path
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ regions = typer.Typer(help="Regions and their processes.", no_args_is_help=True)
 players = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(regions, name="regions")
 app.add_typer(players, name="players")
+app.add_typer(review.app, name="review")
 
 
 @dataclass

@@ -121,6 +121,7 @@ class Tick:
             self.watch.refusals(entities[refused], reasons[refused], now_ms)
         seated = entities >= 0
         self.watch.rtt_ms[entities[seated]] = self.table.rtt_ms[slots[seated]]
+        self.watch.jitter_ms[entities[seated]] = self.gate.jitter_ms(slots[seated])
         inbox.clear()
 
     def _think(self) -> None:

@@ -19,6 +19,7 @@ BLOCK_TICKS = 42  # 700 ms
 PERSON = 0.999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
 SCORE_TOP = 60.0
+LOSSY, JITTERY = 0.1, 40.0  # links with so much loss have the gate's jitter far above accumulate.UNSTEADY_MS
 
 
 def blocks(shots: Shots, score: np.ndarray) -> dict[str, np.ndarray]:
@@ -29,7 +30,7 @@ def blocks(shots: Shots, score: np.ndarray) -> dict[str, np.ndarray]:
     for i in [*order.tolist(), -1]:
         if i < 0 or shots.who[i] != who or shots.tick[i] - start >= BLOCK_TICKS:
             if count:
-                rows.append((who, shots.label[last], cohort(float(shots.rtt_ms[last])), count, total / count, shots.tick[last]))
+                rows.append((who, shots.label[last], cohort(float(shots.rtt_ms[last]), JITTERY if shots.loss[last] >= LOSSY else 0.0), count, total / count, shots.tick[last]))
             if i < 0:
                 break
             who, start, total, count = shots.who[i], shots.tick[i], 0.0, 0

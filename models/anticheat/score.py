@@ -18,7 +18,9 @@ from models.anticheat import mlp, mouse
 
 KIND: Final = "mouse-network"
 NAME: Final = "mouse"
-VERSION: Final = "1"
+VERSION: Final = "2"
+NETS: Final = 2  # a rate; their log odds are averaged
+PARTS: Final = ("mean", "scale", "w0", "b0", "w1", "b1", "w2", "b2")
 BATCH: Final = 8_192
 SAMPLES_MIN: Final = 4
 SAMPLES_MAX: Final = 4_096
@@ -29,25 +31,29 @@ class InputError(ValueError):
     """What was given cannot be scored, and what to give instead."""
 
 
-def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, mlp.Tensors]:
-    """Tensors by rate. Raises ArtifactError."""
+def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, list[mlp.Tensors]]:
+    """Networks by rate. Raises ArtifactError."""
     artifact = load(NAME, folders)
-    names = [f"{name}_{hz}" for hz in mouse.RATES for name in ("mean", "scale", "w0", "b0", "w1", "b1", "w2", "b2")]
+    names = [f"{part}_{hz}_{k}" for hz in mouse.RATES for k in range(NETS) for part in PARTS]
     expect(artifact, {"kind": KIND, "version": VERSION}, {name: [None] * (2 if name[0] == "w" else 1) for name in names})
-    found = {hz: {name[: -len(f"_{hz}")]: artifact.tensors[name] for name in names if name.endswith(f"_{hz}")} for hz in mouse.RATES}
-    for hz, tensors in found.items():
+    found = {}
+    for hz in mouse.RATES:
+        found[hz] = [{part: artifact.tensors[f"{part}_{hz}_{k}"] for part in PARTS} for k in range(NETS)]
         width = mouse.figures(np.zeros((1, SAMPLES_MIN, 2), np.float32), hz).shape[1]
-        if tensors["mean"].shape != (width,) or tensors["w0"].shape[0] != width:
-            raise ArtifactError(f"{artifact.id}: expected {width} figures at {hz} Hz, found {tensors['w0'].shape[0]}")
+        if any(net["mean"].shape != (width,) or net["w0"].shape[0] != width for net in found[hz]):
+            raise ArtifactError(f"{artifact.id}: expected {width} figures at {hz} Hz, found {found[hz][0]['w0'].shape[0]}")
     return found
 
 
-def judge(tensors: mlp.Tensors, figures: np.ndarray) -> np.ndarray:
-    """Log odds of a machine, float32 [N], of figures as `mouse.figures` gives them."""
-    x = np.clip((figures - tensors["mean"]) * tensors["scale"], -6, 6).astype(np.float32)
-    z = mlp.logits(tensors, x).astype(np.float64)
-    top = z[:, 1:].max(axis=1)
-    return (np.log(np.exp(z[:, 1:] - top[:, None]).sum(axis=1)) + top - z[:, 0]).astype(np.float32)
+def judge(nets: Sequence[mlp.Tensors], figures: np.ndarray) -> np.ndarray:
+    """Log odds of a machine, float32 [N], of figures as `mouse.figures` gives them: the mean over the networks."""
+    total = np.zeros(len(figures))
+    for net in nets:
+        x = np.clip((figures - net["mean"]) * net["scale"], -6, 6).astype(np.float32)
+        z = mlp.logits(net, x).astype(np.float64)
+        top = z[:, 1:].max(axis=1)
+        total += np.log(np.exp(z[:, 1:] - top[:, None]).sum(axis=1)) + top - z[:, 0]
+    return (total / len(nets)).astype(np.float32)
 
 
 def check(paths: np.ndarray, hz: object) -> tuple[np.ndarray, int]:
@@ -72,8 +78,8 @@ def check(paths: np.ndarray, hz: object) -> tuple[np.ndarray, int]:
 def score(paths: np.ndarray, hz: object) -> np.ndarray:
     """float32 [N], higher = less human. Raises InputError, ArtifactError."""
     paths, rate = check(paths, hz)
-    tensors = load_mouse()[rate]
-    parts = [judge(tensors, mouse.figures(paths[at : at + BATCH], rate)) for at in range(0, len(paths), BATCH)]
+    nets = load_mouse()[rate]
+    parts = [judge(nets, mouse.figures(paths[at : at + BATCH], rate)) for at in range(0, len(paths), BATCH)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 

@@ -16,10 +16,10 @@ from models.anticheat import mlp, mouse, paste, real, score
 from models.anticheat.train import WEIGHTS
 
 SEED = 20_261
-HIDDEN = (192, 64)
-EPOCHS = 22
+HIDDEN = (224, 80)
+EPOCHS = 24
 BATCH = 512
-HUMAN_TIMES, CHEAT_TIMES = 10, 3
+HUMAN_TIMES, CHEAT_TIMES = 12, 4
 HUMAN_PRIOR = 0.7
 LATE = 8  # fine samples that a shot may be before its click
 
@@ -58,8 +58,8 @@ def dataset(clicks: real.Clicks, hz: int, rng: np.random.Generator, families: tu
     return np.concatenate(x), np.concatenate(y)
 
 
-def fit(clicks: real.Clicks, hz: int, families: tuple[str, ...] = paste.FAMILIES, epochs: int = EPOCHS) -> mlp.Tensors:
-    rng = np.random.default_rng(SEED + hz)
+def fit(clicks: real.Clicks, hz: int, families: tuple[str, ...] = paste.FAMILIES, epochs: int = EPOCHS, net: int = 0) -> mlp.Tensors:
+    rng = np.random.default_rng(SEED + hz + 1_000 * net)
     x, y = dataset(clicks, hz, rng, families)
     mean, scale = mlp.standard(x)
     x -= mean
@@ -91,7 +91,8 @@ def main() -> None:
         raise SystemExit(f"{real.FILE} is not there: the network of score-aim is trained on recorded people; set GAMEEDGE_DATA")
     tensors = {}
     for hz in mouse.RATES:
-        tensors |= {f"{name}_{hz}": tensor for name, tensor in fit(clicks, hz).items()}
+        for net in range(score.NETS):
+            tensors |= {f"{name}_{hz}_{net}": tensor for name, tensor in fit(clicks, hz, net=net).items()}
         print(f"{hz} Hz after {perf_counter() - began:.0f} s", flush=True)
     metadata = {"kind": score.KIND, "version": score.VERSION, "classes": ",".join(("human", *paste.FAMILIES)), "seed": str(SEED)}
     data = safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)

@@ -29,7 +29,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.core.anticheat.aim import BLOCK_COUNTS, COHORT_MS, COHORTS, TAILS
+from gameedge.core.anticheat.aim import BLOCK_COUNTS, TAILS
 from gameedge.core.anticheat.features import Floats
 
 KAPPAS: Final = (0.1, 0.3, 0.55, 0.8)
@@ -39,6 +39,9 @@ BAN: Final = math.log(10_000.0)
 LEVELS: Final = ("", "observe", "review", "ban")
 WEALTH_MAX: Final = 1e30
 STRICT: Final = 2.5
+FAR_MS: Final = 150.0
+UNSTEADY: Final = 2
+UNSTEADY_MS: Final = 25.0  # the gate's mean change of delay from command to command
 _PRIOR: Final = 1.0 / 2.1097428  # 1 / (the sum over n >= 0 of 1 / ((n + 2) ln(n + 2)^2))
 _KAPPA: Final = np.array(KAPPAS)
 
@@ -48,12 +51,12 @@ def prior(n: int) -> float:
     return _PRIOR / ((n + 2) * math.log(n + 2) ** 2)
 
 
-def cohort(rtt_ms: float) -> int:
-    """The row of `null` for a round trip; not finite: the last."""
-    for k, most in enumerate(COHORT_MS):
-        if 0.0 <= rtt_ms <= most:
-            return k
-    return COHORTS - 1
+def cohort(rtt_ms: float, jitter_ms: float) -> int:
+    """The row of `null` for a link: steady and near, steady and far, UNSTEADY (or unknown). On a link that holds commands up, honest
+    cursors freeze and leap: people are compared with people on such links, and nobody is recommended for a ban there."""
+    if not (0.0 <= rtt_ms < 1e4 and 0.0 <= jitter_ms <= UNSTEADY_MS):
+        return UNSTEADY
+    return 0 if rtt_ms <= FAR_MS else 1
 
 
 def p_value(null: Floats, which: int, count: int, mean: float) -> float:
@@ -73,11 +76,14 @@ class Wealth:
     blocks: int = 0
     peak: int = 0  # the highest level ever, an index into LEVELS
 
-    def bet(self, p: float) -> float:
-        """Take one block's p-value; the new logarithm of the ordinary wealth."""
+    def bet(self, p: float, cohort: int = 0) -> float:
+        """Take one block's p-value; the new logarithm of the ordinary wealth. UNSTEADY blocks leave the strict account as it is."""
         said = np.array([[p], [min(1.0, STRICT * p)]])
         stake = _KAPPA * said ** (_KAPPA - 1.0)
-        self.parts = np.minimum(stake * (self.parts + prior(self.blocks)), WEALTH_MAX)
+        after = np.minimum(stake * (self.parts + prior(self.blocks)), WEALTH_MAX)
+        if cohort == UNSTEADY:
+            after[1] = self.parts[1]
+        self.parts = after
         self.blocks += 1
         self.peak = max(self.peak, self.level)
         return self.log

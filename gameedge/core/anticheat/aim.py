@@ -32,8 +32,7 @@ CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigg
 HUMAN: Final = 0
 TRIGGER: Final = CLASSES.index("trigger")
 CLIP: Final = 6.0  # standardised figures are cut here
-COHORTS: Final = 3  # by round trip: up to 100 ms, up to 200 ms, above or unknown
-COHORT_MS: Final = (100.0, 200.0)
+COHORTS: Final = 3  # see accumulate.cohort
 BLOCK_COUNTS: Final = 4  # blocks of 1, 2, 3 and more shots
 # Tail probabilities of the null's columns: a block that reaches column k has a p-value of at most TAILS[k].
 TAILS: Final = (0.75, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005, 0.0002)

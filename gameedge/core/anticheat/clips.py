@@ -110,7 +110,7 @@ def block(model: aim.AimModel, shots: list[Seen], cohort: int, wealth: Wealth) -
     """Bet on a block that is over; changes `wealth`."""
     mean = sum(shot.score for shot in shots) / len(shots)
     p = accumulate.p_value(model.null, cohort, len(shots), mean)
-    return Block(cohort, mean, p, wealth.bet(p), shots)
+    return Block(cohort, mean, p, wealth.bet(p, cohort), shots)
 
 
 def columns_of(shots: Sequence[Seen]) -> Columns:
@@ -160,7 +160,8 @@ def encode(before: Wealth, blocks: Iterable[Block], refused: dict[int, int], mod
         data = msgspec.msgpack.encode(clip)
         if len(data) <= limits.EVIDENCE_BYTES_MAX or not kept:
             return data
-        start.bet(kept.pop(0).p)
+        gone = kept.pop(0)
+        start.bet(gone.p, gone.cohort)
 
 
 def decode(data: bytes) -> Clip:

@@ -95,6 +95,7 @@ class Watch:
         self._waiting: deque[Flag] = deque(maxlen=FLAGS_MAX)
         self._tick_ms = 1000.0 / TICK_HZ
         self.rtt_ms: Floats = np.full(capacity, np.nan, np.float32)  # of each entity's player, for whoever knows to write
+        self.jitter_ms: Floats = np.full(capacity, np.nan, np.float32)  # see Gate.jitter_ms
 
     def enter(self, entity: int, player: PlayerId) -> None:
         """This player's inputs move this entity from now on. A player who was here before goes on with the same career."""
@@ -106,7 +107,7 @@ class Watch:
         career.last_tick = -1_000_000
         self._careers[player] = career
         self._of[entity] = career
-        self.rtt_ms[entity] = np.nan
+        self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
         if len(self._careers) > CAREERS_MAX:
             self._forget_one()
 
@@ -207,14 +208,15 @@ class Watch:
         if not career.open or self._model is None:
             return
         shots, career.open = career.open, []
-        which = accumulate.cohort(float(self.rtt_ms[career.entity]) if career.entity >= 0 else math.nan)
+        entity = career.entity
+        which = accumulate.cohort(float(self.rtt_ms[entity]), float(self.jitter_ms[entity])) if entity >= 0 else accumulate.UNSTEADY
         block = clips.block(self._model, shots, which, career.wealth)
         career.blocks.append(block)
         career.kept += len(shots)
         while career.kept > clips.SHOTS_MAX and len(career.blocks) > 1:
             gone = career.blocks.popleft()
             career.kept -= len(gone.shots)
-            career.before.bet(gone.p)
+            career.before.bet(gone.p, gone.cohort)
         level = career.wealth.level
         if level > max(career.told, 1):
             career.told = level

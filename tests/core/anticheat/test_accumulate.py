@@ -76,12 +76,21 @@ def test_p_values_never_say_too_much(mean: float, count: int) -> None:
 
 
 def test_cohorts_and_levels() -> None:
-    assert [a.cohort(x) for x in (0.0, 100.0, 100.1, 200.0, 500.0, math.nan, -1.0)] == [0, 0, 1, 1, 2, 2, 2]
+    links = ((0.0, 0.0), (150.0, 25.0), (150.1, 3.0), (20.0, 25.1), (math.nan, 0.0), (20.0, math.nan), (-1.0, 0.0))
+    assert [a.cohort(*link) for link in links] == [0, 0, 1, 2, 2, 2, 2]
     levels = []
     for ordinary, strict in ((0.0, 0.0), (10.1, 10.1), (100.1, 1.0), (1e5, 100.0), (1e5, 10_001.0), (1.0, 1e5)):
         parts = np.array([[ordinary], [strict]]) * np.ones(len(a.KAPPAS))
         levels.append(a.LEVELS[a.Wealth(parts).level])
     assert levels == ["", "observe", "review", "review", "ban", ""]
+
+
+def test_an_unsteady_link_recommends_nobody() -> None:
+    wealth = a.Wealth()
+    for _ in range(60):
+        wealth.bet(0.002, a.UNSTEADY)
+    assert a.LEVELS[wealth.level] == "review"
+    assert wealth.strict_log == -math.inf
 
 
 def test_the_strict_account_is_never_richer() -> None:

@@ -37,6 +37,7 @@ def model() -> aim.AimModel:
 
 
 def run(watch: Watch, blocks: int, snap: bool = True, shooter: int = 0) -> None:
+    watch.rtt_ms[shooter], watch.jitter_ms[shooter] = 40.0, 2.0
     for k in range(blocks):
         watch.shots(shots(1, shooter, seed=k, snap=snap), 100 * (k + 1))
 
