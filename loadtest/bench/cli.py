@@ -7,7 +7,7 @@ from typing import Final
 
 from loadtest.bench import report
 
-BENCHES: Final = ("codec", "tick", "transport")
+BENCHES: Final = ("anticheat", "codec", "tick", "transport")
 
 
 def main(argv: list[str]) -> int:

@@ -16,7 +16,7 @@ from gameedge.core.anticheat.accumulate import cohort, p_value
 from models.anticheat.data import Shots
 
 BLOCK_TICKS = 42  # 700 ms
-PERSON = 0.999
+PERSON = 0.9999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
 SCORE_TOP = 60.0
 LOSSY, JITTERY = 0.1, 40.0  # links with so much loss have the gate's jitter far above accumulate.UNSTEADY_MS
@@ -30,7 +30,16 @@ def blocks(shots: Shots, score: np.ndarray) -> dict[str, np.ndarray]:
     for i in [*order.tolist(), -1]:
         if i < 0 or shots.who[i] != who or shots.tick[i] - start >= BLOCK_TICKS:
             if count:
-                rows.append((who, shots.label[last], cohort(float(shots.rtt_ms[last]), JITTERY if shots.loss[last] >= LOSSY else 0.0), count, total / count, shots.tick[last]))
+                rows.append(
+                    (
+                        who,
+                        shots.label[last],
+                        cohort(float(shots.rtt_ms[last]), JITTERY if shots.loss[last] >= LOSSY else 0.0),
+                        count,
+                        total / count,
+                        shots.tick[last],
+                    )
+                )
             if i < 0:
                 break
             who, start, total, count = shots.who[i], shots.tick[i], 0.0, 0
@@ -93,7 +102,7 @@ def p_values(found: dict[str, np.ndarray], table: np.ndarray) -> np.ndarray:
 def null(found: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, list[float]]]:
     """The table of aim.AimModel.null from blocks of innocents, and the inflation of each column."""
     pooled = p_values(found, _table(found, np.ones(len(aim.TAILS))))
-    factors = [min(max(inflation(pooled <= tail, found["who"]), 1.0), 20.0) if tail < 0.3 else 1.0 for tail in aim.TAILS]
+    factors = [min(max(inflation(pooled <= tail, found["who"]), 1.0), 40.0) if tail < 0.3 else 1.0 for tail in aim.TAILS]
     # A rarer event never has the smaller factor: the far tail has too few counts to say otherwise.
     factors = np.maximum.accumulate(factors)
     return _table(found, factors), {"inflation": [round(float(f), 2) for f in factors]}

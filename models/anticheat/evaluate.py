@@ -173,9 +173,8 @@ def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None)
         name: {f"{tail:g}": round(float((p[found["cohort"] == c] <= tail).mean()), 5) for tail in (0.1, 0.01)}
         for c, name in enumerate(("steady, up to 150 ms", "steady, above", "unsteady"))
     }
-    ratio = {
-        tail: max(row[tail] for row in cohorts.values()) / max(min(row[tail] for row in cohorts.values()), 1e-9) for tail in ("0.1", "0.01")
-    }
+    common = [row["0.1"] for row in cohorts.values()]  # rarer events are too few to compare
+    ratio = max(common) / max(min(common), 1e-9)
     players = follow(found, model.null)
     # The spread between people, as the null's inflation has it, of the rate of p <= 0.05.
     factor_spread = calibrate.spread(p <= 0.05, found["who"])
@@ -200,7 +199,7 @@ def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None)
         "observed_at": {f"{tail:g}": round(rate, 5) for tail, rate in rates.items()},
         "largest_excess_over_said": round(max(rate - tail for tail, rate in rates.items()), 5),
         "cohorts": cohorts,
-        "cohorts_largest_to_smallest": {tail: round(value, 2) for tail, value in ratio.items()},
+        "cohorts_largest_to_smallest_at_0.1": round(ratio, 2),
         "careers": simulated,
     }
 

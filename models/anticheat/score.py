@@ -19,7 +19,7 @@ from models.anticheat import mlp, mouse
 KIND: Final = "mouse-network"
 NAME: Final = "mouse"
 VERSION: Final = "2"
-NETS: Final = 2  # a rate; their log odds are averaged
+NETS: Final = {20: 2, 30: 4, 60: 2}  # of each rate; their log odds are averaged
 PARTS: Final = ("mean", "scale", "w0", "b0", "w1", "b1", "w2", "b2")
 BATCH: Final = 8_192
 SAMPLES_MIN: Final = 4
@@ -34,11 +34,11 @@ class InputError(ValueError):
 def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, list[mlp.Tensors]]:
     """Networks by rate. Raises ArtifactError."""
     artifact = load(NAME, folders)
-    names = [f"{part}_{hz}_{k}" for hz in mouse.RATES for k in range(NETS) for part in PARTS]
+    names = [f"{part}_{hz}_{k}" for hz in mouse.RATES for k in range(NETS[hz]) for part in PARTS]
     expect(artifact, {"kind": KIND, "version": VERSION}, {name: [None] * (2 if name[0] == "w" else 1) for name in names})
     found = {}
     for hz in mouse.RATES:
-        found[hz] = [{part: artifact.tensors[f"{part}_{hz}_{k}"] for part in PARTS} for k in range(NETS)]
+        found[hz] = [{part: artifact.tensors[f"{part}_{hz}_{k}"] for part in PARTS} for k in range(NETS[hz])]
         width = mouse.figures(np.zeros((1, SAMPLES_MIN, 2), np.float32), hz).shape[1]
         if any(net["mean"].shape != (width,) or net["w0"].shape[0] != width for net in found[hz]):
             raise ArtifactError(f"{artifact.id}: expected {width} figures at {hz} Hz, found {found[hz][0]['w0'].shape[0]}")

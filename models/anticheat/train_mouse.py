@@ -91,7 +91,7 @@ def main() -> None:
         raise SystemExit(f"{real.FILE} is not there: the network of score-aim is trained on recorded people; set GAMEEDGE_DATA")
     tensors = {}
     for hz in mouse.RATES:
-        for net in range(score.NETS):
+        for net in range(score.NETS[hz]):
             tensors |= {f"{name}_{hz}_{net}": tensor for name, tensor in fit(clicks, hz, net=net).items()}
         print(f"{hz} Hz after {perf_counter() - began:.0f} s", flush=True)
     metadata = {"kind": score.KIND, "version": score.VERSION, "classes": ",".join(("human", *paste.FAMILIES)), "seed": str(SEED)}
