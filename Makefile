@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench train train-npc docs lock clean
+.PHONY: help setup demo test check format bench train train-npc train-anticheat docs lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -42,8 +42,10 @@ format: $(STAMP)  ## format and fix what can be fixed
 bench: $(STAMP)  ## run every benchmark and keep the results (ARGS="transport")
 	@$(BIN)/python -m loadtest bench $(ARGS)
 
-train: $(STAMP)  ## train the shipped models again (seconds)
-	@$(BIN)/python -m models.aim.train
+train: train-anticheat  ## train the shipped models again
+
+train-anticheat: $(STAMP)  ## train the anti-cheat's models again (numpy; about a quarter of an hour on two cores)
+	@$(BIN)/python -m models.anticheat.train
 
 train-npc: $(STAMP)  ## train the NPC policy, set its levels and measure it (about an hour on one core; needs torch; ARGS="--minutes 6")
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "gameedge: training needs torch: $(BIN)/python -m pip install torch==2.13.0"; exit 1; }

@@ -139,3 +139,27 @@ def models(console: Console, answer: dict[str, Any]) -> None:
         counts = [report.get(name, 0) for name in counted]
         _row(table, edge["region"], edge["edge"], report["model"], report.get("stable", ""), trial, state, *counts)
     console.print(table)
+
+
+def review(console: Console, answer: list[dict[str, Any]]) -> None:
+    table = _table("flags of this region, newest first", "at (UTC)", "state", "player", "rule", "score>r", "reasons", "model", "flag")
+    for entry in answer:
+        score = "-" if entry["score"] is None else f"{entry['score']:.1f}"
+        reasons = "; ".join(entry["reasons"])
+        _row(table, _when(entry["at_ms"]), entry["state"], entry["player"], entry["rule"], score, reasons, entry["model"], entry["flag"])
+    console.print(table)
+
+
+def evidence(console: Console, answer: dict[str, Any]) -> None:
+    """One flag in full."""
+    console.print(_cell(f"{answer['flag']}: {answer['rule']}, {answer['state']}, {_when(answer['at_ms'])} UTC"))
+    console.print(_cell(f"player {answer['player']}, match {answer['match'] or '-'}, model {answer['model'] or '-'}"))
+    for reason in answer["reasons"]:
+        console.print(_cell(f"  - {reason}"))
+    if answer.get("refused"):
+        console.print(_cell("refused by reason number: " + ", ".join(f"{k}: {v}" for k, v in sorted(answer["refused"].items()))))
+    if answer.get("timeline"):
+        table = _table("what contributed", "block>r", "tick>r", "shots>r", "score>r", "p at most>r", "wealth>r")
+        for row in answer["timeline"]:
+            _row(table, row["block"], row["tick"], row["shots"], f"{row['score']:.2f}", f"{row['p']:g}", f"{row['wealth']:.3g}")
+        console.print(table)

@@ -206,7 +206,7 @@ class Arena:
         if count:
             columns: tuple[NDArray[Any], ...] = (
                 *(shots.shooter, shots.target, shots.hit, shots.tick),
-                *(shots.distance, shots.visible_ms, shots.on_target_ms, shots.aim_path),
+                *(shots.distance, shots.visible_ms, shots.on_target_ms, shots.aim_path, shots.line_path),
             )
             logs: tuple[NDArray[Any], ...] = log[1:]
             for column, logged in zip(columns, logs, strict=True):

@@ -158,10 +158,17 @@ def aim_path(w: World, log: ShotLog, row: int, shooter: int, target: int, tick: 
             reach = away_x * away_x + away_y * away_y <= RANGE * RANGE
             dx, dy = w.cursor[shooter, s, 0] - x, w.cursor[shooter, s, 1] - y
             log.path[row, sample, 0], log.path[row, sample, 1] = dx, dy
+            ray_x, ray_y = away_x + dx, away_y + dy  # from the shooter to the cursor
+            ray = max(np.sqrt(ray_x * ray_x + ray_y * ray_y), 0.001)
+            off = (away_x * ray_y - away_y * ray_x) / ray
+            if away_x * ray_x + away_y * ray_y < 0.0:  # the target is behind
+                off = np.sqrt(away_x * away_x + away_y * away_y)
+            log.line[row, sample] = off
             unbroken = unbroken and reach and dx * dx + dy * dy <= RADIUS * RADIUS
             on += 1 if unbroken else 0
         if not reach:
             log.path[row, sample, 0], log.path[row, sample, 1] = np.nan, np.nan
+            log.line[row, sample] = np.nan
     log.on_target_ms[row] = max(on, 0) * TICK_MS
 
 
@@ -179,6 +186,7 @@ def log_shot(w: World, log: ShotLog, shooter: int, target: int, seat: int, hit: 
     log.on_target_ms[row] = 0.0
     if target < 0:
         log.path[row] = np.nan
+        log.line[row] = np.nan
         return
     if w.since[shooter, seat] >= 0:
         log.visible_ms[row] = (tick - w.since[shooter, seat]) * TICK_MS

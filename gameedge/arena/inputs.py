@@ -37,7 +37,7 @@ from gameedge.arena.world import (
     R_FIRE,
     R_MX,
     R_MY,
-    R_REWIND,
+    R_SEEN,
     REWIND,
     RUNNING,
     SEATS,
@@ -133,7 +133,8 @@ def receive(
             w.ring[e, tail, R_AY] = signed16(payloads, i, at + 2) / AIM_SCALE
             w.ring[e, tail, R_MX] = signed8(payloads, i, at + 4) / 127.0
             w.ring[e, tail, R_MY] = signed8(payloads, i, at + 5) / 127.0
-            w.ring[e, tail, R_REWIND] = rewind
+            # The moment that the client saw, so that waiting in this buffer does not move its targets.
+            w.ring[e, tail, R_SEEN] = w.m[TICK, n[SLOT, e]] - rewind
             w.ring[e, tail, R_FIRE] = payloads[i, at + 6]
             w.ring_sequence[e, tail] = sequence[i] if k == SUBTICKS - 1 else 0
             n[COUNT, e] += 1
@@ -172,6 +173,7 @@ def take_input(
     ring_sequence: NDArray[np.int64],
     processed: NDArray[np.int64],
     e: int,
+    tick: int,
 ) -> None:
     """Move one sub-tick of a human, or an NPC's action, into use; without one go on for REPEAT_TICKS and then stop."""
     if n[HUMAN, e] == 1 and n[COUNT, e] > 0:
@@ -180,7 +182,7 @@ def take_input(
             head = n[HEAD, e]
             f[AX, e], f[AY, e] = ring[e, head, R_AX], ring[e, head, R_AY]
             f[MX, e], f[MY, e] = ring[e, head, R_MX], ring[e, head, R_MY]
-            f[REWIND, e] = ring[e, head, R_REWIND]
+            f[REWIND, e] = min(max(tick - ring[e, head, R_SEEN], 0.0), float(REWIND_TICKS_MAX))
             fire |= int(ring[e, head, R_FIRE])
             processed[e] = max(processed[e], ring_sequence[e, head])
             n[HEAD, e] = (head + 1) % INPUT_BUFFER_SUBTICKS
@@ -261,7 +263,7 @@ def advance(w: World) -> None:
         now = m[TICK, slot] & (HISTORY - 1)
         for seat in range(m[SEATS, slot]):
             e = rows[slot, seat]
-            take_input(f, n, ring, ring_sequence, processed, e)
+            take_input(f, n, ring, ring_sequence, processed, e, m[TICK, slot])
             if n[ALIVE, e] == 1:
                 n[COOLDOWN, e] = max(n[COOLDOWN, e] - 1, 0)
                 move(f, e)

@@ -5,6 +5,8 @@ import sys
 import numpy as np
 
 from gameedge.arena.arena import Arena
+from gameedge.core.anticheat.aim import AimModel
+from gameedge.core.anticheat.gate import Gate
 from gameedge.core.game import Seat
 from gameedge.core.ids import PlayerId
 from gameedge.core.npc.scripted import ScriptedPolicy
@@ -33,6 +35,8 @@ def warm() -> int:
         arena.snapshot(humans, out, np.zeros(1, np.int32), np.zeros(1, np.int64))
     arena.shots()
     arena.close_match(slot)
+    Gate(1)
+    AimModel.blank()
     return len(humans) + len(npcs)
 
 

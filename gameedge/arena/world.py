@@ -82,7 +82,7 @@ R_AX: Final = 0
 R_AY: Final = 1
 R_MX: Final = 2
 R_MY: Final = 3
-R_REWIND: Final = 4
+R_SEEN: Final = 4  # the tick of the match that the client saw others at
 R_FIRE: Final = 5
 R_SIZE: Final = 6
 
@@ -123,6 +123,7 @@ class ShotLog(NamedTuple):
     visible_ms: NDArray[np.float32]
     on_target_ms: NDArray[np.float32]
     path: NDArray[np.float32]  # [C, PATH, 2]
+    line: NDArray[np.float32]  # [C, PATH]
 
 
 def new_world(matches: int, entities: int) -> World:
@@ -163,4 +164,5 @@ def new_shot_log(capacity: int) -> ShotLog:
         visible_ms=np.zeros(capacity, np.float32),
         on_target_ms=np.zeros(capacity, np.float32),
         path=np.zeros((capacity, PATH, 2), np.float32),
+        line=np.zeros((capacity, PATH), np.float32),
     )

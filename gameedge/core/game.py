@@ -95,7 +95,8 @@ class Shots:
     """Shots since the last call, for the anti-cheat. Rows `0:count` are valid.
 
     `aim_path[i, t]` is where shooter i's cursor was, relative to the shot's target, in world units, `t` running at the game's
-    tick rate with the last sample at the shot; samples from before the target was in reach are NaN.
+    tick rate with the last sample at the shot; samples from before the target was in reach are NaN. `line_path[i, t]` is how far
+    the target's centre was from the line of fire then, signed: what decides a hit where shots fly on beyond the cursor.
     """
 
     shooter: Int32s
@@ -106,6 +107,7 @@ class Shots:
     visible_ms: Floats  # how long the shooter could see the target before this shot
     on_target_ms: Floats  # how long the cursor had been on the target before this shot
     aim_path: NDArray[np.float32]  # [capacity, T, 2]
+    line_path: NDArray[np.float32]  # [capacity, T]
     count: int = 0
 
     @classmethod
@@ -119,6 +121,7 @@ class Shots:
             visible_ms=np.zeros(capacity, np.float32),
             on_target_ms=np.zeros(capacity, np.float32),
             aim_path=np.full((capacity, samples, 2), np.nan, np.float32),
+            line_path=np.full((capacity, samples), np.nan, np.float32),
         )
 
 

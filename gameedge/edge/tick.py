@@ -110,7 +110,10 @@ class Tick:
         reasons, rewind_ms = self._reasons[:count], self._rewind_ms[:count]
         entities = self.table.entity[slots]
         np.copyto(reasons, np.where(entities >= 0, 0, NOT_SEATED).astype(np.uint8))
-        self.gate.check(slots, headers, inbox.arrived_ms, self.table.rtt_ms, reasons, rewind_ms, tick=self.tick, tick_ms=self._tick_ms)
+        rtt_ms, now = self.table.rtt_ms, self.tick
+        fast = self.gate.check(slots, headers, inbox.arrived_ms, rtt_ms, reasons, rewind_ms, tick=now, tick_ms=self._tick_ms)
+        if len(fast):
+            self.watch.fast(self.table.entity[fast], now_ms)
         sequence = headers["sequence"].astype(np.int64)
         self.game.receive(entities, inbox.payloads, sequence, rewind_ms, reasons)
         self.figures.commands += count
@@ -118,6 +121,9 @@ class Tick:
         if len(refused):
             self.figures.refused += np.bincount(reasons[refused], minlength=256)
             self.watch.refusals(entities[refused], reasons[refused], now_ms)
+        seated = entities >= 0
+        self.watch.rtt_ms[entities[seated]] = self.table.rtt_ms[slots[seated]]
+        self.watch.jitter_ms[entities[seated]] = self.gate.jitter_ms(slots[seated])
         inbox.clear()
 
     def _think(self) -> None:

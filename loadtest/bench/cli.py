@@ -7,7 +7,7 @@ from typing import Final
 
 from loadtest.bench import report
 
-BENCHES: Final = ("codec", "inference", "tick", "transport")
+BENCHES: Final = ("anticheat", "codec", "inference", "tick", "transport")
 
 
 def main(argv: list[str]) -> int:

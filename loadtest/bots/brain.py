@@ -5,6 +5,7 @@ are humans with one thing taken over by a machine: so that what gives them away 
 """
 
 import math
+from collections import deque
 from enum import Enum
 from typing import Final, Protocol
 
@@ -18,7 +19,9 @@ from loadtest.motion import SAMPLE_MS, Finger, Hand, Person
 Subticks = tuple[Subtick, Subtick, Subtick]
 DT_MS: Final = (17, 17, 16)
 SIGHT: Final = 46.0  # world units: a little less than a screen shows
-LAG_MS_MAX: Final = 200.0  # own movement is predicted no farther
+LAG_MS_MAX: Final = 400.0  # own movement is predicted no farther
+SPEED: Final = 6.0  # world units a second
+SPEED_STEP: Final = 1.0  # change of speed within a sixtieth of a second
 CURSOR_MAX: Final = 46.0  # the edge of the screen, from the own position
 
 
@@ -30,7 +33,7 @@ class Intent(Enum):
 
 
 class Brain(Protocol):
-    lag_ms: float  # input to snapshot, set by whoever knows; own movement is predicted by it
+    lag_ms: float  # age of the newest own command that the view knows of, set by whoever knows; own movement is predicted by it
 
     def step(self, view: View, now_ms: float) -> Subticks:
         """The next command. `now_ms` grows by about 50 from call to call."""
@@ -59,6 +62,7 @@ class Human:
         self._strafe_ms = 0.0
         self._stuck_ms = 0.0
         self._was_alive = True
+        self._moves: deque[tuple[float, float, float]] = deque(maxlen=int(LAG_MS_MAX // 50) + 1)  # ms, and the direction
 
     # -- one command
 
@@ -67,10 +71,10 @@ class Human:
         if not view.alive:
             return self._dead(view, now_ms)
         self._was_alive = True
-        lag_s = min(self.lag_ms, LAG_MS_MAX) / 1000.0
-        x, y = view.x + view.vx * lag_s, view.y + view.vy * lag_s
+        x, y = self.predicted(view, now_ms)
         target = self.choose(view, x, y)
         move_x, move_y = self.walk(view, x, y, target, now_ms)
+        self._moves.append((now_ms, move_x, move_y))
         times = (now_ms - 2 * SAMPLE_MS, now_ms - SAMPLE_MS, now_ms)
         cursor = [self.aim(target, view, x, y, at, (move_x, move_y)) for at in times]
         if target is None:
@@ -81,10 +85,26 @@ class Human:
         )
         return first, second, third
 
+    def predicted(self, view: View, now_ms: float) -> tuple[float, float]:
+        """The own position now: what was seen, carried on by the moves that the snapshot does not know of yet (walls left out)."""
+        x, y, vx, vy = view.x, view.y, view.vx, view.vy
+        since = now_ms - min(self.lag_ms, LAG_MS_MAX)
+        for at_ms, move_x, move_y in self._moves:
+            if at_ms <= since:
+                continue
+            for _ in range(3):
+                dvx, dvy = move_x * SPEED - vx, move_y * SPEED - vy
+                change = math.hypot(dvx, dvy)
+                share = 1.0 if change <= SPEED_STEP else SPEED_STEP / change
+                vx, vy = vx + dvx * share, vy + dvy * share
+                x, y = x + vx * SAMPLE_MS / 1000.0, y + vy * SAMPLE_MS / 1000.0
+        return x, y
+
     def _dead(self, view: View, now_ms: float) -> Subticks:
         """Waiting for the respawn: hands off the keys, the cursor goes on as it was."""
         if self._was_alive:
             self._was_alive = False
+            self._moves.clear()
             self._target, self._last_seen, self.intent = None, None, Intent.ROAM
             self._goal_ms = 0.0
             self.finger.relax()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -237,6 +238,8 @@ class Player:
         loop = asyncio.get_running_loop()
         due = loop.time() + self._chance.uniform(0.0, period)
         sent, received = 0, 0
+        unknown: deque[tuple[int, float]] = deque(maxlen=64)  # commands that no snapshot knew of yet, and when they left
+        known_ms = 0.0
         while not match.over:
             await asyncio.sleep(due - loop.time())
             due += period
@@ -245,20 +248,23 @@ class Player:
             if match.latest is None or match.over:
                 continue
             now_ms = time.perf_counter() * 1000.0
+            while unknown and unknown[0][0] <= match.latest.header.processed:
+                known_ms = unknown.popleft()[1]
+            brain.lag_ms = now_ms - known_ms if known_ms else 0.0
             subticks = brain.step(match.latest.view, now_ms)
             if clock is None:
                 match.command(subticks)
             else:
                 clock.send(match, encode_command(subticks), now_ms)
+            unknown.append((match._sequence, now_ms))
             if match.commands_sent - sent >= 20:
-                sent, received = self._account(match, brain, session, sent, received)
-        self._account(match, brain, session, sent, received)
+                sent, received = self._account(match, session, sent, received)
+        self._account(match, session, sent, received)
 
-    def _account(self, match: Match, brain: Brain, session: Session, sent: int, received: int) -> tuple[int, int]:
+    def _account(self, match: Match, session: Session, sent: int, received: int) -> tuple[int, int]:
         """About once a second: hand the match's figures to the crowd's."""
         samples = match.input_to_snapshot_ms
         if samples:
-            brain.lag_ms = sorted(samples)[len(samples) // 2]
             self.stats.input_to_snapshot_ms.extend(samples)
             samples.clear()
         if session.rtt_ms is not None:

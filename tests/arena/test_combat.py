@@ -173,6 +173,8 @@ def test_the_aim_path_is_the_cursor_relative_to_the_target_as_it_was_seen() -> N
     assert path.shape == (PATH, 2)
     assert path[:, 0] == pytest.approx(np.zeros(PATH), abs=1e-5)
     assert path[:, 1] == pytest.approx(np.array(offsets[-PATH:]), abs=1 / 32)
+    # The line of fire passes the target at the height of the cursor, made smaller by the slant.
+    assert np.abs(shots.line_path[0]) == pytest.approx([10 * y / np.hypot(10, y) for y in offsets[-PATH:]], abs=1 / 16)
     on = sum(abs(round(y * 32) / 32) <= RADIUS for y in offsets) - 1
     assert shots.on_target_ms[0] == pytest.approx(on * 1000 / 60, abs=0.1)
     assert shots.visible_ms[0] == pytest.approx(35 * 1000 / 60, abs=0.1)
@@ -192,6 +194,8 @@ def test_samples_from_before_the_target_was_there_are_nan() -> None:
     assert shots.count == 1
     assert np.isnan(shots.aim_path[0, :-6]).all()
     assert np.isfinite(shots.aim_path[0, -6:]).all()
+    assert np.isnan(shots.line_path[0, :-6]).all()
+    assert shots.line_path[0, -6:] == pytest.approx(np.zeros(6), abs=1e-5)
 
 
 def test_npc_shots_are_not_in_the_telemetry() -> None:

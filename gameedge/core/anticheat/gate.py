@@ -16,6 +16,10 @@ Write `x` for either of them minus the arrival time. For an honest client `x = c
   - a refused clock gives up 10 ms of the client's claim, so that refusals are proportional to time gained and an honest change
     of route costs a few commands rather than the match. A clock that leaps by over half a second is set anew, for one refusal.
 
+That bound is what is enforced; a timer that runs fast by a little is *found* sooner, and refused nothing for it: the newest point
+of `x` in each span of time (0.25 s, and 1 s) is a record again and again, each by more than the jitter explains. Delay can fall
+once, after a burst or a change of route; records in a row, adding up to several times the jitter, are a clock.
+
 Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 40 within the
 first two seconds. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
 are for people.
@@ -63,6 +67,14 @@ LEAP_MS: Final = 500.0
 CREDIT_MS_MAX: Final = 3_000.0
 WINDOW_MS: Final = 10_000.0
 
+# Findings: spans in a row with a record each, by at least LEAST + LEAST_JITTER x jitter, together RISE + RISE_JITTER x jitter.
+SPANS_MS: Final = (250.0, 1_000.0)
+RUNS: Final = (3, 4)
+LEAST_MS: Final = (5.0, 4.0)
+LEAST_JITTER: Final = 0.5
+RISE_MS: Final = 15.0
+RISE_JITTER: Final = 4.0
+
 _STATE: Final = np.dtype(
     [
         ("known", "i8"),  # commands looked at since the reset; 0: the next one begins the session
@@ -70,6 +82,7 @@ _STATE: Final = np.dtype(
         ("seen_tick", "i8"),
         ("client_ms", "i8"),  # unwrapped
         ("taken", "i8"),
+        ("found", "i8"),  # 1: the last command showed a fast clock
         ("first_ms", "f8"),
         ("last_ms", "f8"),
         ("jitter_ms", "f8"),
@@ -80,6 +93,11 @@ _STATE: Final = np.dtype(
         ("clock_from", "f8"),
         ("clock_best", "f8"),
         ("clock_best_before", "f8"),
+        ("span_from", "f8", (2,)),
+        ("span_top", "f8", (2,)),
+        ("record", "f8", (2,)),
+        ("run", "f8", (2,)),
+        ("rise", "f8", (2,)),
         ("count_top", "f8"),
         ("count_from", "f8"),
         ("count_best", "f8"),
@@ -112,6 +130,8 @@ def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.clock_from = now
     s.clock_best = 0.0
     s.clock_best_before = 0.0
+    for k in range(2):
+        s.span_from[k], s.span_top[k], s.record[k], s.run[k], s.rise[k] = now, 0.0, 0.0, 0.0, 0.0
     s.count_top = 0.0
     s.count_from = now
     s.count_best = 0.0
@@ -140,6 +160,29 @@ def _ceiling(x: Any, top: Any, best: Any, best_before: Any, began: Any, now: Any
 
 
 @kernel
+def _fast(s: Any, x: Any, now: Any) -> Any:
+    """Whether the client's clock has just been found to run fast; see the page above. x: its clock minus ours, ms."""
+    found = False
+    for k in range(2):
+        if now - s.span_from[k] < SPANS_MS[k]:
+            s.span_top[k] = max(s.span_top[k], x)
+            continue
+        by = s.span_top[k] - s.record[k]
+        leapt = by > LEAP_MS or now - s.span_from[k] > 2.0 * SPANS_MS[k]  # set anew, or it was away
+        if not leapt and by >= LEAST_MS[k] + LEAST_JITTER * s.jitter_ms:
+            s.run[k] += 1.0
+            s.rise[k] += by
+        else:
+            s.run[k], s.rise[k] = 0.0, 0.0
+        s.record[k] = max(s.record[k], s.span_top[k])
+        s.span_from[k], s.span_top[k] = now, x
+        if s.run[k] >= RUNS[k] and s.rise[k] >= RISE_MS + RISE_JITTER * s.jitter_ms:
+            s.run[k], s.rise[k] = 0.0, 0.0
+            found = True
+    return found
+
+
+@kernel
 def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     """The reason for one command of a connection that is known; changes its state `s`."""
     ahead = _signed(header.sequence - s.sequence)
@@ -158,8 +201,8 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     # The client's clock.
     s.client_ms += _signed(header.client_ms - s.client_ms)
     x = s.client_ms - now - s.clock_base
-    if not learning:
-        s.jitter_ms = min(JITTER_MS_MAX, s.jitter_ms + (abs(x - s.clock_last) - s.jitter_ms) / 32.0)
+    s.found = 1 if _fast(s, x, now) else 0
+    s.jitter_ms = min(JITTER_MS_MAX, s.jitter_ms + (abs(x - s.clock_last) - s.jitter_ms) / 32.0)
     s.clock_last = x
     slack = _slack(s)
     s.clock_top, s.clock_best, s.clock_best_before, s.clock_from = _ceiling(
@@ -184,8 +227,19 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
 
 @kernel
 def _check(
-    state: Any, slots: Any, headers: Any, arrived_ms: Any, rtt_ms: Any, reasons: Any, rewind_ms: Any, tick: Any, tick_ms: Any, counts: Any
-) -> None:
+    state: Any,
+    slots: Any,
+    headers: Any,
+    arrived_ms: Any,
+    rtt_ms: Any,
+    reasons: Any,
+    rewind_ms: Any,
+    tick: Any,
+    tick_ms: Any,
+    counts: Any,
+    fast: Any,
+) -> Any:
+    found = 0
     for i in range(slots.shape[0]):
         rewind_ms[i] = 0.0
         if reasons[i] != 0:
@@ -204,6 +258,11 @@ def _check(
             _begin(s, header, now, rtt)
         else:
             reason = _judge(s, header, now, rtt, tick)
+            if s.found == 1:
+                s.found = 0
+                if found < fast.shape[0]:
+                    fast[found] = slot
+                    found += 1
             if reason != 0:
                 reasons[i] = reason
                 counts[reason - GATE_FIRST] += 1
@@ -214,6 +273,7 @@ def _check(
             s.seen_tick = header.seen_tick
         if s.seen_tick != 0:
             rewind_ms[i] = min(REWIND_MS_MAX, max(0.0, _signed(tick - s.seen_tick) * tick_ms))
+    return found
 
 
 class Gate:
@@ -222,6 +282,7 @@ class Gate:
     def __init__(self, capacity: int) -> None:
         """capacity: slots, 0 .. capacity - 1. Compiles (or loads) the kernel."""
         self._state = np.zeros(capacity, _STATE)
+        self._fast = np.zeros(capacity, np.int32)
         self.counts = np.zeros(len(GATE_REASONS), np.int64)  # refusals since the start, in the order of GATE_REASONS
         empty = np.empty(0, COMMAND_HEADER)
         self.check(
@@ -245,8 +306,8 @@ class Gate:
         rewind_ms: Floats,
         tick: int,
         tick_ms: float,
-    ) -> None:
-        """Judge commands in order of arrival.
+    ) -> Int32s:
+        """Judge commands in order of arrival; the slots whose clocks were just found to run fast, int32 (usually none).
 
         slots: int32 [N], a slot may occur several times; headers: frames.COMMAND_HEADER [N]; arrived_ms: float64 [N], the
         server's monotonic clock, not falling within a slot; rtt_ms: float32 [capacity], the smoothed round trip of each slot
@@ -254,7 +315,7 @@ class Gate:
         `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far in the past the client saw others, 0 to 250.
         tick: the newest tick whose snapshot may have been sent; tick_ms: its length.
         """
-        _check(
+        found = _check(
             self._state,
             slots,
             np.array(headers, COMMAND_HEADER),  # a copy: one compiled form whatever the caller's strides and flags are
@@ -265,8 +326,18 @@ class Gate:
             tick & 0xFFFFFFFF,
             float(tick_ms),
             self.counts,
+            self._fast,
         )
+        return self._fast[:found]
 
     def reset(self, slot: int) -> None:
         """The slot belongs to another connection now, or its session was resumed: begin anew."""
         self._state[slot] = np.zeros((), _STATE)
+
+    def next_match(self, slot: int) -> None:
+        """The same connection plays another match: its commands are counted from 1 again, its clock goes on."""
+        self._state["sequence"][slot] = 0
+
+    def jitter_ms(self, slots: Int32s) -> Floats:
+        """How much the delay of these connections changes from command to command, ms, a mean over about the last 32."""
+        return np.asarray(self._state["jitter_ms"][slots], np.float32)

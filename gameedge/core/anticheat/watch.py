@@ -1,38 +1,33 @@
 """The watch: shots and refusals add up to a career, and a career that no honest player has becomes a flag for people.
 
-Problem. One shot proves nothing: people snap, guess and get lucky, hundreds of times an hour. Watching every shot of every player
-for ever means that any fixed threshold on sums is crossed by somebody honest some day.
+Problem. One shot proves nothing, one refused command neither; somebody must keep the account, for every player, for ever, and be
+able to show it.
 
-Method. Three rules, each a test that may be looked at after every shot without growing its false alarms:
-  - `aim` and `trigger`: shots are scored 0 to 1 (`rule_scores`) and averaged over blocks of `BLOCK_MS` of fighting, because shots of
-    one engagement depend on each other. With `m` the mean score that no honest player exceeds (the model's `null`), the wealth of
-    a bet against honesty, E <- E (1 + b (score - m)), is a supermartingale for honest players (an e-process). Bets of four sizes
-    run beside each other from equal shares and the stake never falls under a floor, so that a player who starts to cheat late is
-    found as fast as one who starts early (Shiryaev-Roberts rather than CUSUM).
-  - `speed`: seconds in which the gate refused a fast clock or commands above the rate, as a leaky sum.
+Method. Two rules, each a test that may be looked at after every event:
+  - `aim` (and `trigger`, its name where the finger is what stands out): scores of shots (`aim`) in blocks of `BLOCK_MS`, bet against
+    innocence (`accumulate`).
+  - `speed`: seconds in which the gate found a fast clock, refused one or refused commands above the rate, as a leaky sum.
+The ladder: `observe` (nothing is said aloud; `levels` tells who), `review` and `ban` raise a flag each, once; a flag recommends,
+people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at.
 
-Guarantee. By Ville's inequality an honest player's wealth exceeds 1 / ALARM with probability at most ALARM in a career, whatever
-the number of looks, as long as block means stay under `m` given the past. The floor makes that a rate: at most ALARM_FLOOR a block
-on average is put back, so false alarms come at most once in 1 / (ALARM * ALARM_FLOOR) blocks. What the model's `null` assumes is measured
-in models/aim/results.json. A player is flagged at most once an hour for each rule.
+Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000. The
+clip of an aim flag holds what the decision was made of, bit for bit: `evidence.rerun` computes it again.
 
-Cost. One call of the model a tick with shots (about 40 us and 10 us a shot), dictionaries of at most `CAREERS_MAX` players.
-
-Source: betting e-processes (Waudby-Smith and Ramdas 2023), e-detectors (Shin, Ramdas and Rinaldo 2023).
+Cost. One call of the model a tick with shots, dictionaries of at most `CAREERS_MAX` players.
 """
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.core.anticheat import aim
+from gameedge.core.anticheat import accumulate, aim, clips
+from gameedge.core.anticheat.accumulate import Wealth
+from gameedge.core.anticheat.clips import Block, Seen
+from gameedge.core.anticheat.features import Floats
 from gameedge.core.anticheat.gate import CADENCE, CLOCK_FAST
 from gameedge.core.game import Bytes, Int32s, Shots
 from gameedge.core.ids import PlayerId
@@ -44,28 +39,15 @@ RULES: Final = (AIM, TRIGGER, SPEED)
 
 TICK_HZ: Final = 60
 BLOCK_MS: Final = 700.0
-BLOCK_SHOTS_MIN: Final = 1
-ALARM: Final = 1e-4
-ALARM_FLOOR: Final = 1e-2
-SHOTS_MIN: Final = 20  # of a career, before aim or trigger may speak
-BETS: Final = (0.25, 0.5, 0.75, 0.95)  # of the most that may be staked without going broke, 1 / m
-FLAG_EVERY_MS: Final = 3_600_000.0
-SPEED_BINS: Final = 6.0  # seconds with refusals, net of the leak
+SPEED_AGAIN_MS: Final = 3_600_000.0
+SPEED_BINS: Final = 4.0  # seconds with refusals, net of the leak, for `review`
+SPEED_BINS_BAN: Final = 20.0
 SPEED_LEAK_S: Final = 0.1  # bins forgotten a second
 SPEED_REFUSALS_MIN: Final = 12
+SPEED_FOUND_MIN: Final = 4
 CAREERS_MAX: Final = 16_384
-CLIP_SHOTS: Final = 24
 REASONS_MAX: Final = 3
 FLAGS_MAX: Final = 256  # waiting to be collected; drop oldest
-
-
-def rule_scores(scores: aim.Scores, on_target_ms: aim.Floats, hit: NDArray[np.bool_]) -> aim.Doubles:
-    """Scores of shots for the rules aim and trigger, float64 [N, 2] in 0 to 1; 0 where a shot was not usable."""
-    shares = np.nan_to_num(scores.shares, nan=0.0)
-    out = np.empty((len(shares), 2))
-    out[:, 0] = shares[:, aim.SNAP] + shares[:, aim.HOMING]
-    out[:, 1] = shares[:, aim.TRIGGER]
-    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +57,31 @@ class Flag:
     player: PlayerId
     entity: int  # -1: the player has left meanwhile
     rule: str
-    score: float  # natural logarithm of the evidence (aim, trigger); seconds with refusals (speed)
+    level: str  # review, or ban: recommended
+    score: float  # natural logarithm of the wealth (aim, trigger); seconds with refusals (speed)
     reasons: tuple[str, ...]
     clip: bytes
     model: str
 
 
 @dataclass(slots=True)
-class _Seen:
-    """One shot as kept for a clip."""
-
-    tick: int
-    target: int
-    hit: bool
-    distance: float
-    visible_ms: float
-    on_target_ms: float
-    path: NDArray[np.float32]
-    shares: NDArray[np.float64]
-    features: NDArray[np.float64]
-
-
-@dataclass(slots=True)
 class _Career:
     player: PlayerId
     entity: int = -1
-    wealth: NDArray[np.float64] = field(default_factory=lambda: np.full((2, len(BETS)), 1.0 / len(BETS)))
+    wealth: Wealth = field(default_factory=Wealth)
+    told: int = 0  # level of the last aim flag
     shots: int = 0
-    block_from: int = -1
-    block_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    block_count: int = 0
-    clip: deque[_Seen] = field(default_factory=lambda: deque(maxlen=CLIP_SHOTS))
+    last_tick: int = -1_000_000  # of the last shot
+    open: list[Seen] = field(default_factory=list)  # the block that is not over
+    blocks: deque[Block] = field(default_factory=deque)
+    kept: int = 0  # shots in `blocks`
+    before: Wealth = field(default_factory=Wealth)  # the wealth that `blocks` began with
     bins: float = 0.0
     bin_at_s: float = -1.0
     refused: dict[int, int] = field(default_factory=dict)
-    flagged_ms: dict[str, float] = field(default_factory=dict)
+    found: int = 0  # times that the clock was found to run fast
+    speed_told: int = 0
+    speed_ms: float = -math.inf
 
 
 class Watch:
@@ -121,9 +93,9 @@ class Watch:
         self._careers: OrderedDict[PlayerId, _Career] = OrderedDict()
         self._model, self._radius = model, radius
         self._waiting: deque[Flag] = deque(maxlen=FLAGS_MAX)
-        self._null = model.null.astype(np.float64) if model else np.ones(2)
-        self._stakes = np.array(BETS)[None, :] / self._null[:, None]
         self._tick_ms = 1000.0 / TICK_HZ
+        self.rtt_ms: Floats = np.full(capacity, np.nan, np.float32)  # of each entity's player, for whoever knows to write
+        self.jitter_ms: Floats = np.full(capacity, np.nan, np.float32)  # see Gate.jitter_ms
 
     def enter(self, entity: int, player: PlayerId) -> None:
         """This player's inputs move this entity from now on. A player who was here before goes on with the same career."""
@@ -132,9 +104,10 @@ class Watch:
         if 0 <= career.entity < len(self._of) and self._of[career.entity] is career:
             self._of[career.entity] = None
         career.entity = entity
-        career.block_from, career.block_count = -1, 0
+        career.last_tick = -1_000_000
         self._careers[player] = career
         self._of[entity] = career
+        self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
         if len(self._careers) > CAREERS_MAX:
             self._forget_one()
 
@@ -142,33 +115,43 @@ class Watch:
         """Nobody that is watched moves this entity. Leaving twice is harmless."""
         career = self._of[entity]
         if career is not None:
+            self._close(career)
             career.entity = -1
             self._of[entity] = None
 
     def shots(self, shots: Shots, tick: int) -> None:
-        """Take the shots of a tick. `tick` is the process's, and what hour-long periods are counted in."""
+        """Take the shots of a tick. `tick` is the process's."""
         n = shots.count
         model = self._model
         if n == 0 or model is None:
             return
         shooters = shots.shooter[:n].tolist()
-        rows = [i for i in range(n) if self._of[shooters[i]] is not None and shots.target[i] >= 0]
+        rows: list[int] = []
+        since: list[float] = []
+        for i in range(n):
+            career = self._of[shooters[i]] if 0 <= shooters[i] < len(self._of) else None
+            if career is not None:
+                if shots.target[i] >= 0:
+                    rows.append(i)
+                    since.append((tick - career.last_tick) * self._tick_ms)
+                career.last_tick = tick
         if not rows:
             return
         at = np.array(rows)
-        path, hit, on_target = shots.aim_path[at], shots.hit[at], shots.on_target_ms[at]
-        visible, distance = shots.visible_ms[at], shots.distance[at]
-        scores = model.score(path, visible, on_target, distance, hit, self._radius)
-        values = rule_scores(scores, on_target, hit)
+        seen = clips.Columns(
+            path=shots.aim_path[at],
+            line=shots.line_path[at],
+            since_ms=np.array(since, np.float32),
+            visible_ms=shots.visible_ms[at],
+            on_target_ms=shots.on_target_ms[at],
+            distance=shots.distance[at],
+            hit=shots.hit[at],
+        )
+        scores = clips.judge(model, seen, self._radius)
         for k, i in enumerate(rows):
             career = self._of[shooters[i]]
-            if career is None or not scores.usable[k]:
-                continue
-            seen = _Seen(
-                int(shots.tick[i]), int(shots.target[i]), bool(hit[k]), float(distance[k]), float(visible[k]),
-                float(on_target[k]), path[k], scores.shares[k], scores.features[k],
-            )  # fmt: skip
-            self._shot(career, seen, values[k], tick)
+            if career is not None and scores.usable[k]:
+                self._shot(career, clips.seen(seen, k, tick, int(shots.target[i]), scores), tick)
 
     def refusals(self, entities: Int32s, reasons: Bytes, now_ms: float) -> None:
         """Take what the gate and the game refused. entities: int32 [N], -1: nobody's; reasons: uint8 [N]."""
@@ -180,19 +163,32 @@ class Watch:
             if reason in (CLOCK_FAST, CADENCE):
                 self._fast(career, now_ms)
 
+    def fast(self, entities: Int32s, now_ms: float) -> None:
+        """The gate found these players' clocks to run fast. entities: int32 [N], -1: nobody's."""
+        for entity in entities.tolist():
+            career = self._of[entity] if 0 <= entity < len(self._of) else None
+            if career is not None:
+                career.found += 1
+                self._fast(career, now_ms)
+
     def flags(self) -> list[Flag]:
         """Flags since the last call, oldest first."""
         found = list(self._waiting)
         self._waiting.clear()
         return found
 
+    def level(self, player: PlayerId) -> str:
+        """Where the player stands on the ladder by aim, the highest ever: one of accumulate.LEVELS."""
+        career = self._careers.get(player)
+        return accumulate.LEVELS[career.wealth.peak] if career is not None else ""
+
     def evidence(self, player: PlayerId) -> dict[str, float]:
-        """What is known of a player now: the log evidence of aim and trigger, seconds of speed, shots. Empty: nothing."""
+        """What is known of a player now: the log wealth of aim, seconds of speed, shots, blocks. Empty: nothing."""
         career = self._careers.get(player)
         if career is None:
             return {}
-        aim_log, trigger_log = np.log(career.wealth.sum(axis=1)).tolist()
-        return {AIM: aim_log, TRIGGER: trigger_log, SPEED: career.bins, "shots": float(career.shots)}
+        blocks = float(career.wealth.blocks)
+        return {AIM: career.wealth.log, SPEED: career.bins, "shots": float(career.shots), "blocks": blocks}
 
     def _forget_one(self) -> None:
         """Make room: the career that was entered longest ago and is not playing now."""
@@ -201,32 +197,37 @@ class Watch:
                 del self._careers[player]
                 return
 
-    def _shot(self, career: _Career, seen: _Seen, values: aim.Doubles, tick: int) -> None:
+    def _shot(self, career: _Career, seen: Seen, tick: int) -> None:
         career.shots += 1
-        career.clip.append(seen)
-        if career.block_from >= 0 and (tick - career.block_from) * self._tick_ms >= BLOCK_MS:
-            self._close(career, tick)
-        if career.block_count == 0:
-            career.block_from = tick
-            career.block_sum[:] = 0.0
-        career.block_sum += values
-        career.block_count += 1
+        if career.open and (tick - career.open[0].tick) * self._tick_ms >= BLOCK_MS:
+            self._close(career)
+        career.open.append(seen)
 
-    def _close(self, career: _Career, tick: int) -> None:
+    def _close(self, career: _Career) -> None:
         """A block is over: bet, and look."""
-        mean = career.block_sum / career.block_count
-        career.block_count = 0
-        career.wealth *= 1.0 + self._stakes * (mean - self._null)[:, None]
-        np.maximum(career.wealth, ALARM_FLOOR / len(BETS), out=career.wealth)
-        np.minimum(career.wealth, 1e12, out=career.wealth)
-        if career.shots < SHOTS_MIN:
+        if not career.open or self._model is None:
             return
-        for r, rule in enumerate((AIM, TRIGGER)):
-            total = float(career.wealth[r].sum())
-            if total >= 1.0 / ALARM and self._may(career, rule, tick * self._tick_ms):
-                kinds = (aim.SNAP, aim.HOMING) if rule == AIM else (aim.TRIGGER,)
-                career.wealth[r] = 1.0 / len(BETS)
-                self._raise(career, rule, math.log(total), self._why(career, rule, kinds))
+        shots, career.open = career.open, []
+        entity = career.entity
+        which = accumulate.cohort(float(self.rtt_ms[entity]), float(self.jitter_ms[entity])) if entity >= 0 else accumulate.UNSTEADY
+        block = clips.block(self._model, shots, which, career.wealth)
+        career.blocks.append(block)
+        career.kept += len(shots)
+        while career.kept > clips.SHOTS_MAX and len(career.blocks) > 1:
+            gone = career.blocks.popleft()
+            career.kept -= len(gone.shots)
+            career.before.bet(gone.p, gone.cohort)
+        level = career.wealth.level
+        if level > max(career.told, 1):
+            career.told = level
+            self._accuse(career, accumulate.LEVELS[level])
+
+    def _accuse(self, career: _Career, level: str) -> None:
+        assert self._model is not None
+        rule, reasons = clips.why(self._model, career.blocks, REASONS_MAX)
+        clip = clips.encode(career.before, career.blocks, career.refused, self._model.id, self._radius)
+        log = career.wealth.log
+        self._waiting.append(Flag(career.player, career.entity, rule, level, log, tuple(reasons), clip, self._model.id))
 
     def _fast(self, career: _Career, now_ms: float) -> None:
         """The clock or the count ran ahead: count seconds in which that happened, less what leaked since."""
@@ -236,54 +237,20 @@ class Watch:
             career.bins = max(0.0, career.bins - leaked) + 1.0
             career.bin_at_s = second
         count = career.refused.get(CLOCK_FAST, 0) + career.refused.get(CADENCE, 0)
-        if career.bins >= SPEED_BINS and count >= SPEED_REFUSALS_MIN and self._may(career, SPEED, now_ms):
-            words = []
-            if CLOCK_FAST in career.refused:
-                words.append(f"the client's clock ran ahead of the server's: {career.refused[CLOCK_FAST]} commands refused")
-            if CADENCE in career.refused:
-                words.append(f"more than {limits.COMMANDS_PER_S} commands a second: {career.refused[CADENCE]} refused")
-            words.append(f"in {career.bins:.0f} separate seconds of the last minute or so")
-            self._raise(career, SPEED, career.bins, words)
-
-    @staticmethod
-    def _may(career: _Career, rule: str, now_ms: float) -> bool:
-        """Whether this rule may speak again, and notes that it does."""
-        last = career.flagged_ms.get(rule)
-        if last is not None and now_ms - last < FLAG_EVERY_MS:
-            return False
-        career.flagged_ms[rule] = now_ms
-        return True
-
-    def _why(self, career: _Career, rule: str, kinds: Sequence[int]) -> list[str]:
-        if self._model is None:
-            return []
-        worst = sorted(career.clip, key=lambda seen: -float(seen.shares[list(kinds)].sum()))[: CLIP_SHOTS // 2]
-        return self._model.reasons(np.array([seen.features for seen in worst]), kinds, REASONS_MAX)
-
-    def _raise(self, career: _Career, rule: str, score: float, reasons: Sequence[str]) -> None:
-        model = self._model.id if self._model and rule != SPEED else ""
-        clip = _clip(career)
-        self._waiting.append(Flag(career.player, career.entity, rule, score, tuple(reasons[:REASONS_MAX]), clip, model))
-
-
-def _clip(career: _Career) -> bytes:
-    """The last shots with paths and scores as msgpack, the oldest left out until it fits."""
-    shots: list[dict[str, Any]] = [
-        {
-            "tick": seen.tick,
-            "target": seen.target,
-            "hit": seen.hit,
-            "distance": round(seen.distance, 2),
-            "visible_ms": round(seen.visible_ms, 1),
-            "on_target_ms": round(seen.on_target_ms, 1),
-            "path": [[None if math.isnan(v) else round(v, 3) for v in point] for point in seen.path.tolist()],
-            "scores": {name: round(float(share), 4) for name, share in zip(aim.CLASSES, seen.shares, strict=True)},
-        }
-        for seen in career.clip
-    ]
-    refused = {str(reason): count for reason, count in career.refused.items()}
-    while True:
-        data = msgspec.msgpack.encode({"version": 1, "shots": shots, "refused": refused})
-        if len(data) <= limits.EVIDENCE_BYTES_MAX or not shots:
-            return data
-        del shots[: max(1, len(shots) // 4)]
+        if career.bins < SPEED_BINS or (count < SPEED_REFUSALS_MIN and career.found < SPEED_FOUND_MIN):
+            return
+        level = 3 if career.bins >= SPEED_BINS_BAN else 2
+        if level <= career.speed_told and now_ms - career.speed_ms < SPEED_AGAIN_MS:
+            return
+        career.speed_told, career.speed_ms = level, now_ms
+        words = []
+        if career.found:
+            words.append(f"the client's clock was found to run fast {career.found} times")
+        if CLOCK_FAST in career.refused:
+            words.append(f"the client's clock ran ahead of the server's: {career.refused[CLOCK_FAST]} commands refused")
+        if CADENCE in career.refused:
+            words.append(f"more than {limits.COMMANDS_PER_S} commands a second: {career.refused[CADENCE]} refused")
+        words.append(f"in {career.bins:.0f} separate seconds of the last minute or so")
+        clip = clips.encode(career.before, career.blocks, career.refused, "", self._radius)
+        flag = Flag(career.player, career.entity, SPEED, accumulate.LEVELS[level], career.bins, tuple(words[:REASONS_MAX]), clip, "")
+        self._waiting.append(flag)

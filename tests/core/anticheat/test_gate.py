@@ -88,6 +88,42 @@ def test_fast_timers_are_found(speed: float, within_s: float, rtt: float) -> Non
         assert arrived[first[0]] - arrived[0] < within_s * 1000
 
 
+def finds(gate: g.Gate, arrived: np.ndarray, client_ms: np.ndarray, rtt_ms: float) -> list[float]:
+    """Seconds since the first command at which the gate found a fast clock."""
+    n = len(arrived)
+    headers = np.zeros(n, COMMAND_HEADER)
+    headers["sequence"] = (np.arange(n) + 1) % UINT32
+    headers["client_ms"] = np.round(client_ms).astype(np.int64) % UINT32
+    rtt, slot, found = np.full(1, rtt_ms, np.float32), np.zeros(1, np.int32), []
+    for i in range(n):
+        reasons, rewind = np.zeros(1, np.uint8), np.zeros(1, np.float32)
+        if len(gate.check(slot, headers[i : i + 1], arrived[i : i + 1], rtt, reasons, rewind, 10, TICK_MS)):
+            found.append(float(arrived[i] - arrived[0]) / 1000)
+    return found
+
+
+@pytest.mark.parametrize(("speed", "within_s"), [(1.5, 1.0), (1.05, 1.0), (1.01, 5.0)])
+@pytest.mark.parametrize("rtt", [20.0, 150.0, 300.0])
+def test_on_a_steady_link_fast_timers_are_found_before_they_gain_anything(speed: float, within_s: float, rtt: float) -> None:
+    for seed in range(8):
+        arrived, clock = connection(seed, 400, speed=speed, rtt=rtt, kind="none")
+        found = finds(g.Gate(1), arrived, clock, rtt)
+        assert found
+        assert found[0] <= within_s
+
+
+def test_honest_clocks_are_hardly_ever_found_fast() -> None:
+    """Four finds within seconds of each other make a flag (see watch); one in an hour of bad links makes nothing."""
+    hours, found = 0.0, 0
+    for seed in range(60):
+        kind = ("none", "jitter", "loss", "stalls", "all")[seed % 5]
+        arrived, clock = connection(3_000 + seed, 3_000, drift=(-2e-4, 0.0, 2e-4)[seed % 3], rtt=300.0 * (seed % 7) / 6, kind=kind)
+        times = finds(g.Gate(1), arrived, clock, 60.0)
+        assert len(times) < 3, f"seed {seed}"
+        found, hours = found + len(times), hours + (arrived[-1] - arrived[0]) / 3.6e6
+    assert found <= hours
+
+
 @pytest.mark.parametrize("rate", [1.05, 1.3, 2.0, 10.0])
 def test_extra_commands_are_refused_and_only_the_extra_ones(rate: float) -> None:
     arrived, clock = connection(1, 6_000, rate=rate, rtt=80.0, kind="jitter")
@@ -154,6 +190,14 @@ def test_sequences() -> None:
         "cadence": 0,
         "seen_future": 0,
     }
+
+
+def test_the_next_match_on_a_connection_counts_from_one_again() -> None:
+    gate = g.Gate(1)
+    assert _one(gate, 1, at=0)[0] == 0
+    assert _one(gate, 400, at=20_000)[0] == 0
+    gate.next_match(0)
+    assert [_one(gate, n, at=25_000 + 50 * n)[0] for n in (1, 2, 2, 3)] == [0, 0, g.REPLAYED, 0]
 
 
 def test_rewind_is_bounded_and_never_goes_back() -> None:

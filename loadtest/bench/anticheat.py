@@ -1,0 +1,143 @@
+"""What the anti-cheat costs on one core, and how soon the gate finds fast timers (on simulated links, in simulated time).
+
+A player-tick is one player in one tick of 1/60 s. Players shoot `SHOTS_S` times a second on average, as the arena's bots do in a
+crowd, and send 20 commands a second; every stage is spread over player-ticks by that.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from gameedge.core.anticheat import features
+from gameedge.core.anticheat.aim import AimModel
+from gameedge.core.anticheat.gate import Gate
+from gameedge.core.anticheat.watch import Watch
+from gameedge.core.game import Shots
+from gameedge.core.ids import PlayerId
+from gameedge.core.protocol.frames import COMMAND_HEADER
+from gameedge.inference.artifacts import load_aim
+from loadtest.bench.report import Row, row
+
+PLAYERS: Final = 1_000
+SHOTS_S: Final = 1.1  # measured: 110,000 shots by 1,000 bots in 100 s
+COMMANDS_S: Final = 20
+TICK_HZ: Final = 60
+
+
+def _median_us(call: Callable[[], object], times: int) -> float:
+    call()
+    took = []
+    for _ in range(times):
+        began = perf_counter()
+        call()
+        took.append(perf_counter() - began)
+    return float(np.median(took)) * 1e6
+
+
+def crowd(count: int, rng: np.random.Generator) -> Shots:
+    """Shots of players 0 to count - 1, noisy approaches."""
+    shots = Shots.empty(count, features.SAMPLES)
+    shots.count = count
+    shots.shooter[:], shots.target[:] = np.arange(count), 0
+    shots.distance[:], shots.visible_ms[:] = 15.0, 400.0
+    away = rng.normal(0, 4, (count, 1, 2)) * np.linspace(1, 0, features.SAMPLES)[None, :, None]
+    shots.aim_path[:] = away + np.cumsum(rng.normal(0, 0.05, (count, features.SAMPLES, 2)), axis=1)
+    shots.line_path[:] = shots.aim_path[..., 1]
+    return shots
+
+
+def _figures(shots: Shots) -> features.Floats:
+    s, since_ms = shots, np.full(shots.count, 500.0, np.float32)
+    return features.features(s.aim_path, s.line_path, since_ms, s.visible_ms, s.on_target_ms, s.distance, s.hit, 0.5)
+
+
+def _gate_us(times: int) -> float:
+    """A command, in ticks of a third of the players."""
+    gate, n = Gate(PLAYERS), PLAYERS // 3
+    headers = np.zeros(n, COMMAND_HEADER)
+    slots, rtt = np.arange(n, dtype=np.int32), np.full(PLAYERS, 40.0, np.float32)
+    reasons, rewind = np.zeros(n, np.uint8), np.zeros(n, np.float32)
+    clock = [0]
+
+    def call() -> None:
+        clock[0] += 1
+        headers["sequence"], headers["client_ms"] = clock[0], 50 * clock[0]
+        reasons[:] = 0
+        gate.check(slots, headers, np.full(n, 50.0 * clock[0]), rtt, reasons, rewind, tick=10, tick_ms=1000 / TICK_HZ)
+
+    us = _median_us(call, times) / n
+    if gate.counts.any():
+        raise AssertionError("the gate refused honest commands")
+    return us
+
+
+def _watch_us(model: AimModel, rng: np.random.Generator, times: int) -> float:
+    """A shot, in ticks of as many shots as PLAYERS fire."""
+    n = round(PLAYERS * SHOTS_S / TICK_HZ)
+    watch, shots = Watch(PLAYERS, model), crowd(n, rng)
+    for entity in range(PLAYERS):
+        watch.enter(entity, PlayerId(f"p{entity}"))
+    clock = [0]
+
+    def call() -> None:
+        clock[0] += 1
+        shots.shooter[:n] = (np.arange(n) + clock[0] * n) % PLAYERS
+        watch.shots(shots, clock[0])
+
+    return _median_us(call, times) / n
+
+
+def _found_after_s(speed: float, rtt_ms: float, seeds: int) -> float:
+    """Median seconds until the gate finds a timer, steady link."""
+    times = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        sent = np.arange(600) * 50.0 / speed + rng.uniform(0, 4, 600)
+        arrived = np.maximum.accumulate(sent + rtt_ms / 2 + rng.gamma(2.0, 2.0, 600))
+        gate, header = Gate(1), np.zeros(1, COMMAND_HEADER)
+        rtt, slot = np.full(1, rtt_ms, np.float32), np.zeros(1, np.int32)
+        at = np.inf
+        for i in range(600):
+            header["sequence"], header["client_ms"] = i + 1, round(sent[i] * speed)
+            reasons, rewind = np.zeros(1, np.uint8), np.zeros(1, np.float32)
+            if len(gate.check(slot, header, arrived[i : i + 1], rtt, reasons, rewind, tick=10, tick_ms=1000 / TICK_HZ)):
+                at = (arrived[i] - arrived[0]) / 1000
+                break
+        times.append(at)
+    return float(np.median(times))
+
+
+def run(notes: list[str], *, quick: bool = False) -> list[Row]:
+    rng, times = np.random.default_rng(1), 50 if quick else 400
+    model = load_aim()
+    batch, one = crowd(64, rng), crowd(1, rng)
+    figures_us = _median_us(lambda: _figures(batch), times) / 64
+    found = _figures(batch)
+    network_us = _median_us(lambda: model.judge(found), times) / 64
+    t = model.tensors
+
+    def plain() -> object:
+        h = np.maximum(np.clip((found - t["mean"]) * t["scale"], -6, 6) @ t["w0"] + t["b0"], 0)
+        return np.maximum(h @ t["w1"] + t["b1"], 0) @ t["w2"] + t["b2"]
+
+    gate_us = _gate_us(times)
+    watch_us = _watch_us(model, rng, times)
+    aim_tick = watch_us * SHOTS_S / TICK_HZ
+    gate_tick = gate_us * COMMANDS_S / TICK_HZ
+    rows = [
+        row("gate, a command", gate_us, "us"),
+        row("features, a shot of 64", figures_us, "us"),
+        row("network, a shot of 64", network_us, "us", baseline=_median_us(plain, times) / 64),
+        row("features and network, a shot alone", _median_us(lambda: model.judge(_figures(one)), times), "us"),
+        row("watch with careers and evidence, a shot", watch_us, "us"),
+        row("model and accumulation, a player-tick", aim_tick, "us", at_most=0.5),
+        row("all stages, a player-tick", aim_tick + gate_tick, "us", at_most=1.5),
+    ]
+    for speed, within in ((1.05, 1.0), (1.01, 5.0)):
+        worst = max(_found_after_s(speed, rtt, 4 if quick else 20) for rtt in (0.0, 60.0, 150.0, 300.0))
+        rows.append(row(f"timer {speed}x found on a steady link, worst of 0 to 300 ms", worst, "s", at_most=within))
+    notes.append(f"{SHOTS_S} shots and {COMMANDS_S} commands a second a player; the network runs at shots, not every tick")
+    notes.append("network's baseline: the same in numpy's BLAS, whose sums depend on the batch; appeals need bits that do not")
+    return rows

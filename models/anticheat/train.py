@@ -1,0 +1,102 @@
+"""Train the arena's aim model: `python -m models.anticheat.train`. numpy only; the network takes seconds, the crowds minutes.
+
+Three sets of crowds that share no player: to train on, to calibrate the null on, and (evaluate.py) to test on.
+"""
+
+import argparse
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import safetensors.numpy
+
+from gameedge.core.anticheat import aim
+from gameedge.core.anticheat import features as figures
+from gameedge.inference.artifacts import file_name
+from models.anticheat import calibrate, mlp
+from models.anticheat.data import CLASS_OF as CLASS_OF
+from models.anticheat.data import Job, Shots, collect
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+KEEP = Path(__file__).resolve().parents[2] / ".gameedge" / "anticheat"
+SEED = 20_260
+HIDDEN = (96, 48)
+EPOCHS = 40
+BATCH = 512
+TRAIN_JOBS = [Job(seed) for seed in range(1, 25)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 217)]
+
+
+def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
+    """The network's tensors. leave_out: a class of aim.CLASSES that training does not see."""
+    rng = np.random.default_rng(seed)
+    if leave_out is not None:
+        shots = shots.take(np.flatnonzero(shots.kind != aim.CLASSES.index(leave_out)))
+    mean, scale = mlp.standard(shots.figures)
+    x = np.clip((shots.figures - mean) * scale, -aim.CLIP, aim.CLIP)
+    count = np.maximum(np.bincount(shots.kind, minlength=len(aim.CLASSES)), 1)
+    prior = np.array([0.5] + [0.5 / (len(aim.CLASSES) - 1)] * (len(aim.CLASSES) - 1))
+    weight = (prior / count * len(x)).astype(np.float32)
+    tensors = mlp.begin(rng, (x.shape[1], *HIDDEN, len(aim.CLASSES)))
+
+    def batches(_: int):  # type: ignore[no-untyped-def]
+        order = rng.permutation(len(x))
+        for at in range(0, len(order) - BATCH + 1, BATCH):
+            rows = order[at : at + BATCH]
+            yield x[rows], shots.kind[rows], weight[shots.kind[rows]]
+
+    mlp.fit(tensors, batches, epochs, rng, rate=2e-3, decay=0.05, dropout=0.2)
+    # Rounded: what is saved does not hang on the last bits of a machine's sums.
+    tensors = {name: np.round(tensor, 4).astype(np.float32) for name, tensor in tensors.items()}
+    tensors |= {"mean": np.round(mean, 4), "scale": np.round(scale, 4)}
+    people = shots.figures[shots.kind == aim.HUMAN][:, : figures.NAMED]
+    tensors["usual"] = np.round(np.median(people, axis=0), 4).astype(np.float32)
+    tensors["null"] = np.zeros((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32)
+    return tensors
+
+
+def calibrated(tensors: dict[str, np.ndarray], innocents: Shots) -> tuple[aim.AimModel, dict[str, list[float]]]:
+    """The model with its null."""
+    model = aim.AimModel.from_tensors("aim-new", tensors)
+    found = calibrate.blocks(innocents, model.judge(innocents.figures).score)
+    tensors["null"], used = calibrate.null(found)
+    return aim.AimModel.from_tensors("aim-new", tensors), used
+
+
+def save(tensors: dict[str, np.ndarray], out: Path) -> Path:
+    metadata = {
+        "kind": aim.KIND,
+        "version": str(aim.FEATURE_VERSION),
+        "figures": ",".join(figures.NAMES),
+        "classes": ",".join(aim.CLASSES),
+        "seed": str(SEED),
+    }
+    data = safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / file_name("aim", data)
+    for old in out.glob("aim-*.safetensors"):
+        if old != path:
+            old.unlink()
+    path.write_bytes(data)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder; older weights of the same name are removed")
+    parser.add_argument("--keep", type=Path, default=KEEP, help="folder of crowds that were played before")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    began = perf_counter()
+    shots = collect(TRAIN_JOBS, options.keep, options.processes)
+    print(f"{len(shots.kind)} shots, {(shots.kind == aim.HUMAN).sum()} by people, after {perf_counter() - began:.0f} s")
+    tensors = fit(shots)
+    innocents = collect(NULL_JOBS, options.keep, options.processes)
+    _, used = calibrated(tensors, innocents)
+    path = save(tensors, options.out)
+    print(f"null of {len(innocents.kind)} shots, inflation {used['inflation']}")
+    print(f"{path.name}: {path.stat().st_size} bytes in {perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

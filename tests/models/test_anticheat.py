@@ -1,0 +1,149 @@
+"""score-aim: its form, its refusals, and that it tells machines from movement; paste and calibration; real people where they are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gameedge.core.anticheat import accumulate, aim
+from gameedge.inference.artifacts import load_aim
+from models.anticheat import calibrate, careers, mouse, paste, plots, real, score, train_mouse
+
+
+def hands(n: int, seed: int = 0) -> np.ndarray:
+    """Movements like a hand's, float32 [n, real.FINE, 2]: two overlapping bumps of speed, a bow, tremor."""
+    rng = np.random.default_rng(seed)
+    t = np.linspace(0, 1, real.FINE)[None, :, None]
+    far = np.exp(rng.uniform(np.log(100), np.log(500), n))[:, None, None]
+    at, width = rng.uniform(0.45, 0.7, (n, 1, 1)), rng.uniform(0.05, 0.09, (n, 1, 1))
+    done = 0.85 / (1 + np.exp(-(t - at) / width)) + 0.15 / (1 + np.exp(-(t - at - 0.2) / 0.03))
+    angle = rng.uniform(0, 2 * np.pi, (n, 1))
+    away = np.stack([np.cos(angle), np.sin(angle)], -1) * far * (1 - done)
+    path = away + np.cumsum(rng.normal(0, 0.15, (n, real.FINE, 2)), axis=1)
+    return (path - path[:, -1:]).astype(np.float32)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "models.anticheat", *words], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("hz", mouse.RATES)
+def test_score_aim_from_file_to_file(tmp_path: Path, hz: int) -> None:
+    rng = np.random.default_rng(1)
+    person = paste.shots(hands(300), hz, mouse.samples_of(hz), rng)
+    snapped, usable = paste.paste("snap", hands(300, 1), rng)
+    machine = paste.shots(snapped[usable], hz, mouse.samples_of(hz), rng)
+    source, target = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(source, paths=np.concatenate([person, machine]), hz=hz)
+    found = score.score_file(source, target)
+    with np.load(target) as out:
+        assert out.files == ["score"]
+        values = out["score"]
+    assert values.dtype == np.float32
+    assert values.shape == (found,)
+    assert np.isfinite(values).all()
+    above = (values[300:, None] > values[None, :300]).mean()
+    assert above > 0.9  # of pairs of a machine's and a hand's
+
+
+def test_the_command(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(source, paths=paste.shots(hands(5), 30, 30, np.random.default_rng(0)), hz=np.int64(30))
+    assert run("score-aim", str(source), str(target)).returncode == 0
+    assert target.exists()
+    np.savez(source, paths=np.full((2, 30, 2), np.nan), hz=30)
+    bad = run("score-aim", str(source), str(target))
+    assert bad.returncode == 1
+    assert "finite" in bad.stderr
+    assert "Traceback" not in bad.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"paths": np.zeros((2, 30, 2), np.float32)}, "missing hz"),
+        ({"hz": 30}, "missing paths"),
+        ({"paths": np.zeros((2, 30), np.float32), "hz": 30}, "[N, T, 2]"),
+        ({"paths": np.zeros((2, 30, 3), np.float32), "hz": 30}, "[N, T, 2]"),
+        ({"paths": np.zeros((2, 3, 2), np.float32), "hz": 30}, "4 to 4096 samples"),
+        ({"paths": np.zeros((2, 30, 2), np.float32), "hz": 25}, "20, 30, 60"),
+        ({"paths": np.zeros((2, 30, 2), np.float32), "hz": [30, 30]}, "20, 30, 60"),
+        ({"paths": np.array([["a"]]), "hz": 30}, "float32"),
+        ({"paths": np.full((3, 30, 2), np.inf, np.float32), "hz": 30}, "the first is row 0"),
+    ],
+)
+def test_bad_input_gets_a_clear_error(tmp_path: Path, given: dict[str, object], words: str) -> None:
+    np.savez(tmp_path / "in.npz", **given)  # type: ignore[arg-type]
+    with pytest.raises(score.InputError) as error:
+        score.score_file(tmp_path / "in.npz", tmp_path / "out.npz")
+    assert words in str(error.value)
+    (tmp_path / "no.npz").write_bytes(b"no zip at all")
+    with pytest.raises(score.InputError):
+        score.score_file(tmp_path / "no.npz", tmp_path / "out.npz")
+
+
+def test_nobody_to_score_is_no_fault_and_short_paths_are_taken() -> None:
+    assert score.score(np.zeros((0, 30, 2), np.float32), 30).shape == (0,)
+    assert np.isfinite(score.score(np.zeros((3, 4, 2), np.float32), 60)).all()  # never moved
+
+
+def test_scores_do_not_depend_on_place_or_direction() -> None:
+    rng = np.random.default_rng(2)
+    paths = paste.shots(hands(40, 3), 30, 30, rng)
+    plain = score.score(paths, 30)
+    turned = np.stack([-paths[..., 1], paths[..., 0]], -1) + np.float32(37.0)
+    assert score.score(turned, 30) == pytest.approx(plain, abs=0.02)
+
+
+@pytest.mark.parametrize("family", paste.FAMILIES)
+def test_pasted_machines_begin_as_the_person_and_end_on_the_target(family: str) -> None:
+    base = hands(200, 5)
+    paths, usable = paste.paste(family, base, np.random.default_rng(6), base)
+    assert usable.mean() > 0.8
+    assert np.isfinite(paths).all()
+    end = np.hypot(*paths[usable, -1].T)
+    assert np.median(end) < 15.0
+    assert np.hypot(*paths[usable, 0].T).mean() > 50.0
+
+
+def test_people_who_differ_get_a_safer_null() -> None:
+    rng = np.random.default_rng(7)
+    who = np.repeat(np.arange(300), 60)
+    alike = rng.random(len(who)) < 0.05
+    rates = rng.gamma(0.5, 2.0, 300) * 0.05
+    unlike = rng.random(len(who)) < rates[who]
+    assert calibrate.inflation(alike, who) < 2.0
+    assert calibrate.spread(unlike, who) == pytest.approx(2.0, rel=0.4)
+    assert calibrate.inflation(unlike, who) > 8.0
+
+
+def test_careers_of_people_who_are_all_alike_stay_under_villes_bound() -> None:
+    found = careers.simulate(np.array(aim.TAILS), 0.0, 20)
+    assert found["ever_review"] <= 0.1  # type: ignore[operator]
+    assert found["ever_ban"] == 0.0
+
+
+def test_the_shipped_model_has_a_null_for_every_cohort() -> None:
+    null = load_aim().null
+    assert null.shape == (aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS))
+    assert (null[:, :, 3] < calibrate.SCORE_TOP).all()
+    assert accumulate.p_value(null, 0, 1, -50.0) == 1.0
+    assert accumulate.p_value(null, 0, 1, 30.0) < 0.05
+
+
+def test_a_chart_is_an_svg(tmp_path: Path) -> None:
+    plots.lines(tmp_path / "a.svg", "<t>", plots.Axis("x", 1, 100, log=True), plots.Axis("y", 0, 1), {"one": [(1, 0), (50, 0.5)]})
+    assert "&lt;t&gt;" in (tmp_path / "a.svg").read_text()
+
+
+@pytest.mark.skipif(not real.FILE.exists(), reason="recorded people (shared/data/aim) are not beside this checkout")
+def test_recorded_people_whom_training_has_not_seen_beat_the_floor() -> None:
+    clicks = real.clicks(real.VALIDATE_USERS)
+    assert clicks is not None
+    rng, nets = np.random.default_rng(8), score.load_mouse()[30]
+    people = score.judge(nets, train_mouse.humans(clicks, 30, rng, change=False))
+    for family, floor in (("snap", 0.7), ("minjerk", 0.45), ("wind", 0.35), ("replay", 0.12)):
+        found = score.judge(nets, train_mouse.machines(family, clicks, 30, rng))
+        assert (found > np.quantile(people, 0.999)).mean() > floor
