@@ -133,8 +133,8 @@ def receive(
             w.ring[e, tail, R_AY] = signed16(payloads, i, at + 2) / AIM_SCALE
             w.ring[e, tail, R_MX] = signed8(payloads, i, at + 4) / 127.0
             w.ring[e, tail, R_MY] = signed8(payloads, i, at + 5) / 127.0
-            # The moment that the client saw, so that waiting in this buffer does not move its targets.
-            w.ring[e, tail, R_SEEN] = w.m[TICK, n[SLOT, e]] - rewind
+            # The moment that the client saw, so that waiting in this buffer does not move its targets: back from the coming step.
+            w.ring[e, tail, R_SEEN] = w.m[TICK, n[SLOT, e]] + 1 - rewind
             w.ring[e, tail, R_FIRE] = payloads[i, at + 6]
             w.ring_sequence[e, tail] = sequence[i] if k == SUBTICKS - 1 else 0
             n[COUNT, e] += 1

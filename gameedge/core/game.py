@@ -165,8 +165,8 @@ class Game(Protocol):
         """Take commands in order of arrival.
 
         entities: int32 [N] (an entity may occur several times); payloads: uint8 [N, command_size]; sequence: int64 [N], the
-        command's number (echoed in snapshots for client prediction); rewind_ms: float32 [N], how far in the past this client
-        saw others, bounded by the caller; reasons: uint8 [N], in: non-zero rows are skipped, out: why a row was refused.
+        command's number (echoed in snapshots for client prediction); rewind_ms: float32 [N], how far before the coming step
+        this client saw others, bounded by the caller; reasons: uint8 [N], in: non-zero rows are skipped, out: why a row was refused.
         """
         ...
 

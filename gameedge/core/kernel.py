@@ -5,8 +5,8 @@ function is unchanged, although constants and callees of other files are compile
 before and after a change, the index being written before the code: of two processes that start after a change, the second can
 find the new index beside the old code, run that, and compile it into its callers for good.
 
-Method. Compiled code lies in a folder whose name is a hash of everything that it can depend on: all sources of the pure part
-of the package (and of the folder that a game outside of it lies in), Python, numba, llvmlite and numpy. Old and new code
+Method. Compiled code lies in a folder whose name is a hash of everything that it can depend on: all sources of the rooms
+that hold kernels (and of the folder that a game outside of it lies in), Python, numba, llvmlite and numpy. Old and new code
 cannot meet. A function whose sources changed while this process was starting is compiled and not kept.
 
 Guarantee. The same inputs give the same bits on every machine: no fastmath, so that nothing is reordered and no multiplication
@@ -27,14 +27,14 @@ from numba import njit
 
 _settings: Any = numba.config  # has no types
 _F = TypeVar("_F", bound=Callable[..., object])
-_PURE: Final = Path(__file__).resolve().parent
-_ROOT: Final = _PURE.parent
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_ROOMS: Final = ("core", "arena", "inference")  # whose files hold kernels and what these are made of
 _STAMP_DIGITS: Final = 16
 
 
 def sources(folder: Path) -> tuple[Path, ...]:
     """The files that a kernel defined in `folder` may take constants or callees from, in a fixed order."""
-    found = set(_PURE.rglob("*.py")) | set((_ROOT / "arena").rglob("*.py"))
+    found = {path for room in _ROOMS for path in (_ROOT / room).rglob("*.py")}
     return tuple(sorted(found | set(folder.glob("*.py"))))
 
 

@@ -38,7 +38,7 @@ async def test_from_found_to_the_end() -> None:
         edge.seating.match_stored(ended)
         assert isinstance(a.said()[0], MatchEnded)
         assert ada.match is None
-        assert [m for m in b.said() if isinstance(m, MatchEnded)] == [], "who never joined is told by the look after JOIN_MS_MAX"
+        assert [m.match for m in b.said() if isinstance(m, MatchEnded)] == [MatchId("m_1")], "who never joined is told too"
 
 
 def _outcome(slot: int) -> Outcome:

@@ -272,7 +272,7 @@ def _check(
         if newer > 0:
             s.seen_tick = header.seen_tick
         if s.seen_tick != 0:
-            rewind_ms[i] = min(REWIND_MS_MAX, max(0.0, _signed(tick - s.seen_tick) * tick_ms))
+            rewind_ms[i] = min(REWIND_MS_MAX, max(0.0, _signed(tick + 1 - s.seen_tick) * tick_ms))
     return found
 
 
@@ -312,7 +312,7 @@ class Gate:
         slots: int32 [N], a slot may occur several times; headers: frames.COMMAND_HEADER [N]; arrived_ms: float64 [N], the
         server's monotonic clock, not falling within a slot; rtt_ms: float32 [capacity], the smoothed round trip of each slot
         (not finite or negative: unknown); reasons: uint8 [N], in: rows that are not 0 are skipped, out: 0 or a number of
-        `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far in the past the client saw others, 0 to 250.
+        `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far before the coming step the client saw others, 0 to 250.
         tick: the newest tick whose snapshot may have been sent; tick_ms: its length.
         """
         found = _check(
