@@ -72,6 +72,16 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     guests_per_minute: Annotated[int, Meta(ge=0, description="sign-ups of one address; 0: no limit")] = 600
     placements_per_minute: Annotated[int, Meta(ge=0, description="placements of one address; 0: no limit")] = 6_000
     operator_failures_per_minute: Annotated[int, Meta(ge=0, description="wrong operator tokens of one address")] = 30
+    allow_regions: Annotated[list[str], Meta(description="regions that players may be placed in; empty: all")] = []
+    deny_regions: Annotated[list[str], Meta(description="regions that nobody is placed in")] = []
+    pin_region: Annotated[str, Meta(description="everybody goes there as long as it takes players; empty: no pin")] = ""
+    region_cost_ms: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1000)]], Meta(description="region = what its price is worth in ms of felt latency")
+    ] = {}
+    residency: Annotated[
+        dict[str, list[str]], Meta(description="label of an account = regions that its data may be in; an unknown label: none")
+    ] = {}
+    accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 

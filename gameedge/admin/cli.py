@@ -20,9 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 regions = typer.Typer(help="Regions and their processes.", no_args_is_help=True)
+placing = typer.Typer(help="Placements.", no_args_is_help=True)
 players = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(regions, name="regions")
 app.add_typer(players, name="players")
+app.add_typer(placing, name="place")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
 
@@ -91,6 +93,12 @@ def regions_list(context: typer.Context, as_json: bool = _JSON) -> None:
 def players_show(context: typer.Context, player: str, as_json: bool = _JSON) -> None:
     """One account, its ratings and its flags."""
     _show(_ask(context, "GET", path("players", player)), as_json, views.player)
+
+
+@placing.command("explain")
+def place_explain(context: typer.Context, player: str, as_json: bool = _JSON) -> None:
+    """Why a player was last placed where it was: each region's terms."""
+    _show(_ask(context, "GET", path("players", player, "placement")), as_json, views.placement)
 
 
 @players.command("ban")

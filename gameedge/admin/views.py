@@ -163,3 +163,25 @@ def evidence(console: Console, answer: dict[str, Any]) -> None:
         for row in answer["timeline"]:
             _row(table, row["block"], row["tick"], row["shots"], f"{row['score']:.2f}", f"{row['p']:g}", f"{row['wealth']:.3g}")
         console.print(table)
+
+
+def placement(console: Console, answer: dict[str, Any]) -> None:
+    """Each region's terms, the best total first; all in milliseconds."""
+    stayed = ", stayed although another is a little nearer" if answer["stayed"] else ""
+    party = f", party of {answer['party']}" if answer["party"] > 1 else ""
+    console.print(Text(f"{answer['player']} -> {answer['region']} at {_when(answer['at_ms'])}{party}{stayed}"))
+    columns = ("region", "total>r", "rtt>r", "load>r", "inference>r", "queue>r", "cost>r", "full>r", "km>r", "basis", "pings>r", "note")
+    table = _table("why (ms)", *columns)
+    for name, why in sorted(answer["why"].items(), key=lambda item: (bool(item[1]["excluded"]), item[1]["total_ms"])):
+        chosen = "chosen" if name == answer["region"] else ""
+        _row(
+            table,
+            name,
+            *(f"{why[key]:.1f}" for key in ("total_ms", "rtt_ms", "load_ms", "inference_ms", "queue_ms", "cost_ms")),
+            f"{why['fullness']:.0%}",
+            "-" if why["distance_km"] is None else f"{why['distance_km']:.0f}",
+            why["basis"],
+            answer["samples"].get(name, 0),
+            ", ".join(filter(None, (chosen, why["excluded"], why["doubtful"]))),
+        )
+    console.print(table)

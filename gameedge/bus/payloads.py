@@ -76,6 +76,9 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     tick: Count = 0
     tick_lateness_ms: Quantiles = Quantiles()
     tick_busy: Share = 0.0
+    memory: Share = 0.0  # of the machine's memory that is taken
+    gpu: Share = 0.0  # utilisation; 0 where there is none or it cannot be read
+    accelerator: bool = False
     inference_batch: Positive = 0.0
     inference_ms: Quantiles = Quantiles()
     rtt_ms: Quantiles = Quantiles()

@@ -21,6 +21,7 @@ from gameedge.coordinator.schemas import (
     CoordinatorStatus,
     DesiredView,
     EdgeStatus,
+    PlacementExplained,
     RegionStatus,
     Status,
     Verdicts,
@@ -108,7 +109,12 @@ def _players(services: Services) -> list[Any]:
         reason = data.reason if data is not None else ""
         return view(*await services.set_banned(player, False, reason, address_of(request)))
 
-    return [show, ban, unban]
+    @get("/players/{player:str}/placement", summary="Why a player was placed there", responses=_errors(404))
+    async def placement(player: PlayerPath) -> PlacementExplained:
+        """Each region's terms at the player's last placement."""
+        return await services.explained(player)
+
+    return [show, ban, unban, placement]
 
 
 def _regions(services: Services) -> list[Any]:

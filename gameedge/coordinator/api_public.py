@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.params import Body, Parameter
 
+from gameedge.coordinator.placing import why_view
 from gameedge.coordinator.registry import BEACONS_MAX
 from gameedge.coordinator.schemas import (
     ErrorBody,
@@ -20,12 +21,11 @@ from gameedge.coordinator.schemas import (
     RatingView,
     RegionInfo,
     Regions,
-    WhyRegion,
 )
 from gameedge.coordinator.services import Services
 from gameedge.core.errors import RefusedError
 from gameedge.core.ids import RegionId
-from gameedge.core.routing.placement import Score, Seen
+from gameedge.core.routing.placement import Seen
 from gameedge.state.base import Rating
 from gameedge.telemetry.metrics import CONTENT_TYPE
 
@@ -49,25 +49,13 @@ def rating_view(rating: Rating) -> RatingView:
     return RatingView(rating=rating.mu - 3 * rating.sigma, mu=rating.mu, sigma=rating.sigma, games=rating.games)
 
 
-def why_view(score: Score) -> WhyRegion:
-    return WhyRegion(
-        rtt_ms=round(score.rtt_ms, 2),
-        load_ms=round(score.load_ms, 2),
-        total_ms=round(score.total_ms, 2),
-        basis=score.basis,
-        distance_km=None if score.distance_km is None else round(score.distance_km, 1),
-        excluded=score.excluded,
-        doubtful=score.doubtful,
-    )
-
-
 def routes(services: Services) -> list[HTTPRouteHandler]:
     """All public routes, and what orchestrators ask for."""
 
     @post("/v1/guests", summary="Sign up", tags=["players"], responses=_errors(400, 413, 429, 503))
     async def guests(data: Annotated[GuestRequest, Body()], request: AnyRequest) -> Guest:
         """A new account. The secret is told once."""
-        account, secret = await services.sign_up(data.name, address_of(request))
+        account, secret = await services.sign_up(data.name, address_of(request), data.residency)
         return Guest(player=account.player, secret=secret)
 
     @get("/v1/regions", summary="Regions to measure", tags=["players"])
@@ -101,7 +89,11 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
             longitude=data.longitude,
             current=RegionId(data.current) if data.current is not None else None,
         )
-        found, token, expires_ms = await services.place(data.player, data.secret, data.mode, seen, address_of(request))
+        party = [
+            Seen({RegionId(region): samples for region, samples in member.rtt_ms.items()}, member.latitude, member.longitude)
+            for member in data.party
+        ]
+        found, token, expires_ms = await services.place(data.player, data.secret, data.mode, seen, address_of(request), party)
         return PlacementAnswer(
             region=found.region,
             edges=[edge.url for edge in found.edges],

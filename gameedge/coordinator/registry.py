@@ -13,7 +13,7 @@ from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presenc
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
-from gameedge.core.routing.placement import EdgeLoad, RegionLoad
+from gameedge.core.routing.load import EdgeLoad, RegionLoad
 
 SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better is there
 LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
@@ -58,6 +58,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.regions: dict[RegionId, Region] = {}
+        self.version = 0  # grows when a process comes or goes, or a region is steered: tables made before are wrong
         self.dropped: dict[str, int] = {}  # why -> how many
         self.outdated: set[RegionId] = set()  # the bus retains an older desired state than is known here: say it again
         self._bus_online = False
@@ -92,6 +93,7 @@ class Registry:
         entry = self._entry(region, edge, now_ms, make=presence.online)
         if entry is None:
             return
+        self.version += 1
         if presence.online:
             entry.online, entry.presence = True, presence
             place = self.regions[region]
@@ -110,6 +112,8 @@ class Registry:
         entry = self._entry(region, edge, now_ms, make=True)
         if entry is None:
             return
+        if entry.report is None or _matters(entry.report) != _matters(report):
+            self.version += 1
         entry.report = report
         entry.placed //= 2  # those who came are in `players` now; the rest is still on its way, or never comes
         if not message.retained:
@@ -129,6 +133,7 @@ class Registry:
             return
         if desired.revision > known.desired.revision:
             known.desired = desired
+            self.version += 1
             self.outdated.discard(region)
         elif desired.revision < known.desired.revision:
             self.outdated.add(region)
@@ -265,6 +270,11 @@ class Registry:
         self.dropped[why] = self.dropped.get(why, 0) + 1
 
 
+def _matters(report: EdgeReport) -> tuple[bool, ...]:
+    """What must not wait for the next table."""
+    return report.draining, report.store_ok, report.free_matches > 0, report.players < report.players_max
+
+
 def _load(region: Region, edge: Edge, doubt: str) -> EdgeLoad:
     report = edge.report or EdgeReport(at_ms=0)
     return EdgeLoad(
@@ -276,6 +286,11 @@ def _load(region: Region, edge: Edge, doubt: str) -> EdgeLoad:
         free_matches=report.free_matches,
         lateness_ms_p99=report.tick_lateness_ms.p99,
         busy=report.tick_busy,
+        memory=report.memory,
+        gpu=report.gpu,
+        inference_ms=report.inference_ms.p99,
+        queue_wait_ms=report.queue_wait_ms.p50,
+        accelerator=report.accelerator,
         draining=report.draining or edge.edge in region.desired.draining_edges,
         doubtful=doubt,
     )

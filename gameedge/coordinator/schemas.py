@@ -36,6 +36,7 @@ class ErrorBody(Answer, frozen=True, kw_only=True):
 
 class GuestRequest(Request, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=4 * limits.NAME_CHARS_MAX, description="shown to others; 1 to 32 characters")]
+    residency: Annotated[str, Meta(max_length=32, description="a label of the deployment's `residency`; empty: anywhere")] = ""
 
 
 class Guest(Answer, frozen=True, kw_only=True):
@@ -57,6 +58,14 @@ class Regions(Answer, frozen=True, kw_only=True):
     regions: list[RegionInfo]
 
 
+class PartyMember(Request, frozen=True, kw_only=True):
+    """What another member of the party measured."""
+
+    rtt_ms: Annotated[dict[RegionName, Samples], Meta(max_length=limits.REGIONS_MAX)] = {}
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+
+
 class PlacementRequest(Request, frozen=True, kw_only=True):
     """Round trips that are not positive or over 10 s are ignored, as are regions that are not online."""
 
@@ -67,6 +76,7 @@ class PlacementRequest(Request, frozen=True, kw_only=True):
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     current: RegionName | None = None  # where the player is now: it stays unless moving is worth it
+    party: Annotated[list["PartyMember"], Meta(max_length=limits.PARTY_MAX - 1)] = []  # the others: all go to one region
 
 
 class WhyRegion(Answer, frozen=True, kw_only=True):
@@ -76,6 +86,10 @@ class WhyRegion(Answer, frozen=True, kw_only=True):
     load_ms: float
     total_ms: float
     basis: Basis
+    inference_ms: float = 0.0
+    queue_ms: float = 0.0
+    cost_ms: float = 0.0
+    fullness: float = 0.0
     distance_km: float | None = None
     excluded: str = ""
     doubtful: str = ""
@@ -87,6 +101,20 @@ class PlacementAnswer(Answer, frozen=True, kw_only=True):
     token: str
     expires_ms: int
     stayed: bool
+    why: dict[str, WhyRegion]
+
+
+class PlacementExplained(Answer, frozen=True, kw_only=True):
+    """A player's last placement. `near`: regions ordered by total, the chosen one may be second by a hair (room decides)."""
+
+    player: str
+    at_ms: int
+    region: str
+    stayed: bool
+    party: int
+    mode: str | None = None
+    coordinator: str = ""
+    samples: dict[str, int] = {}
     why: dict[str, WhyRegion]
 
 

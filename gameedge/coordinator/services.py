@@ -1,10 +1,11 @@
 """What the coordinator does, without HTTP: accounts, placements, steering of regions. One object a process."""
 
+import contextlib
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -14,15 +15,18 @@ from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Desired, ModelWish, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.names import player_name
+from gameedge.coordinator.placing import Placing, explain
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
+from gameedge.coordinator.schemas import PlacementExplained
 from gameedge.coordinator.throttle import Throttle
 from gameedge.coordinator.tokens import Signer
 from gameedge.coordinator.verdicts import Verdicts
-from gameedge.core.errors import Reason, RefusedError
+from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
-from gameedge.core.routing.placement import Placement, Seen, place
+from gameedge.core.routing.placement import Placement, Seen
 from gameedge.state.base import Account, GlobalStore, Rating
 from gameedge.telemetry.metrics import Registry as Metrics
 
@@ -50,25 +54,30 @@ class Services:
     started_ms: int = 0
     version: str = __version__
     store_ms: float | None = None  # last round trip; None: it does not answer
+    placing: Placing = field(init=False)
     guests_throttle: Throttle = field(init=False)
     placements_throttle: Throttle = field(init=False)
     operator_throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
+        self.placing = Placing(self.config, self.registry)
         self.guests_throttle = Throttle(self.config.guests_per_minute)
         self.placements_throttle = Throttle(self.config.placements_per_minute)
         self.operator_throttle = Throttle(self.config.operator_failures_per_minute)
 
     # -- accounts
 
-    async def sign_up(self, name: str, address: str) -> tuple[Account, str]:
+    async def sign_up(self, name: str, address: str, residency: str = "") -> tuple[Account, str]:
         """A new account and its secret, which is not kept. Raises RefusedError(MALFORMED, TOO_OFTEN), UnavailableError."""
         clean = player_name(name)
+        if residency and residency not in self.config.residency:
+            known = ", ".join(self.config.residency) or "none is configured"
+            raise RefusedError(Reason.MALFORMED, f"no such residency label; {known}")
         now_ms = self.now_ms()
         self.guests_throttle.take(address, now_ms)
         secret = secrets.token_urlsafe(32)
         player = PlayerId(encode_id("p", secrets.token_bytes(16)))
-        account = Account(player=player, secret_hash=secret_hash(secret), name=clean, created_ms=now_ms)
+        account = Account(player=player, secret_hash=secret_hash(secret), name=clean, created_ms=now_ms, residency=residency)
         await self.store.account_add(account)
         self.metrics.counter("coordinator_accounts_total").add()
         return account, secret
@@ -92,7 +101,9 @@ class Services:
 
     # -- placements
 
-    async def place(self, player: str, secret: str, mode: str | None, seen: Seen, address: str) -> tuple[Placement, str, int]:
+    async def place(
+        self, player: str, secret: str, mode: str | None, seen: Seen, address: str, party: Sequence[Seen] = ()
+    ) -> tuple[Placement, str, int]:
         """A region with its processes, a token for it, and when that expires (Unix ms).
 
         Raises RefusedError(TOO_OFTEN, TOKEN_INVALID, FORBIDDEN, SERVER_FULL), UnavailableError.
@@ -102,14 +113,27 @@ class Services:
             account = await self.authenticate(player, secret)
             ratings = await self.store.ratings(account.player)
             now_ms = self.now_ms()
-            found = place(self.registry.loads(now_ms), seen, self.draw)
+            seen = replace(seen, residency=account.residency)
+            found = self.placing.place(seen, list(party), mode, now_ms, self.draw)
         except RefusedError:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
             raise
-        self.registry.placed(found.region, found.edges[0].edge)
+        why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name)
+        with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
+            await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
         token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         return found, token, expires_ms
+
+    async def explained(self, player: str) -> PlacementExplained:
+        """Why a player was placed where it was. Raises RefusedError(NOT_FOUND)."""
+        found = await self.store.explain_get(PlayerId(player))
+        if found is None:
+            raise RefusedError(Reason.NOT_FOUND, "no placement of this player within the last day")
+        try:
+            return msgspec.msgpack.decode(found, type=PlacementExplained)
+        except msgspec.DecodeError:
+            raise RefusedError(Reason.NOT_FOUND, "the last placement was kept by another version") from None
 
     # -- operators
 
@@ -135,6 +159,7 @@ class Services:
         await self.audit("drain" if draining else "resume", address, region=region, edge=edge, revision=desired.revision)
         await self.bus.publish(topics.desired(name), encode(desired), retain=True)
         self.registry.regions[name].desired = desired
+        self.registry.version += 1
         return desired
 
     async def set_model(self, regions: Sequence[str], model: str, change: Callable[[ModelWish], ModelWish], address: str) -> list[str]:

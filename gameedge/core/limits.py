@@ -76,6 +76,7 @@ BUS_QUEUE_MAX: Final = 10_000  # waiting for the broker; drop oldest (results st
 # -- HTTP
 BODY_BYTES_MAX: Final = 65_536
 HTTP_CONNECTIONS_MAX: Final = 4_096  # of one coordinator; refuse
+PLACEMENT_LIFE_MS: Final = 86_400_000  # for this long a coordinator can explain a placement
 RTT_SAMPLES_MAX: Final = 16  # of one region in a placement; refuse
 ADDRESSES_MAX: Final = 16_384  # remembered by a rate limit; the one that was quiet longest is forgotten
 VERDICTS_MAX: Final = 1_000  # kept in a coordinator's memory; drop oldest

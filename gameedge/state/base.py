@@ -297,6 +297,7 @@ class Account(Record, frozen=True, kw_only=True):
     created_ms: int
     banned: bool = False
     trust: int = 0
+    residency: str = ""  # a label of the coordinator's `residency`; empty: anywhere
 
 
 class Rating(Record, frozen=True, kw_only=True):
@@ -341,6 +342,12 @@ class GlobalStore(Protocol):
     async def secret(self, name: str, value: bytes) -> bytes:
         """Store once: the value that is there, or `value` where there was none (signing keys)."""
         ...
+
+    async def explain_put(self, player: PlayerId, why: bytes, ttl_ms: int) -> None:
+        """Keep why a player was placed where it was."""
+        ...
+
+    async def explain_get(self, player: PlayerId) -> bytes | None: ...
 
     async def audit_add(self, entry: str) -> None: ...
     async def audit_list(self, limit: int) -> list[str]:

@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import MatchId, PlayerId
 from gameedge.state.base import Account, Rating, Result, check_ratings
 from gameedge.state.memory import Clock, monotonic_ms
+
+EXPLAINED_MAX: Final = 10_000
 
 
 class MemoryGlobalStore:
@@ -21,6 +24,7 @@ class MemoryGlobalStore:
         self._ratings: dict[str, dict[PlayerId, Rating]] = {}
         self._applied: dict[MatchId, float] = {}  # in order of application
         self._secrets: dict[str, bytes] = {}
+        self._explained: dict[PlayerId, tuple[bytes, float]] = {}  # oldest first
         self._audit: deque[str] = deque(maxlen=limits.AUDIT_ENTRIES_MAX)
 
     def _check(self) -> None:
@@ -74,6 +78,19 @@ class MemoryGlobalStore:
     async def secret(self, name: str, value: bytes) -> bytes:
         self._check()
         return self._secrets.setdefault(name, value)
+
+    async def explain_put(self, player: PlayerId, why: bytes, ttl_ms: int) -> None:
+        self._check()
+        now = self._clock()
+        while len(self._explained) >= EXPLAINED_MAX or (self._explained and next(iter(self._explained.values()))[1] <= now):
+            del self._explained[next(iter(self._explained))]
+        self._explained.pop(player, None)
+        self._explained[player] = (why, now + ttl_ms)
+
+    async def explain_get(self, player: PlayerId) -> bytes | None:
+        self._check()
+        why, expires_ms = self._explained.get(player, (None, 0.0))
+        return why if expires_ms > self._clock() else None
 
     async def audit_add(self, entry: str) -> None:
         self._check()

@@ -1,7 +1,8 @@
 """The coordinator's store on Redis or Valkey. See `base.GlobalStore` for what each method promises.
 
 Keys: `gg:account:<player>`; `gg:{mode}:ratings` (hash: player to rating) and `gg:{mode}:applied` (match, until when that is
-known) share a slot, so that a result is applied in one step; `gg:modes`; `gg:secret:<name>`; `gg:audit` (list).
+known) share a slot, so that a result is applied in one step; `gg:modes`; `gg:secret:<name>`; `gg:audit` (list);
+`gg:explain:<player>`.
 """
 
 import time
@@ -87,6 +88,13 @@ class RedisGlobalStore:
     async def secret(self, name: str, value: bytes) -> bytes:
         _, there = await self._client.pipe([("SET", f"gg:secret:{name}", value, "NX"), ("GET", f"gg:secret:{name}")])
         return bytes(there)
+
+    async def explain_put(self, player: PlayerId, why: bytes, ttl_ms: int) -> None:
+        await self._client.call(("SET", f"gg:explain:{player}", why, "PX", ttl_ms))
+
+    async def explain_get(self, player: PlayerId) -> bytes | None:
+        why = await self._client.call(("GET", f"gg:explain:{player}"))
+        return None if why is None else bytes(why)
 
     async def audit_add(self, entry: str) -> None:
         await self._client.pipe([("LPUSH", "gg:audit", entry), ("LTRIM", "gg:audit", 0, limits.AUDIT_ENTRIES_MAX - 1)])

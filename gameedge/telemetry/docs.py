@@ -108,6 +108,8 @@ def _type(kind: inspect.Type) -> tuple[str, str]:
         return description, "table"
     if isinstance(kind, inspect.ListType):
         return description, f"list of {_type(kind.item_type)[1]}"
+    if isinstance(kind, inspect.DictType):
+        return description, f"table of {_type(kind.value_type)[1]}"
     name = {"StrType": "text", "IntType": "integer", "FloatType": "number", "BoolType": "true or false"}[type(kind).__name__]
     low, high = getattr(kind, "ge", None), getattr(kind, "le", None)
     if low is not None:

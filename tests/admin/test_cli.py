@@ -47,6 +47,10 @@ async def test_every_command_in_both_forms() -> None:
         assert (await told(world, "players", "show", player))["banned"] is True
         assert (await told(world, "players", "unban", player))["banned"] is False
         assert len((await told(world, "audit", "--limit", "3"))["entries"]) == 3
+        assert (await admin(world.running.url, "place", "explain", player)).exit_code == 5
+        assert (await world.place(guest, rtt_ms={"eu": [30.0, 31.0]})).status_code == 200
+        explained = await told(world, "place", "explain", player)
+        assert (explained["region"], explained["samples"], explained["why"]["eu"]["rtt_ms"]) == ("eu", {"eu": 2}, 30.12)
 
         for words, expected in (
             (("status",), "1 players"),
@@ -54,6 +58,7 @@ async def test_every_command_in_both_forms() -> None:
             (("verdicts",), "[b]too straight"),
             (("players", "show", player), "[red]Mallory[/] <b>"),
             (("audit",), "reason=aim"),
+            (("place", "explain", player), "measured"),
             (("drain", "eu"), "eu drains"),
             (("resume", "eu"), "eu takes players"),
         ):

@@ -127,3 +127,13 @@ async def test_audit_newest_first_and_bounded(store: GlobalStore) -> None:
 
 async def test_ping(store: GlobalStore) -> None:
     assert await store.ping() >= 0.0
+
+
+async def test_explanations_are_kept_for_a_while(store: GlobalStore) -> None:
+    assert await store.explain_get(P1) is None
+    await store.explain_put(P1, b"\x00why", 60_000)
+    await store.explain_put(P1, b"\x00newer", 60_000)
+    await store.explain_put(P2, b"short", 1)
+    await asyncio.sleep(0.05)
+    assert await store.explain_get(P1) == b"\x00newer"
+    assert await store.explain_get(P2) is None

@@ -49,7 +49,7 @@ async def test_sign_up_place_and_open_the_token() -> None:
         answer = (await world.place(guest, mode="duel", rtt_ms={"eu": [30, 31, 29], "us": [110, 111, 120]})).json()
         assert answer["region"] == "eu"
         assert answer["edges"] == ["ws://127.0.0.1:9/eu/e1"]
-        assert answer["why"]["eu"]["rtt_ms"] == pytest.approx(30.1, abs=0.5)
+        assert answer["why"]["eu"]["rtt_ms"] == pytest.approx(29.25, abs=0.3)
         assert answer["why"]["us"]["total_ms"] > answer["why"]["eu"]["total_ms"]
 
         keys = (await world.http.get("/.well-known/jwks.json")).json()["keys"]
@@ -246,6 +246,7 @@ async def test_the_openapi_document_lists_every_route() -> None:
             ("/v1/admin/models/{model}/canary", "post"),
             ("/v1/admin/models/{model}/rollback", "post"),
             ("/v1/admin/players/{player}", "get"),
+            ("/v1/admin/players/{player}/placement", "get"),
             ("/v1/admin/players/{player}/ban", "post"),
             ("/v1/admin/players/{player}/unban", "post"),
             ("/v1/admin/regions/{region}/drain", "post"),
@@ -374,3 +375,22 @@ async def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"listen\.certificate"):
             async with serve(settings, MemoryGlobalStore(), MemoryBroker().factory):
                 pass
+
+
+async def test_residency_and_parties() -> None:
+    async with fleet(config(residency={"us-only": ["us"]})) as world:
+        await world.edge("us")
+        await until(lambda: len(world.running.services.registry.online(world.clock())) == 2)
+        answer = await world.http.post("/v1/guests", json={"name": "a", "residency": "us-only"})
+        bound = answer.json()
+        wrong = await world.http.post("/v1/guests", json={"name": "a", "residency": "mars"})
+        assert (wrong.status_code, "us-only" in wrong.text) == (400, True)
+        near_eu = {"eu": [10.0], "us": [100.0]}
+        placed = (await world.place(bound, rtt_ms=near_eu)).json()
+        assert (placed["region"], placed["why"]["eu"]["excluded"]) == ("us", "residency")
+        guest = await world.sign_up()
+        party = [{"rtt_ms": {"eu": [200.0], "us": [20.0]}}]
+        assert (await world.place(guest, rtt_ms=near_eu)).json()["region"] == "eu"
+        assert (await world.place(guest, rtt_ms=near_eu, party=party)).json()["region"] == "us"
+        crowd = await world.place(guest, rtt_ms=near_eu, party=party * 9)
+        assert crowd.status_code == 400

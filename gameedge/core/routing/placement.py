@@ -1,94 +1,57 @@
-"""Which region will feel fastest to this player, and which of its processes.
+"""Which region will feel fastest to this player (or party), and which of its processes.
 
-Problem. A player should play where input reaches the simulation soonest. That is the network's round trip plus what a busy
-    process adds; what a client reports may be noisy, missing, absurd or forged, and what regions report is a second old.
-Method. Every region gets `total = rtt + load`, both in milliseconds. `rtt` is a robust estimate of the client's own samples,
-    or, where there are none, what distance suggests (`distance.py`), or a constant. `load` is what the least loaded process
-    of the region adds. The smallest total wins, with two corrections: a player stays where it is unless moving gains more than
-    `stay_ms`, and among totals that differ by less than `near_ms` two are drawn and the one with more room is taken, so that
-    reports a second old do not send everybody to the same place (power of two choices, Mitzenmacher 2001).
-Guarantee. A draining, full or vanished process is never chosen, a doubtful one (silent for a moment, or without its store)
-    only where nothing better is there. The total grows with every sample and with every load figure; no input makes it NaN.
-Cost. Linear in regions and processes; about a microsecond each.
+Problem. A player should play where input reaches the simulation soonest. That is the network's round trip plus what queues,
+    models and a busy process add; what a client reports may be noisy, missing, absurd or forged, and what regions report is
+    old by a heartbeat.
+Method. Every region gets `total = rtt + load + inference + queue + cost`, in milliseconds. `rtt` is the estimate of
+    `estimate.py` from the client's own samples, never below what light allows; where a region was not measured, what the
+    learned map of the client's network and city says, else what distance suggests (`distance.py`), shifted by how far off the
+    same prior was for the regions that were measured; else a constant. The smallest total wins, with three corrections: a
+    player stays where it is unless moving gains more than `stay_ms`; among totals that differ by less than `near_ms` two are
+    drawn and the one with clearly more room is taken (power of two choices, Mitzenmacher 2001), so that old reports do not
+    send everybody to the same place; and slots that are nearly gone add so much that neighbours take over before saturation.
+    A party goes where the worst of its members' totals is smallest.
+Guarantee. A draining, full, forbidden or vanished process is never chosen, a doubtful one (silent for a moment, or without its
+    store) only where nothing better is there. The total grows with every sample and with every load figure; no input makes it
+    NaN. Lying about round trips chooses a region among those that take players, and nothing else: it opens no full one.
+Cost. Regions are compiled once a report (`Table`), a decision is linear in regions: see `python -m loadtest bench routing`.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from functools import lru_cache
+from typing import Final, Literal, TypeVar, cast
 
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
-from gameedge.core.ids import EdgeId, RegionId
-from gameedge.core.routing.distance import expected_rtt_ms, haversine_km
-
-RTT_SAMPLE_MS_MAX: Final = 10_000.0  # a slower sample is a timeout: ignored
-LOAD_MS_MAX: Final = 1_000.0
+from gameedge.core.ids import RegionId
+from gameedge.core.routing.distance import EARTH_RADIUS_KM, expected_rtt_ms, haversine_km
+from gameedge.core.routing.estimate import LIGHT_KM_PER_MS, POSITION_SLACK_KM, light_floors_ms, robust_rtt_ms, robust_rtts_ms
+from gameedge.core.routing.load import DEFAULTS, LOAD_MS_MAX, EdgeLoad, RegionLoad, Settings, edge_load_ms, inference_ms, queue_ms
+from gameedge.core.routing.policy import NO_POLICY, Policy
 
 T = TypeVar("T")
-Basis = Literal["measured", "distance", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All in milliseconds, shares in 0..1."""
-
-    jitter_weight: float = 0.25  # how much of the upper quartile's excess over the median counts
-    unknown_rtt_ms: float = 200.0  # nothing was measured and no position is known
-    last_mile_ms: float = 10.0  # added to what distance suggests: so a measured region beats a guessed one at equal distance
-    lateness_free_ms: float = 2.0  # a tick this late at p99 is healthy
-    busy_free: float = 0.6  # share of a tick
-    busy_ms: float = 60.0  # at a share of 1
-    full_free: float = 0.7  # share of player slots taken
-    full_ms: float = 60.0  # with all slots taken
-    near_ms: float = 5.0
-    stay_ms: float = 15.0
-    edges_max: int = 4  # URLs that a client gets
-
-
-DEFAULTS: Final = Settings()
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeLoad:
-    """What is known of one process. `doubtful` says why it may not be there or not work (empty: it is fine)."""
-
-    edge: EdgeId
-    url: str
-    players: int = 0
-    arriving: int = 0  # sent there lately: they count as load, but cannot make it full, or anybody could by asking often
-    players_max: int = 0  # 0: not reported yet
-    free_matches: int = 0
-    lateness_ms_p99: float = 0.0
-    busy: float = 0.0
-    draining: bool = False
-    doubtful: str = ""
-
-    @property
-    def full(self) -> bool:
-        return self.players_max > 0 and (self.players >= self.players_max or self.free_matches <= 0)
-
-    @property
-    def fullness(self) -> float:
-        return min(1.0, max(0.0, (self.players + self.arriving) / self.players_max)) if self.players_max > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class RegionLoad:
-    region: RegionId
-    latitude: float
-    longitude: float
-    edges: Sequence[EdgeLoad] = ()
-    draining: bool = False
+Basis = Literal["measured", "learned", "distance", "unknown"]
+Unit = tuple[float, float, float]
+PRIOR_SHIFT_MS_MAX: Final = 200.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the client says. Samples that are no plausible round trip are ignored, unknown regions too."""
+    """What the client says. Samples that are no plausible round trip are ignored, unknown regions too. `learned_ms` is the
+    coordinator's own knowledge of the client's network and city."""
 
     rtt_ms: Mapping[RegionId, Sequence[float]] = field(default_factory=dict)
     latitude: float | None = None
     longitude: float | None = None
     current: RegionId | None = None  # where it plays now
+    residency: str = ""
+    learned_ms: Mapping[RegionId, float] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it says where it is."""
+        return self.latitude is not None and self.longitude is not None and math.isfinite(self.latitude) and math.isfinite(self.longitude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +64,15 @@ class Score:
     distance_km: float | None
     load_ms: float
     fullness: float
-    excluded: str = ""  # draining, full, offline; empty: it could be chosen
+    inference_ms: float = 0.0
+    queue_ms: float = 0.0
+    cost_ms: float = 0.0
+    excluded: str = ""  # draining, full, offline, policy, residency, accelerator; empty: it could be chosen
     doubtful: str = ""  # only where nothing better is there
 
     @property
     def total_ms(self) -> float:
-        return self.rtt_ms + self.load_ms
+        return self.rtt_ms + (self.load_ms + self.inference_ms + self.queue_ms + self.cost_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,85 +83,224 @@ class Placement:
     stayed: bool = False  # kept where it was although another is a little nearer
 
 
-def robust_rtt_ms(samples: Iterable[float], settings: Settings = DEFAULTS) -> float | None:
-    """Median plus a share of the upper quartile's excess, or None where no sample is plausible.
+class Table:
+    """Regions compiled for many decisions. Immutable but for `placed`, which counts arrivals until the next reports."""
 
-    One stall of the client (a garbage collection, a waking radio) must not send it to another continent, so samples are capped
-    at three times the smallest plus 20 ms first. Never decreasing in any sample.
-    """
-    good = sorted(s for s in samples if math.isfinite(s) and 0.0 < s <= RTT_SAMPLE_MS_MAX)
-    if not good:
-        return None
-    cap = 3.0 * good[0] + 20.0
-    capped = [min(s, cap) for s in good]
-    median = _quantile(capped, 0.5)
-    return median + settings.jitter_weight * (_quantile(capped, 0.75) - median)
+    def __init__(
+        self,
+        regions: Iterable[RegionLoad],
+        settings: Settings = DEFAULTS,
+        policy: Policy = NO_POLICY,
+        *,
+        accelerator: bool = False,
+    ) -> None:
+        """`accelerator`: the mode's models need one."""
+        self.settings, self.policy = settings, policy
+        self.regions = list({region.region: region for region in regions}.values())
+        self.names = [region.region for region in self.regions]
+        self.index = {name: i for i, name in enumerate(self.names)}
+        blank = [self._blank(region, accelerator) for region in self.regions]
+        self.blank = blank  # scores without their network term
+        self.added = [score.total_ms for score in blank]
+        self.fullness = [score.fullness for score in blank]
+        self.sound = [i for i, score in enumerate(blank) if not score.excluded and not score.doubtful]
+        self.open = [i for i, score in enumerate(blank) if not score.excluded]
+        self._units = [_unit(region.latitude, region.longitude) if _on_earth(region) else None for region in self.regions]
+        self._slots = [max(1, sum(edge.players_max for edge in _usable(region))) for region in self.regions]
+        self.apart_ms = _apart_ms(tuple(self._units))
+
+    def _blank(self, region: RegionLoad, accelerator: bool) -> Score:
+        settings = self.settings
+        usable = _usable(region)
+        if accelerator and any(edge.accelerator for edge in usable):
+            usable = [edge for edge in usable if edge.accelerator]
+        elif accelerator and usable:
+            return _excluded(region, "accelerator")
+        best = min(usable, key=lambda edge: (bool(edge.doubtful), edge_load_ms(edge, settings)), default=None)
+        if best is None:
+            return _excluded(region, _why_unusable(region))
+        return Score(
+            region=region.region,
+            rtt_ms=0.0,
+            basis="unknown",
+            distance_km=None,
+            load_ms=edge_load_ms(best, settings),
+            fullness=sum(edge.fullness for edge in usable) / len(usable),
+            inference_ms=inference_ms(best, settings),
+            queue_ms=queue_ms(best, settings),
+            cost_ms=self.policy.cost(region.region),
+            doubtful=best.doubtful,
+        )
+
+    # -- the network term
+
+    def rtts(self, seen: Seen) -> list[float]:
+        """Expected round trips in ms, one a region in the order of `names`."""
+        known = robust_rtts_ms(map(seen.rtt_ms.get, self.names), self.settings.jitter_weight)
+        if seen.placed:
+            known = self._above_light(known, seen)
+        for i, floor in light_floors_ms(known, self.apart_ms).items():
+            known[i] = max(known[i] or 0.0, floor)
+        if None not in known:
+            return cast(list[float], known)
+        shift = self._shift_ms(known, seen)
+        return [rtt if rtt is not None else self._guess_ms(i, seen, shift) for i, rtt in enumerate(known)]
+
+    def _above_light(self, known: Sequence[float | None], seen: Seen) -> list[float | None]:
+        """Nothing is faster than light from where the client says it is."""
+        x, y, z = _unit(seen.latitude or 0.0, seen.longitude or 0.0)
+        found: list[float | None] = []
+        for rtt, place in zip(known, self._units, strict=True):
+            if rtt is not None and place is not None:
+                reach = (rtt * LIGHT_KM_PER_MS + POSITION_SLACK_KM) / EARTH_RADIUS_KM
+                cosine = x * place[0] + y * place[1] + z * place[2]
+                if reach < math.pi and cosine < math.cos(reach) - 1e-12:
+                    angle = math.acos(max(-1.0, cosine))
+                    rtt = max(rtt, (angle * EARTH_RADIUS_KM - POSITION_SLACK_KM) / LIGHT_KM_PER_MS)
+            found.append(rtt)
+        return found
+
+    def distance_km(self, i: int, seen: Seen) -> float | None:
+        if not seen.placed or seen.latitude is None or seen.longitude is None or self._units[i] is None:
+            return None
+        region = self.regions[i]
+        return haversine_km(seen.latitude, seen.longitude, region.latitude, region.longitude)
+
+    def prior_ms(self, i: int, seen: Seen) -> float | None:
+        """What is expected before measuring; None: nothing is known."""
+        learned = seen.learned_ms.get(self.names[i])
+        if learned is not None and 0.0 < learned <= 10_000.0:
+            return learned
+        distance = self.distance_km(i, seen)
+        return expected_rtt_ms(distance) + self.settings.last_mile_ms if distance is not None else None
+
+    def _shift_ms(self, known: Sequence[float | None], seen: Seen) -> float:
+        """How far off the prior is for this client where it was measured (its last mile, mostly): a median."""
+        off = sorted(rtt - prior for i, rtt in enumerate(known) if rtt is not None and (prior := self.prior_ms(i, seen)) is not None)
+        return min(PRIOR_SHIFT_MS_MAX, max(0.0, off[len(off) // 2])) if off else 0.0
+
+    def _guess_ms(self, i: int, seen: Seen, shift_ms: float) -> float:
+        prior = self.prior_ms(i, seen)
+        return self.settings.unknown_rtt_ms if prior is None else prior + shift_ms
+
+    # -- the decision
+
+    def candidates(self, seen: Seen) -> list[int]:
+        """Regions that this client may be sent to: sound ones, else doubtful ones. Raises what `place` raises."""
+        policy = self.policy
+        found = self.sound
+        if policy is not NO_POLICY or seen.residency:
+            allowed = [i for i in self.open if not policy.forbids(self.names[i], seen.residency)]
+            if not allowed and self.open:
+                raise RefusedError(Reason.FORBIDDEN, "no region that this account may be placed in takes players")
+            if policy.pin is not None and self.index.get(policy.pin) in allowed:
+                allowed = [self.index[policy.pin]]
+            found = [i for i in allowed if not self.blank[i].doubtful] or allowed
+        found = found or self.open
+        if not found:
+            if any(score.excluded == "full" for score in self.blank):
+                raise RefusedError(Reason.SERVER_FULL, "every region is full", retry_after_ms=5_000)
+            raise UnavailableError("no region is online", retry_after_ms=2_000)
+        return found
+
+    def decide(self, seen: Seen, draw: Callable[[], float], rtts: Sequence[float] | None = None) -> tuple[int, bool]:
+        """The region's index, and whether the client stays there by hysteresis. The hot path of `place`."""
+        found = self.candidates(seen)
+        return self._choose(found, self.rtts(seen) if rtts is None else rtts, seen.current, draw)
+
+    def _choose(self, found: Sequence[int], rtts: Sequence[float], current: RegionId | None, draw: Callable[[], float]) -> tuple[int, bool]:
+        settings, added, names = self.settings, self.added, self.names
+        totals = [rtts[i] + added[i] for i in found]
+        best = min(totals)
+        limit = best + settings.near_ms
+        near = [i for i, total in zip(found, totals, strict=True) if total <= limit]
+        chosen = near[0]
+        if len(near) > 1:
+            near.sort(key=lambda i: (rtts[i] + added[i], names[i]))
+            chosen, other = near[0], near[1]
+            if len(near) > 2:
+                chosen, other = sorted(_two(near, draw), key=lambda i: (rtts[i] + added[i], names[i]))
+            if self.fullness[other] < self.fullness[chosen] - settings.near_fullness:
+                chosen = other
+        if current is not None and names[chosen] != current:
+            here = self.index.get(current)
+            if here is not None and here in found and rtts[here] + added[here] <= rtts[chosen] + added[chosen] + settings.stay_ms:
+                return here, True
+        return chosen, False
+
+    def place(self, seen: Seen, draw: Callable[[], float]) -> Placement:
+        """Choose a region and order its processes. `draw` gives uniform numbers in [0, 1).
+
+        Raises RefusedError(SERVER_FULL) where every region that is not draining is full, RefusedError(FORBIDDEN) where policy
+        allows none of those that take players, and UnavailableError where none is there.
+        """
+        rtts = self.rtts(seen)
+        chosen, stayed = self.decide(seen, draw, rtts)
+        return self._placement(chosen, stayed, rtts, seen, draw)
+
+    def place_party(self, members: Sequence[Seen], draw: Callable[[], float]) -> Placement:
+        """One region for all: the smallest worst round trip. Raises what `place` raises; ValueError without members.
+        Scores are those of the member that decides in each region."""
+        if not members:
+            raise ValueError("a party has at least one member")
+        each = [self.rtts(seen) for seen in members]
+        found = [i for i in self.candidates(members[0]) if all(i in self.candidates(seen) for seen in members[1:])]
+        if not found:
+            raise RefusedError(Reason.FORBIDDEN, "no region takes every member of this party")
+        worst = [max(column) for column in zip(*each, strict=True)]
+        chosen, stayed = self._choose(found, worst, members[0].current, draw)
+        return self._placement(chosen, stayed, worst, members[0], draw)
+
+    def _placement(self, chosen: int, stayed: bool, rtts: Sequence[float], seen: Seen, draw: Callable[[], float]) -> Placement:
+        why = {name: self.score(i, seen, rtts[i]) for i, name in enumerate(self.names)}
+        return Placement(self.names[chosen], order_edges(self.regions[chosen], draw, self.settings), why, stayed)
+
+    def score(self, i: int, seen: Seen, rtt_ms: float) -> Score:
+        """One region as this client would feel it."""
+        blank, name = self.blank[i], self.names[i]
+        basis: Basis = "unknown"
+        if robust_rtt_ms(seen.rtt_ms.get(name, ()), self.settings.jitter_weight) is not None:
+            basis = "measured"
+        elif name in seen.learned_ms:
+            basis = "learned"
+        elif seen.placed:
+            basis = "distance"
+        forbidden = "" if blank.excluded else self.policy.forbids(name, seen.residency)
+        return Score(
+            region=name,
+            rtt_ms=rtt_ms,
+            basis=basis,
+            distance_km=self.distance_km(i, seen),
+            load_ms=blank.load_ms,
+            fullness=self.fullness[i],
+            inference_ms=blank.inference_ms,
+            queue_ms=blank.queue_ms,
+            cost_ms=blank.cost_ms,
+            excluded=blank.excluded or forbidden,
+            doubtful=blank.doubtful,
+        )
+
+    def placed(self, region: RegionId) -> None:
+        """A player was sent there: until the next reports it counts as room taken."""
+        i = self.index[region]
+        self.fullness[i] = min(1.0, self.fullness[i] + 1.0 / self._slots[i])
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    position = share * (len(ordered) - 1)
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-def edge_load_ms(edge: EdgeLoad, settings: Settings = DEFAULTS) -> float:
-    """Milliseconds that this process adds for a new player, 0 to LOAD_MS_MAX: late ticks as they are, a busy tick and taken
-    slots by a square, since waiting grows steeply only near saturation."""
-    late = max(0.0, _finite(edge.lateness_ms_p99) - settings.lateness_free_ms)
-    busy = settings.busy_ms * _over(_finite(edge.busy), settings.busy_free) ** 2
-    full = settings.full_ms * _over(edge.fullness, settings.full_free) ** 2
-    return min(LOAD_MS_MAX, late + busy + full)
-
-
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else LOAD_MS_MAX
-
-
-def _over(value: float, free: float) -> float:
-    """0 up to `free`, 1 at 1."""
-    return min(1.0, max(0.0, (value - free) / (1.0 - free)))
+def place(
+    regions: Iterable[RegionLoad],
+    seen: Seen,
+    draw: Callable[[], float],
+    settings: Settings = DEFAULTS,
+    policy: Policy = NO_POLICY,
+) -> Placement:
+    """One decision on a table of its own: see `Table.place`."""
+    return Table(regions, settings, policy).place(seen, draw)
 
 
 def score_region(region: RegionLoad, seen: Seen, settings: Settings = DEFAULTS) -> Score:
-    """One region as this client would feel it."""
-    distance = _distance_km(region, seen)
-    rtt = robust_rtt_ms(seen.rtt_ms.get(region.region, ()), settings)
-    basis: Basis = "measured"
-    if rtt is None and distance is not None:
-        rtt, basis = expected_rtt_ms(distance) + settings.last_mile_ms, "distance"
-    elif rtt is None:
-        rtt, basis = settings.unknown_rtt_ms, "unknown"
-    usable = _usable(region)
-    best = min(usable, key=lambda edge: (bool(edge.doubtful), edge_load_ms(edge, settings)), default=None)
-    return Score(
-        region=region.region,
-        rtt_ms=rtt,
-        basis=basis,
-        distance_km=distance,
-        load_ms=edge_load_ms(best, settings) if best is not None else LOAD_MS_MAX,
-        fullness=sum(edge.fullness for edge in usable) / len(usable) if usable else 1.0,
-        excluded="" if best is not None else _why_unusable(region),
-        doubtful=best.doubtful if best is not None else "",
-    )
-
-
-def _distance_km(region: RegionLoad, seen: Seen) -> float | None:
-    if seen.latitude is None or seen.longitude is None:
-        return None
-    if not (math.isfinite(seen.latitude) and math.isfinite(seen.longitude)):
-        return None
-    return haversine_km(seen.latitude, seen.longitude, region.latitude, region.longitude)
-
-
-def _usable(region: RegionLoad) -> list[EdgeLoad]:
-    return [] if region.draining else [edge for edge in region.edges if not edge.draining and not edge.full]
-
-
-def _why_unusable(region: RegionLoad) -> str:
-    if not region.edges:
-        return "offline"
-    return "full" if not region.draining and any(not edge.draining for edge in region.edges) else "draining"
+    """One region alone."""
+    table = Table([region], settings)
+    return table.score(0, seen, table.rtts(seen)[0])
 
 
 def order_edges(region: RegionLoad, draw: Callable[[], float], settings: Settings = DEFAULTS) -> list[EdgeLoad]:
@@ -210,6 +315,42 @@ def order_edges(region: RegionLoad, draw: Callable[[], float], settings: Setting
     return edges[: settings.edges_max]
 
 
+def _excluded(region: RegionLoad, why: str) -> Score:
+    return Score(region.region, 0.0, "unknown", None, LOAD_MS_MAX, 1.0, excluded=why)
+
+
+def _unit(latitude: float, longitude: float) -> Unit:
+    """The point on the unit sphere of a position in degrees."""
+    phi, lam = math.radians(latitude), math.radians(longitude)
+    return math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
+
+
+@lru_cache(maxsize=4)
+def _apart_ms(units: tuple[Unit | None, ...]) -> list[list[float]]:
+    """Light's round trip between regions, 0 for those nowhere on earth. Kept: regions move seldom, tables are many."""
+    per_radian = EARTH_RADIUS_KM / LIGHT_KM_PER_MS
+    found = [[0.0] * len(units) for _ in units]
+    for i, a in enumerate(units):
+        for k, b in enumerate(units):
+            if a is not None and b is not None:
+                found[i][k] = math.acos(min(1.0, max(-1.0, a[0] * b[0] + a[1] * b[1] + a[2] * b[2]))) * per_radian
+    return found
+
+
+def _on_earth(*regions: RegionLoad) -> bool:
+    return all(math.isfinite(region.latitude) and math.isfinite(region.longitude) for region in regions)
+
+
+def _usable(region: RegionLoad) -> list[EdgeLoad]:
+    return [] if region.draining else [edge for edge in region.edges if not edge.draining and not edge.full]
+
+
+def _why_unusable(region: RegionLoad) -> str:
+    if not region.edges:
+        return "offline"
+    return "full" if not region.draining and any(not edge.draining for edge in region.edges) else "draining"
+
+
 def _two(items: Sequence[T], draw: Callable[[], float]) -> Sequence[T]:
     """Two different ones at random (all, where there are no more than two)."""
     if len(items) <= 2:
@@ -217,30 +358,3 @@ def _two(items: Sequence[T], draw: Callable[[], float]) -> Sequence[T]:
     first = min(len(items) - 1, int(draw() * len(items)))
     second = min(len(items) - 2, int(draw() * (len(items) - 1)))
     return items[first], items[second + (second >= first)]
-
-
-def place(regions: Iterable[RegionLoad], seen: Seen, draw: Callable[[], float], settings: Settings = DEFAULTS) -> Placement:
-    """Choose a region and order its processes. `draw` gives uniform numbers in [0, 1).
-
-    Raises RefusedError(SERVER_FULL) where every region that is not draining is full, and UnavailableError where none is there.
-    """
-    table = {region.region: region for region in regions}
-    why = {name: score_region(region, seen, settings) for name, region in table.items()}
-    open_to = [score for score in why.values() if not score.excluded]
-    if not open_to:
-        if any(score.excluded == "full" for score in why.values()):
-            raise RefusedError(Reason.SERVER_FULL, "every region is full", retry_after_ms=5_000)
-        raise UnavailableError("no region is online", retry_after_ms=2_000)
-    candidates = [score for score in open_to if not score.doubtful] or open_to
-    best = min(candidates, key=lambda score: (score.total_ms, score.region))
-    near = sorted(
-        (score for score in candidates if score.total_ms <= best.total_ms + settings.near_ms),
-        key=lambda score: (score.total_ms, score.region),
-    )
-    chosen = min(_two(near, draw), key=lambda score: (score.fullness, score.total_ms, score.region))
-    stayed = False
-    if seen.current is not None and chosen.region != seen.current:
-        here = next((score for score in candidates if score.region == seen.current), None)
-        if here is not None and here.total_ms <= chosen.total_ms + settings.stay_ms:
-            chosen, stayed = here, True
-    return Placement(chosen.region, order_edges(table[chosen.region], draw, settings), why, stayed)
