@@ -5,9 +5,10 @@ import importlib
 import json
 from typing import Final
 
-from loadtest.bench import report
+from gameedge.core.errors import ConfigError
+from loadtest.bench import report, routing
 
-BENCHES: Final = ("anticheat", "codec", "inference", "tick", "transport")
+BENCHES: Final = ("anticheat", "codec", "inference", "routing", "tick", "transport")
 
 
 def main(argv: list[str]) -> int:
@@ -17,12 +18,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark on stdout")
     parser.add_argument("--save", action="store_true", help="keep the result under loadtest/results/")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: for trying the benchmark itself")
+    routing.arguments(parser)
     options = parser.parse_args(argv)
+    if options.rtt is not None and options.name != "routing":
+        parser.error("--rtt belongs to: bench routing")
     for name in [options.name] if options.name else BENCHES:
         report.say(f"bench {name}")
         notes = ["quick: shorter runs than a result that is kept should have"] if options.quick else []
         where = report.machine()
-        rows = importlib.import_module(f"loadtest.bench.{name}").run(notes, quick=options.quick)
+        more = {"options": options} if name == "routing" else {}
+        try:
+            rows = importlib.import_module(f"loadtest.bench.{name}").run(notes, quick=options.quick, **more)
+        except ConfigError as error:
+            report.say(str(error))
+            return 2
         found = report.result(name, rows, notes, where)
         report.say(report.table(rows))
         for note in notes:

@@ -11,9 +11,10 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from gameedge.core.protocol import SUBPROTOCOL
+from gameedge.core.routing.probing import AGAIN_SAMPLES, FIRST_SAMPLES, contenders
 from gameedge_client.dial import Dial, dialled
 
-SAMPLES: Final = 3
+SAMPLES: Final = FIRST_SAMPLES
 TIMEOUT_S: Final = 3.0  # of one beacon, connecting included
 AT_ONCE: Final = 16  # beacons measured at the same time: more would measure each other
 
@@ -57,16 +58,23 @@ async def ping_beacon(url: str, *, dial: Dial | None = None, samples: int = SAMP
 
 
 async def ping_regions(regions: Mapping[str, Sequence[str]], *, dial: Dial | None = None) -> dict[str, list[float]]:
-    """Region → samples in ms, of the first of its beacons that answers. Regions that did not answer are left out."""
+    """Region → samples in ms, of the first of its beacons that answers. Regions that did not answer are left out; those that
+    the first round cannot tell apart are measured again (`gameedge.core.routing.probing`)."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(name: str, beacons: Iterable[str]) -> tuple[str, list[float]]:
+    async def one(name: str, beacons: Iterable[str], samples: int) -> tuple[str, list[float]]:
         async with gate:
             for beacon in list(beacons)[:2]:
-                if samples := await ping_beacon(beacon, dial=dial):
-                    return name, samples
+                if measured := await ping_beacon(beacon, dial=dial, samples=samples):
+                    return name, measured
         return name, []
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(name, urls), name=f"beacon {name}") for name, urls in regions.items()]
-    return {name: samples for name, samples in (task.result() for task in tasks) if samples}
+    async def some(names: Iterable[str], samples: int) -> dict[str, list[float]]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(name, regions[name], samples), name=f"beacon {name}") for name in names]
+        return {name: measured for name, measured in (task.result() for task in tasks) if measured}
+
+    found = await some(regions, SAMPLES)
+    for name, more in (await some(contenders(found), AGAIN_SAMPLES)).items():
+        found[name] += more
+    return found

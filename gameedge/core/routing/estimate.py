@@ -3,10 +3,10 @@
 Problem. A placement has about three samples a region. Each is the path's round trip plus queueing that only ever adds: jitter
     of the last mile, a stall of the client, a retransmission of 200 ms. A client may also lie.
 Method. Additive noise leaves the smallest sample nearest to the path (as NTP's clock filter does), and what a player feels
-    beyond it is the typical excess: `min + weight * (median - min)`. One wild sample among three moves neither. Nothing that
-    was measured may be faster than light in fibre: below the distance to a region from where the client says it is, and, for
-    any two regions, below the distance between them, since a path over the client joins them. Where one pair breaks the
-    second rule neither side is believed; where the fastest region breaks it with several, that one is not.
+    beyond it is the typical excess: `min + weight * (median - min)`. One wild sample among three moves neither. The round
+    trips to two regions are together never below light's in fibre between them, since a path over the client joins them.
+    Where one pair breaks this rule neither side is believed; where the fastest region breaks it with several, that one is not.
+    What regions say of their own places is held against their pings of each other first.
 Guarantee. Never decreasing in any sample, for all inputs; None where nothing plausible was measured; floors never raise an
     honest measurement.
 """
@@ -59,3 +59,22 @@ def light_floors_ms(rtt_ms: Sequence[float | None], apart_ms: Sequence[Sequence[
         if len(impossible) == 1:  # one word against another; against several, the fastest is the lie
             floors[i] = apart[i] - low
     return floors
+
+
+def misplaced(pings_ms: Sequence[Sequence[float | None]], apart_ms: Sequence[Sequence[float]]) -> list[int]:
+    """Regions that are not where they say: each time the one that breaks the speed of light with most others, until none does.
+
+    Of 241 cities of a public table 13 were not where it said, some by an ocean: a position is a claim."""
+    left = set(range(len(pings_ms)))
+    wrong: list[int] = []
+    while True:
+        breaks = {i: sum(_faster(pings_ms[i][k], apart_ms[i][k]) or _faster(pings_ms[k][i], apart_ms[i][k]) for k in left) for i in left}
+        worst = max(left, key=lambda i: breaks[i], default=None)
+        if worst is None or not breaks[worst]:
+            return wrong
+        wrong.append(worst)
+        left.discard(worst)
+
+
+def _faster(ping_ms: float | None, light_ms: float) -> bool:
+    return ping_ms is not None and 0.0 < ping_ms < light_ms - POSITION_SLACK_KM / LIGHT_KM_PER_MS

@@ -19,20 +19,21 @@ Cost. Regions are compiled once a report (`Table`), a decision is linear in regi
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal, TypeVar, cast
 
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import RegionId
 from gameedge.core.routing.distance import EARTH_RADIUS_KM, expected_rtt_ms, haversine_km
-from gameedge.core.routing.estimate import LIGHT_KM_PER_MS, POSITION_SLACK_KM, light_floors_ms, robust_rtt_ms, robust_rtts_ms
+from gameedge.core.routing.estimate import LIGHT_KM_PER_MS, POSITION_SLACK_KM, light_floors_ms, misplaced, robust_rtt_ms, robust_rtts_ms
 from gameedge.core.routing.load import DEFAULTS, LOAD_MS_MAX, EdgeLoad, RegionLoad, Settings, edge_load_ms, inference_ms, queue_ms
 from gameedge.core.routing.policy import NO_POLICY, Policy
 
 T = TypeVar("T")
 Basis = Literal["measured", "learned", "distance", "unknown"]
 Unit = tuple[float, float, float]
+NO_PINGS: Final[Mapping[tuple[RegionId, RegionId], float]] = {}
 PRIOR_SHIFT_MS_MAX: Final = 200.0
 
 
@@ -93,8 +94,10 @@ class Table:
         policy: Policy = NO_POLICY,
         *,
         accelerator: bool = False,
+        between_ms: Mapping[tuple[RegionId, RegionId], float] = NO_PINGS,
     ) -> None:
-        """`accelerator`: the mode's models need one."""
+        """`accelerator`: the mode's models need one. `between_ms`: what regions measured between themselves. Clients'
+        measurements are held against the places of regions that these pings confirm, never against a mere claim."""
         self.settings, self.policy = settings, policy
         self.regions = list({region.region: region for region in regions}.values())
         self.names = [region.region for region in self.regions]
@@ -106,8 +109,13 @@ class Table:
         self.sound = [i for i, score in enumerate(blank) if not score.excluded and not score.doubtful]
         self.open = [i for i, score in enumerate(blank) if not score.excluded]
         self._units = [_unit(region.latitude, region.longitude) if _on_earth(region) else None for region in self.regions]
+        pings = [[between_ms.get((a, b)) for b in self.names] for a in self.names] if between_ms else []
+        for i in misplaced(pings, _apart_ms(tuple(self._units))):
+            self._units[i] = None
+        confirmed = {i for i, row in enumerate(pings) for k, ping in enumerate(row) if ping or pings[k][i]}
+        held = tuple(unit if i in confirmed else None for i, unit in enumerate(self._units))
         self._slots = [max(1, sum(edge.players_max for edge in _usable(region))) for region in self.regions]
-        self.apart_ms = _apart_ms(tuple(self._units))
+        self.apart_ms = _apart_ms(held)  # what measurements are held against
 
     def _blank(self, region: RegionLoad, accelerator: bool) -> Score:
         settings = self.settings
@@ -137,28 +145,25 @@ class Table:
     def rtts(self, seen: Seen) -> list[float]:
         """Expected round trips in ms, one a region in the order of `names`."""
         known = robust_rtts_ms(map(seen.rtt_ms.get, self.names), self.settings.jitter_weight)
-        if seen.placed:
-            known = self._above_light(known, seen)
         for i, floor in light_floors_ms(known, self.apart_ms).items():
             known[i] = max(known[i] or 0.0, floor)
         if None not in known:
             return cast(list[float], known)
+        if seen.placed and not self._possible(known, seen):
+            seen = replace(seen, latitude=None, longitude=None)
         shift = self._shift_ms(known, seen)
         return [rtt if rtt is not None else self._guess_ms(i, seen, shift) for i, rtt in enumerate(known)]
 
-    def _above_light(self, known: Sequence[float | None], seen: Seen) -> list[float | None]:
-        """Nothing is faster than light from where the client says it is."""
+    def _possible(self, known: Sequence[float | None], seen: Seen) -> bool:
+        """Whether the client can be where it says: nothing is faster than light from there. Where it cannot, the position is
+        what is wrong (a carrier's exit, a proxy, a forged one): it is less than a measurement, and guesses nothing then."""
         x, y, z = _unit(seen.latitude or 0.0, seen.longitude or 0.0)
-        found: list[float | None] = []
-        for rtt, place in zip(known, self._units, strict=True):
-            if rtt is not None and place is not None:
+        for rtt, at in zip(known, self._units, strict=True):
+            if rtt is not None and at is not None:
                 reach = (rtt * LIGHT_KM_PER_MS + POSITION_SLACK_KM) / EARTH_RADIUS_KM
-                cosine = x * place[0] + y * place[1] + z * place[2]
-                if reach < math.pi and cosine < math.cos(reach) - 1e-12:
-                    angle = math.acos(max(-1.0, cosine))
-                    rtt = max(rtt, (angle * EARTH_RADIUS_KM - POSITION_SLACK_KM) / LIGHT_KM_PER_MS)
-            found.append(rtt)
-        return found
+                if reach < math.pi and x * at[0] + y * at[1] + z * at[2] < math.cos(reach) - 1e-12:
+                    return False
+        return True
 
     def distance_km(self, i: int, seen: Seen) -> float | None:
         if not seen.placed or seen.latitude is None or seen.longitude is None or self._units[i] is None:

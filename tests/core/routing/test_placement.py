@@ -245,21 +245,49 @@ FAR = region("far", latitude=35.7, longitude=139.7)
 NEAR = region("near", latitude=51.5, longitude=0.0)
 
 
+def confirmed(*fleet: RegionLoad) -> Table:
+    """Regions that have measured each other at 1.5 times light's time."""
+    apart = {
+        (a.region, b.region): haversine_km(a.latitude, a.longitude, b.latitude, b.longitude) * 0.015 + 1
+        for a in fleet
+        for b in fleet
+        if a is not b
+    }
+    return Table(fleet, between_ms=apart)
+
+
 def test_an_impossible_pair_is_not_believed_on_either_side() -> None:
     """London and Tokyo are 96 ms apart at the speed of light: nobody is 5 ms from both."""
     near, far, third = RegionId("near"), RegionId("far"), RegionId("third")
     seen = Seen(rtt_ms={near: [5.0], far: [1.0], third: [75.0]})
-    found = place([NEAR, FAR, region("third", latitude=20.0, longitude=70.0)], seen, lambda: 0.0)
+    found = confirmed(NEAR, FAR, region("third", latitude=20.0, longitude=70.0)).place(seen, lambda: 0.0)
     assert found.region == "third", "one word against another"
     assert found.why[far].rtt_ms == pytest.approx(90.7, abs=2)
     honest_but_for_tokyo = Seen(rtt_ms={near: [5.0], far: [1.0], third: [80.0]})
-    found = place([NEAR, FAR, region("third", latitude=40.0, longitude=-74.0)], honest_but_for_tokyo, lambda: 0.0)
+    found = confirmed(NEAR, FAR, region("third", latitude=40.0, longitude=-74.0)).place(honest_but_for_tokyo, lambda: 0.0)
     assert found.region == "near", "two words against one"
 
 
-def test_faster_than_light_from_where_one_says_one_is() -> None:
-    seen = Seen(rtt_ms={RegionId("far"): [2.0], RegionId("near"): [30.0]}, latitude=51.5, longitude=0.0)
-    assert place([NEAR, FAR], seen, lambda: 0.0).region == "near"
+def test_a_position_that_measurements_rule_out_guesses_nothing() -> None:
+    """Says London, is 12 ms from Tokyo: London, not measured, is not taken for near."""
+    seen = Seen(rtt_ms={RegionId("far"): [12.0]}, latitude=51.5, longitude=0.0)
+    found = place([NEAR, FAR], seen, lambda: 0.0)
+    assert found.region == "far"
+    assert found.why[RegionId("near")].rtt_ms == Settings().unknown_rtt_ms
+
+
+def test_a_region_at_the_wrong_place_is_found_by_pings_between_regions() -> None:
+    """`far` says Tokyo and answers everybody in Europe within 10 ms: its word is not held against players."""
+    paris = region("paris", latitude=48.9, longitude=2.4)
+    seen = Seen(rtt_ms={RegionId("near"): [9.0], RegionId("far"): [4.0], RegionId("paris"): [12.0]})
+    pings = {
+        (RegionId("near"), RegionId("far")): 6.0,
+        (RegionId("paris"), RegionId("far")): 8.0,
+        (RegionId("near"), RegionId("paris")): 8.0,
+    }
+    assert confirmed(NEAR, FAR, paris).place(seen, lambda: 0.0).region == "near"
+    assert Table([NEAR, FAR, paris]).place(seen, lambda: 0.0).region == "far", "a claim alone is no evidence"
+    assert Table([NEAR, FAR, paris], between_ms=pings).place(seen, lambda: 0.0).region == "far"
 
 
 @given(latitudes, longitudes, st.lists(st.tuples(latitudes, longitudes, st.floats(0, 300)), min_size=1, max_size=8))
@@ -267,7 +295,7 @@ def test_floors_never_raise_what_is_possible(latitude: float, longitude: float, 
     fleet = [region(f"r{i}", latitude=a, longitude=b) for i, (a, b, _) in enumerate(places)]
     true = [haversine_km(latitude, longitude, a, b) / 100.0 + 0.01 + more for a, b, more in places]
     seen = Seen(rtt_ms={r.region: [rtt] for r, rtt in zip(fleet, true, strict=True)}, latitude=latitude, longitude=longitude)
-    assert Table(fleet).rtts(seen) == pytest.approx(true, abs=1e-6)
+    assert confirmed(*fleet).rtts(seen) == pytest.approx(true, abs=1e-6)
 
 
 def test_a_full_region_cannot_be_had_by_lying() -> None:
