@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.arena import combat, inputs, view
+from gameedge.arena import combat, inputs, moving, view
 from gameedge.arena import world as at
 from gameedge.arena.settings import PATH, RESPAWN_TICKS, RULE, SCORE_LIMIT, WAVES, WAVES_RULE, game_spec
 from gameedge.arena.world import new_shot_log, new_world
@@ -241,6 +241,16 @@ class Arena:
             remaining_ms=int(max(m[at.END] - m[at.TICK], 0)) * 1000 // self._spec.tick_hz,
             scores=tuple(self._world.scores[slot, : min(int(m[at.TEAMS]), TEAMS_MAX)].tolist()),
         )
+
+    def pack_match(self, slot: int) -> bytes:
+        """See `core.game.Movable`. Raises RefusedError(NOT_FOUND)."""
+        self._open(slot)
+        return moving.pack(self._world, slot)
+
+    def unpack_match(self, slot: int, data: bytes) -> None:
+        """See `core.game.Movable`. Raises RefusedError(NOT_FOUND, MALFORMED)."""
+        self._open(slot)
+        moving.unpack(self._world, slot, data)
 
     def digest(self, slot: int) -> str:
         """A hash of a match's whole state, 16 hex digits, the same wherever the match lies in the arrays.

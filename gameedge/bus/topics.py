@@ -15,6 +15,11 @@ def report(region: RegionId, edge: EdgeId) -> str:
     return f"{ROOT}/region/{region}/edge/{edge}/report"
 
 
+def beat(region: RegionId, edge: EdgeId) -> str:
+    """Ten times a second, not retained, may be lost: the process lives. The payload is a number that grows."""
+    return f"{ROOT}/region/{region}/edge/{edge}/beat"
+
+
 def results(region: RegionId) -> str:
     """Results on their way out (QoS 1, repeated until acknowledged)."""
     return f"{ROOT}/region/{region}/results"
@@ -36,6 +41,7 @@ def verdicts(region: RegionId) -> str:
 
 
 ALL_PRESENCE = f"{ROOT}/region/+/edge/+/presence"
+ALL_BEATS = f"{ROOT}/region/+/edge/+/beat"
 ALL_REPORTS = f"{ROOT}/region/+/edge/+/report"
 ALL_DESIRED = f"{ROOT}/region/+/desired"
 ALL_RESULTS = f"{ROOT}/region/+/results"

@@ -10,7 +10,7 @@ arrays (unique in the process while the match is open). Arrays that the caller p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,3 +199,18 @@ class Game(Protocol):
         ...
 
     def info(self, slot: int) -> MatchInfo: ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """What a game offers beside `Game` where its matches shall outlive their process. A game without it loses them with it."""
+
+    def pack_match(self, slot: int) -> bytes:
+        """All that another process of the same version needs to go on with an open match; called about twice a second for
+        each match between two steps, so it should take tens of microseconds."""
+        ...
+
+    def unpack_match(self, slot: int, data: bytes) -> None:
+        """Set a match that was just opened with the same mode, seed and seats to a packed state. Raises RefusedError(MALFORMED)
+        for data that is damaged or of another version, and leaves the match as it was."""
+        ...

@@ -52,7 +52,7 @@ POOL_TICKETS_MAX: Final = 200_000  # of one mode in one region; refuse
 PARTY_MAX: Final = 5
 TICKET_MS_MAX: Final = 600_000  # then the player is told
 LEASE_MS: Final = 2_000  # a matcher that is silent for this long is replaced
-EDGE_BEAT_MS: Final = 500
+EDGE_BEAT_MS: Final = 100
 EDGE_DEAD_MS: Final = 2_000  # an edge process that is silent for this long is dead
 
 # -- state

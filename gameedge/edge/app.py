@@ -36,7 +36,8 @@ from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.express import DRAIN_MS, Express
-from gameedge.edge.host import MatchHost
+from gameedge.edge.failover import Failover
+from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
@@ -130,6 +131,7 @@ class Edge:
         self.recorder = Recorder(store, bus, region, self.seating.match_stored, self.seating.match_disowned)
         self.relay = Relay(store, bus, region, edge, self.clock)
         self.reports = Reports(self)
+        self.failover = Failover(self)
         self.matcher = Matcher(
             store,
             spec.modes,
@@ -138,6 +140,7 @@ class Edge:
             fill_ms=config.fill_ms,
             new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
             waited=self.reports.waited,
+            rescue=self.failover.adopt,
         )
         self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
         self._stopping = asyncio.Event()
@@ -188,6 +191,10 @@ class Edge:
                 ("relay", self.relay.run),
                 ("acks", self.relay.hear),
                 ("beat", self.reports.beat),
+                ("pulse", self.reports.pulse),
+                ("checkpoints", self.failover.checkpoint),
+                ("failover-listen", self.failover.listen),
+                ("failover-watch", self.failover.watch),
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
                 ("second", self._second_loop),
@@ -207,6 +214,7 @@ class Edge:
         deadline = self.clock.monotonic_ms() + config.drain_ms
         with contextlib.suppress(RefusedError):
             await self.reports.beat_once()  # the matcher sees it at once
+        await self.failover.hand_over()
         while len(self.host) and self.clock.monotonic_ms() < deadline:
             await asyncio.sleep(0.05)
         stored = await self.recorder.finish(min(10.0, 1.0 + config.drain_ms / 1000))
@@ -285,7 +293,17 @@ class Edge:
             case "lost":
                 self.seating.lost(event)
             case "rejoin" if event.edge is not None:
+                if await self._expects(event):
+                    return  # its `adopt` is on the way: whoever asks will ask again
                 await self._post(event.edge, [self.seating.rejoin(event)])
+            case "adopt":
+                await self.failover.heard(event)
+
+    async def _expects(self, event: InboxEvent) -> bool:
+        """Whether a match that is not here was given to us by the store, or has moved on."""
+        if event.match_id is None or not event.mode or self.host.get(event.match_id) is not None or event.match_id in self.recorder:
+            return False
+        return await self.store.match_get(event.mode, event.match_id) is not None
 
     async def _bury_former_life(self) -> None:
         """Matches that a killed process of this name left in the store are lost, unless their `host` event was still unread."""
@@ -294,11 +312,13 @@ class Edge:
             try:
                 if left is None:
                     left = [m for mode in self.game.spec.modes for m in await self.store.matches(mode) if m.host == self.config.edge]
+                    for record in left:
+                        await self.failover.adopt(record)
                     await asyncio.sleep(FORMER_LIFE_MS / 1000)
                 waiting = {event.match.match for event in self._events if event.match is not None}
                 for record in left:
                     known = self.host.get(record.match) is not None or record.match in waiting or record.match in self.recorder
-                    if not known and await self.store.match_close(record.mode, record.match, None):
+                    if not known and await self.store.match_close(record.mode, record.match, None, by=record):
                         log.warning("match_lost_with_its_process", match=record.match, name=record.host)
                 return
             except RefusedError as error:
@@ -326,12 +346,18 @@ class Edge:
             else:
                 await self.store.match_unclaim(record)
             return
-        if self.game.spec.observation_size and self.host.started > started:
-            entities = [self.game.entity(match.slot, seat) for seat in range(self.game.spec.modes[record.mode].seats)]
-            self.engine.enter(NPC_MODEL, np.array(entities, np.int32), (crc32(record.match.encode()) & 0xFFFF) / 65_536)
+        if self.host.started > started:
+            self.enter_npcs(match)
         self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
+
+    def enter_npcs(self, match: HostedMatch) -> None:
+        """The NPCs of a match that was just opened here begin to think."""
+        if self.game.spec.observation_size:
+            seats = range(self.game.spec.modes[match.record.mode].seats)
+            entities = np.array([self.game.entity(match.slot, seat) for seat in seats], np.int32)
+            self.engine.enter(NPC_MODEL, entities, (crc32(match.id.encode()) & 0xFFFF) / 65_536)
 
     async def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
         if edge == self.config.edge:  # the short way

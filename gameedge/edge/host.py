@@ -60,6 +60,7 @@ class HostedMatch:
     opened_unix_ms: int
     empty_since_ms: float | None = None
     roster: list[RosterSeat] = field(default_factory=list)
+    adopted: bool = False  # from another process: clients do not join by themselves
 
     @property
     def id(self) -> MatchId:
@@ -221,6 +222,20 @@ class MatchHost:
             reason=outcome.reason,
         )
         return Ended(match, outcome, result)
+
+    def restore(self, match: HostedMatch, kept: Sequence[tuple[int, str, SessionId | None, bool]]) -> None:
+        """Who had which seat before another process had the match: seat, match token, session, whether it was taken."""
+        for number, token, session, joined in kept:
+            if 0 <= number < len(match.seats) and match.seats[number].ticket is not None:
+                seat = match.seats[number]
+                seat.match_token, seat.session, seat.joined = token, session, joined
+        match.adopted = True
+
+    def drop(self, match: HostedMatch) -> None:
+        """It goes on elsewhere: no result, no end."""
+        if self._by_id.pop(match.id, None) is not None:
+            self._by_slot.pop(match.slot, None)
+            self.game.close_match(match.slot)
 
     def npcs(self) -> Iterator[SeatState]:
         """Seats that an NPC plays now."""

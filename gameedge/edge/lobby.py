@@ -22,6 +22,7 @@ from gameedge.core.protocol.messages import Bye, Cancel, Draining, Hello, Join, 
 from gameedge.core.protocol.session import Event, Poll, ServerSession, State
 from gameedge.core.tokens import Claims, TokenKeys, verify_token
 from gameedge.edge.clock import Clock
+from gameedge.edge.host import HostedMatch
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.player import Link, Player
@@ -298,7 +299,13 @@ class Lobby:
         now_ms = self.clock.monotonic_ms()
         if match is not None:
             event = InboxEvent(
-                kind="rejoin", match_id=match.match, player=player.id, session=player.session.session, ticket=player.ticket, edge=self.edge
+                kind="rejoin",
+                match_id=match.match,
+                mode=match.mode,
+                player=player.id,
+                session=player.session.session,
+                ticket=player.ticket,
+                edge=self.edge,
             )
             player.asked_ms = now_ms
             if match.host in {record.edge for record in await self._store.edges()}:
@@ -334,6 +341,19 @@ class Lobby:
                 self._ask_soon(player)  # the process died with our question, or before it
             elif player.found_ms is not None and now_ms - player.found_ms > TELL_AGAIN_MS:
                 self._seating.tell_again(player)
+
+    def ask_for(self, match: HostedMatch) -> None:
+        """The match moved, here or away: its players that are connected are told where they belong."""
+        for player in self._players:
+            if player.match == match.id and player.link is not None and not self._seating.plays(player):
+                self._ask_soon(player)
+
+    def ask_again(self, after_ms: float) -> None:
+        """After a death: who waits for a place is looked after sooner than once a second."""
+        now_ms = self.clock.monotonic_ms()
+        for player in self._players:
+            if player.asked_ms is not None and player.match is not None and player.link is not None and now_ms - player.asked_ms > after_ms:
+                self._ask_soon(player)
 
     def announce_drain(self, within_ms: int) -> None:
         self.draining = self._queueing.draining = True

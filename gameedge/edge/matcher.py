@@ -11,7 +11,7 @@ everybody's beat expires then, and those who live need a moment to beat again.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,8 @@ class PoolState:
 
 
 class Matcher:
-    """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait."""
+    """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait, `rescue` may
+    go on with a match whose process died before it is forgotten."""
 
     def __init__(
         self,
@@ -54,11 +55,13 @@ class Matcher:
         fill_ms: int,
         new_match: Callable[[], tuple[MatchId, int]],
         waited: Callable[[str, float], None],
+        rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
         self._fill_ms = fill_ms
         self._new_match = new_match
         self._waited = waited
+        self._rescue = rescue
         self._pools = {mode: PoolState() for mode in modes}
         self._reaped_ms = -1e12
         self._missing: dict[EdgeId, float] = {}  # hosts of open matches without a beat: since when
@@ -159,7 +162,9 @@ class Matcher:
                     if event.kind == "host" and event.match is not None and await self._store.match_unclaim(event.match):
                         log.info("match_queued_again", match=event.match.match, name=host)
         for record in orphans:
-            if record.host in dead and await self._store.match_close(record.mode, record.match, None):
+            if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
+                continue
+            if await self._store.match_close(record.mode, record.match, None, by=record):
                 log.warning("match_lost_with_its_process", match=record.match, name=record.host)
 
 

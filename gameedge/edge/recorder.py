@@ -72,7 +72,7 @@ class Recorder:
                 ended = self._ends[0]
                 record = ended.match.record
                 try:
-                    closed = await self._store.match_close(record.mode, record.match, ended.result)
+                    closed = await self._store.match_close(record.mode, record.match, ended.result, by=record)
                 except RefusedError as error:
                     log.warning("a_result_waits_for_the_store", match=record.match, detail=error.detail)
                     again = True  # that answer may have been lost after the match was closed

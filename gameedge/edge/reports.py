@@ -5,6 +5,7 @@ Figures are collected as plain numbers by those who have them and put into metri
 """
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,7 @@ from gameedge.core.errors import RefusedError
 from gameedge.core.game import REFUSAL_NAMES
 from gameedge.core.ids import EdgeId, RegionId
 from gameedge.core.matchmaking.eta import eta_ms
+from gameedge.core.routing.health import BEAT_MS
 from gameedge.edge.tick import NOT_SEATED, NPC_MODEL
 from gameedge.state.base import EdgeRecord
 from gameedge.telemetry import logs
@@ -94,6 +96,16 @@ class Reports:
                     log.warning("store_lost", detail=error.detail)
                 self.store_ok = False
             await asyncio.sleep(limits.EDGE_BEAT_MS / 1000)
+
+    async def pulse(self) -> None:
+        """A heartbeat on the bus every BEAT_MS: whoever hears none knows before any timeout of the broker."""
+        topic, number = topics.beat(self._region, self._name), 0
+        while True:
+            number += 1
+            with contextlib.suppress(RefusedError):
+                if self._edge.bus.online:
+                    await self._edge.bus.publish(topic, b"%d" % number, qos=0)
+            await asyncio.sleep(BEAT_MS / 1000)
 
     async def beat_once(self) -> None:
         edge = self._edge

@@ -144,6 +144,8 @@ class Seating:
         if match is None or match.seat_of(player.id) is None:
             return False
         player.found_ms = now_ms
+        if match.adopted:
+            self.tell_again(player)  # its client waits for a word where to
         return True
 
     def tell_again(self, player: Player) -> None:
@@ -165,6 +167,12 @@ class Seating:
     def match_over(self, ended: Ended) -> None:
         """Within the tick: its players see no more snapshots. They are told once the store has the result."""
         for seat in ended.match.seats:
+            if seat.slot is not None:
+                self._unseat(seat.slot)
+
+    def unseat(self, match: HostedMatch) -> None:
+        """The match goes on in another process: no more snapshots from here."""
+        for seat in match.seats:
             if seat.slot is not None:
                 self._unseat(seat.slot)
 

@@ -48,6 +48,7 @@ class MatchRecord(Record, frozen=True, kw_only=True):
     tickets: list[Ticket]
     created_ms: int
     seed: int
+    epoch: int = 0  # grows each time another process takes the match over: whoever has an older one may not write
 
 
 class Result(Record, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ class EdgeRecord(Record, frozen=True, kw_only=True):
 class InboxEvent(Record, frozen=True, kw_only=True):
     """What one process tells another in the region.
 
-    `host`: open this match. `found`: tell this session of its match. `lost`: tell it that the match is gone. `rejoin`: this
+    `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match. `lost`: tell it that the match is gone. `rejoin`: this
     session, now on `edge`, had a seat in your match: answer with `found` or `lost`.
     """
 
@@ -236,8 +237,20 @@ class RegionStore(Protocol):
         meanwhile). False: it was not there."""
         ...
 
-    async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
-        """Atomically forget the match and append its result to the outbox. False: it was closed before (nothing is added)."""
+    async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
+        """Atomically forget the match and append its result to the outbox. False: it was closed before (nothing is added), or
+        it has another host or epoch by now than in `by`, whoever hosts it then closes it."""
+        ...
+
+    async def checkpoint_put(self, host: EdgeId, mode: str, states: Sequence[tuple[MatchRecord, bytes]]) -> list[bool]:
+        """Keep the state of matches of one mode. False for each that has another host or epoch by now: its state is not kept.
+        A state is forgotten with its match."""
+        ...
+
+    async def checkpoint_get(self, mode: str, match: MatchId) -> bytes | None: ...
+    async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
+        """Atomically give the match another host and the next epoch, where it still has those of `record`: its new record, or
+        None where somebody was faster or it is over. `tell`: put an `adopt` event into the new host's inbox."""
         ...
 
     # -- inboxes of processes
@@ -267,6 +280,10 @@ class RegionStore(Protocol):
     async def edge_beat(self, record: EdgeRecord, ttl_ms: int) -> None: ...
     async def edges(self) -> list[EdgeRecord]:
         """Processes whose beat has not expired, by name."""
+        ...
+
+    async def edge_ages(self) -> dict[EdgeId, float]:
+        """Milliseconds since the last beat of each process, by the store's own clock; those beaten with limits.EDGE_DEAD_MS."""
         ...
 
     async def edge_forget(self, edge: EdgeId) -> None: ...

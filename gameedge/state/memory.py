@@ -50,6 +50,7 @@ class _Pool:
     seats: dict[TicketId, MatchId] = field(default_factory=dict)
     gone: dict[EdgeId, int] = field(default_factory=dict)  # processes that were missed, and since when
     outbox: list[tuple[int, Result]] = field(default_factory=list)  # ascending
+    checkpoints: dict[MatchId, bytes] = field(default_factory=dict)
     version: int = 0
 
 
@@ -68,6 +69,10 @@ class _Lease:
 
 
 NO_CLIP: Final = b""
+
+
+def _same_host(one: MatchRecord, other: MatchRecord) -> bool:
+    return (one.host, one.epoch) == (other.host, other.epoch)
 
 
 class MemoryRegionStore:
@@ -252,9 +257,11 @@ class MemoryRegionStore:
         pool.version += 1
         return True
 
-    async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
+    async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
         check_result(mode, match, result)
         pool = self._pool(mode)
+        if by is not None and not _same_host(pool.matches.get(match, by), by):
+            return False
         if not self._forget(pool, match):
             return False
         if result is not None:
@@ -262,9 +269,32 @@ class MemoryRegionStore:
             pool.outbox.append((self._results, result))
         return True
 
+    async def checkpoint_put(self, host: EdgeId, mode: str, states: Sequence[tuple[MatchRecord, bytes]]) -> list[bool]:
+        pool, kept = self._pool(mode), []
+        for record, state in states:
+            now = pool.matches.get(record.match)
+            kept.append(now is not None and now.host == host and now.epoch == record.epoch)
+            if kept[-1]:
+                pool.checkpoints[record.match] = state
+        return kept
+
+    async def checkpoint_get(self, mode: str, match: MatchId) -> bytes | None:
+        return self._pool(mode).checkpoints.get(match)
+
+    async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
+        pool = self._pool(record.mode)
+        now = pool.matches.get(record.match)
+        if now is None or not _same_host(now, record):
+            return None
+        adopted = pool.matches[record.match] = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1)
+        if tell:
+            self._post(host, [InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=record.mode)])
+        return adopted
+
     @staticmethod
     def _forget(pool: _Pool, match: MatchId) -> bool:
         record = pool.matches.pop(match, None)
+        pool.checkpoints.pop(match, None)
         if record is None:
             return False
         for ticket in record.tickets:
@@ -341,6 +371,11 @@ class MemoryRegionStore:
         now = self._clock()
         self._edges = {edge: kept for edge, kept in self._edges.items() if kept[1] > now}
         return [self._edges[edge][0] for edge in sorted(self._edges)]
+
+    async def edge_ages(self) -> dict[EdgeId, float]:
+        self._check()
+        now = self._clock()
+        return {edge: now - (expires_ms - limits.EDGE_DEAD_MS) for edge, (_, expires_ms) in self._edges.items()}
 
     async def edge_forget(self, edge: EdgeId) -> None:
         self._check()

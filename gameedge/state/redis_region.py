@@ -3,7 +3,7 @@
 Keys. Everything of one mode has the hash tag `{mode}`, so that a claim touches one slot of a cluster; every script names keys
 of one tag only. `ge:{mode}:` + `tickets` (hash: id to record), `players` (player to ticket), `owners` (ticket to player),
 `moved` (ticket to session and process, after a resume elsewhere), `matches`, `members` (match to tickets), `seats` (ticket to
-match), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`, `inbox:<edge>`. `ge:modes` lists the modes.
+match), `checkpoints` (match to state), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`, `inbox:<edge>`. `ge:modes` lists the modes.
 `ge:session:<resume hash>`, `ge:{player-<id>}:sessions`, `ge:{edges}:*`, `ge:{edge-<id>}:inbox`, `ge:{evidence}:*`.
 """
 
@@ -183,15 +183,37 @@ class RedisRegionStore:
         return sorted(found, key=lambda record: (record.created_ms, record.match))
 
     async def match_unclaim(self, record: MatchRecord) -> bool:
-        keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version")
+        keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version", "checkpoints")
         triples = (part for ticket in record.tickets for part in (ticket.id, ticket.player, encode(ticket)))
         return bool(await self._client.call(script("match_unclaim")(keys, record.match, *triples)))
 
-    async def match_close(self, mode: str, match: MatchId, result: Result | None) -> bool:
+    async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
         check_result(mode, match, result)
-        keys = _pool(mode, "matches", "members", "seats", "outbox")
-        close = script("match_close")(keys, match, b"" if result is None else encode(result))
+        keys = _pool(mode, "matches", "members", "seats", "outbox", "checkpoints")
+        host, epoch = (by.host, by.epoch) if by is not None else ("", 0)
+        close = script("match_close")(keys, match, b"" if result is None else encode(result), host, epoch)
         return bool(await self._client.call(close))
+
+    async def checkpoint_put(self, host: EdgeId, mode: str, states: Sequence[tuple[MatchRecord, bytes]]) -> list[bool]:
+        if not states:
+            return []
+        triples = (part for record, state in states for part in (record.match, record.epoch, state))
+        kept = await self._client.call(script("checkpoints")(_pool(mode, "matches", "checkpoints"), host, *triples))
+        return [bool(each) for each in kept]
+
+    async def checkpoint_get(self, mode: str, match: MatchId) -> bytes | None:
+        state = await self._client.call(("HGET", f"ge:{{{mode}}}:checkpoints", match))
+        return None if state is None else bytes(state)
+
+    async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
+        adopted = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1)
+        mode = record.mode
+        event = encode(InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=mode)) if tell else b""
+        keys = [*_pool(mode, "matches"), redis_inbox.of_pool(mode, host)]
+        bounds = (limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
+        adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds)
+        answer, *_ = await self._client.pipe([adopt, *(redis_inbox.ring(host) if tell else [])])
+        return adopted if answer else None
 
     # -- inboxes
 
@@ -254,6 +276,10 @@ class RedisRegionStore:
 
     async def edges(self) -> list[EdgeRecord]:
         return sorted(self._edge.some(await self._client.call(script("edges")(_EDGES))), key=lambda record: record.edge)
+
+    async def edge_ages(self) -> dict[EdgeId, float]:
+        found = await self._client.call(script("edge_ages")(_EDGES[:1], limits.EDGE_DEAD_MS))
+        return {EdgeId(name.decode(errors="replace")): float(age) for name, age in zip(*[iter(found)] * 2, strict=True)}
 
     async def edge_forget(self, edge: EdgeId) -> None:
         await self._client.pipe([("ZREM", _EDGES[0], edge), ("HDEL", _EDGES[1], edge)])

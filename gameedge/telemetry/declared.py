@@ -114,6 +114,14 @@ EDGE: Final = (
     Metric("matches_started_total", _C, "matches", "Matches opened.", labels=("mode",)),
     Metric("matches_finished_total", _C, "matches", "Matches that ended with a result.", labels=("mode",)),
     Metric("matches_lost_total", _C, "matches", "Matches that ended without one.", "a process died", ("mode",)),
+    Metric("checkpoints_total", _C, "checkpoints", "States of matches that were put into the store."),
+    Metric("checkpoint_bytes_total", _C, "bytes", "Their size."),
+    Metric("processes_dead_total", _C, "processes", "Deaths of the region's other processes that this one noticed."),
+    Metric(
+        "matches_adopted_total", _C, "matches", "Matches that went on here after their process died or gave them away.", labels=("mode",)
+    ),
+    Metric("matches_handed_over_total", _C, "matches", "Matches that this process gave away while it drained.", labels=("mode",)),
+    Metric("adopted_state_age_ms", _H, "ms", "How old the state was that an adopted match went on from.", bounds=RTT_MS),
     # -- watching
     Metric("flags_total", _C, "flags", "Anti-cheat flags raised.", labels=("rule",)),
     Metric("evidence_dropped_total", _C, "records", "Evidence that could not be stored.", "the store was away"),

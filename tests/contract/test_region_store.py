@@ -457,3 +457,45 @@ class TestEvidence:
 
 async def test_ping(store: RegionStore) -> None:
     assert await store.ping() >= 0.0
+
+
+async def test_a_match_has_one_host_and_an_epoch(store: RegionStore) -> None:
+    await store.ticket_add(ticket(1), MAX)
+    record = match("m_1", ticket(1))
+    assert await store.claim(record, "") == []
+    assert await store.checkpoint_get(MODE, record.match) is None
+    assert await store.checkpoint_put(record.host, MODE, [(record, b"\x00one")]) == [True]
+    other = B if record.host == A else A
+    assert await store.checkpoint_put(other, MODE, [(record, b"no")]) == [False]
+    adopted = await store.match_adopt(record, other, tell=True)
+    assert adopted is not None
+    assert (adopted.host, adopted.epoch) == (other, 1)
+    assert await store.match_adopt(record, record.host) is None, "somebody was faster"
+    assert await store.match_get(MODE, record.match) == adopted
+    events = await store.inbox_read(other, 1_000)
+    assert [(event.kind, event.match) for event in events] == [("adopt", adopted)]
+    assert await store.checkpoint_put(record.host, MODE, [(record, b"late")]) == [False]
+    assert await store.checkpoint_get(MODE, record.match) == b"\x00one"
+    assert not await store.match_close(MODE, record.match, result("m_1"), by=record), "the sleeper's result counts for nothing"
+    assert await store.outbox_size() == 0
+    assert await store.match_close(MODE, record.match, result("m_1"), by=adopted)
+    assert await store.checkpoint_get(MODE, record.match) is None
+    assert await store.checkpoint_put(other, MODE, [(adopted, b"after")]) == [False]
+    assert await store.match_adopt(adopted, record.host) is None
+
+
+async def test_of_many_who_adopt_one_does(store: RegionStore) -> None:
+    await store.ticket_add(ticket(1), MAX)
+    record = match("m_1", ticket(1))
+    await store.claim(record, "")
+    names = [EdgeId(f"e{i}") for i in range(8)]
+    won = [each for each in await asyncio.gather(*(store.match_adopt(record, name) for name in names)) if each is not None]
+    assert len(won) == 1
+    assert await store.match_get(MODE, record.match) == won[0]
+
+
+async def test_ages_of_beats(store: RegionStore) -> None:
+    assert await store.edge_ages() == {}
+    await store.edge_beat(edge_record(A), limits.EDGE_DEAD_MS)
+    await asyncio.sleep(0.1)
+    assert 90 <= (await store.edge_ages())[A] < 1_500

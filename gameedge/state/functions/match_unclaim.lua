@@ -1,7 +1,8 @@
--- A match that could not be opened: its tickets are queued again. KEYS: matches, members, seats, tickets, players, owners, version.
+-- A match that could not be opened: its tickets are queued again. KEYS: matches, members, seats, tickets, players, owners, version, checkpoints.
 -- ARGV: match, then triples of a ticket, its player and its record. Answers 1, or 0 when the match was not there.
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[8], ARGV[1])
 for i = 2, #ARGV, 3 do
   local ticket, player = ARGV[i], ARGV[i + 1]
   if redis.call('HGET', KEYS[3], ticket) == ARGV[1] then redis.call('HDEL', KEYS[3], ticket) end

@@ -1,0 +1,336 @@
+"""Matches that outlive their process: checkpoints, adoption after a death, and handing over on purpose.
+
+Problem. A match lives in one process. When that dies (kill -9, a crash, a machine) its players must be back in their match within
+    two seconds, with a state at most a second old, and no two processes may ever both believe that it is theirs.
+Method. Every CHECKPOINT_MS each match is packed (`core.game.Movable`) and put into the region's store, which keeps it only for
+    the host and epoch that its record names. A death is noticed by the last will on the bus, or by heartbeats that stop
+    (`core/routing/health.py`), and believed when the process's beats to the store have stopped as well: a broken broker kills
+    nobody. Then every living process takes its share of the dead one's matches (rendezvous hashing over match and process), by a
+    compare-and-set of host and epoch; after ORPHAN_MS whoever has room takes what is left.
+Fencing. The epoch. A process that was only asleep finds its checkpoint or its result refused, drops the match and asks, like
+    everybody else, where its players belong now: what it computed meanwhile counts for nothing.
+Guarantee. Sessions are not touched: critical messages are numbered on by whoever adopts the session, so a client sees contiguous
+    numbers. What is lost is the state since the checkpoint, and inputs that were on their way.
+Why no input log: a replay of the last half second would save that half second only, at a write for every command batch; see
+    docs/decisions.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+import msgspec
+
+from gameedge.bus import topics
+from gameedge.bus.payloads import Codec, Presence
+from gameedge.core import limits
+from gameedge.core.errors import RefusedError
+from gameedge.core.game import Movable
+from gameedge.core.ids import EdgeId, MatchId, RegionId, SessionId
+from gameedge.core.routing.health import Heart
+from gameedge.edge.host import HostedMatch
+from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord
+from gameedge.telemetry import logs
+
+if TYPE_CHECKING:
+    from gameedge.edge.app import Edge
+
+CHECKPOINT_MS: Final = 500.0
+LOOK_MS: Final = 25.0
+AT_ONCE: Final = 64  # checkpoints packed between two ticks
+GONE_AGE_MS: Final = 180.0  # without a beat to the store, after a last will
+HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
+OWN_AGE_MS_MAX: Final = 400.0  # with an older beat of our own we are the ones who are cut off
+ORPHAN_MS: Final = 400.0
+WATCH_MS: Final = 5_000.0  # after a death: places are looked for often
+ASK_MS: Final = 100.0
+log = logs.get(__name__)
+
+
+class SeatKept(msgspec.Struct, frozen=True):
+    seat: int
+    match_token: str
+    session: SessionId | None
+    joined: bool
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """What the store keeps of a match."""
+
+    at_ms: int  # Unix, of the process that packed it
+    opened_ms: int
+    seats: list[SeatKept]
+    state: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Checkpoint)
+
+
+class Failover:
+    """Owned by `Edge`; reads its parts. Does little for a game that is not `Movable`."""
+
+    def __init__(self, edge: "Edge") -> None:
+        self._edge = edge
+        self._name = EdgeId(edge.config.edge)
+        self._region = RegionId(edge.config.region)
+        self._game: Movable | None = edge.game if isinstance(edge.game, Movable) else None
+        self._due_ms: dict[MatchId, float] = {}
+        self._hearts: dict[EdgeId, Heart] = {}
+        self._wills: set[EdgeId] = set()
+        self._dead: dict[EdgeId, float] = {}  # since when; until their matches are all somebody's
+        self._watch_until_ms = 0.0
+        self._taking: set[MatchId] = set()
+        self.adopted = self.handed_over = self.disowned = 0
+        self.age_ms_max = 0.0  # of the states that matches went on from
+
+    # ---------------------------------------------------------------------------------------------------- checkpoints
+
+    async def checkpoint(self) -> None:
+        """For the life of the process. While the store is away matches go on without; then all are due at once, in portions."""
+        while True:
+            await asyncio.sleep(LOOK_MS / 1000)
+            if self._game is None:
+                continue
+            due = self._due(self._edge.clock.monotonic_ms())
+            try:
+                await self._put(due)
+            except RefusedError as error:
+                log.debug("checkpoints_wait", detail=error.detail)
+                await asyncio.sleep(0.2)
+
+    def _due(self, now_ms: float) -> list[HostedMatch]:
+        """Matches to be packed now: new ones at once, the others in turns over the period."""
+        due: list[HostedMatch] = []
+        running = list(self._edge.host)
+        for match in running:
+            if self._due_ms.get(match.id, 0.0) <= now_ms and len(due) < AT_ONCE:
+                first = match.id not in self._due_ms
+                spread = crc32(match.id.encode()) % 1000 / 1000.0 if first else 1.0
+                self._due_ms[match.id] = now_ms + CHECKPOINT_MS * max(0.2, spread)
+                due.append(match)
+        if len(self._due_ms) > len(running):
+            here = {match.id for match in running}
+            self._due_ms = {name: at for name, at in self._due_ms.items() if name in here}
+        return due
+
+    async def _put(self, matches: Iterable[HostedMatch]) -> None:
+        by_mode: dict[str, list[tuple[MatchRecord, bytes]]] = {}
+        for match in matches:
+            by_mode.setdefault(match.record.mode, []).append((match.record, self._pack(match)))
+        for mode, states in by_mode.items():
+            kept = await self._edge.store.checkpoint_put(self._name, mode, states)
+            for (record, state), still_ours in zip(states, kept, strict=True):
+                self._edge.metrics.counter("checkpoints_total").add()
+                self._edge.metrics.counter("checkpoint_bytes_total").value += len(state)
+                if not still_ours:
+                    await self._disown(record)
+
+    def _pack(self, match: HostedMatch) -> bytes:
+        assert self._game is not None
+        seats = [SeatKept(s.seat, s.match_token, s.session, s.joined) for s in match.seats if s.ticket is not None]
+        return _encode(Checkpoint(self._edge.clock.unix_ms(), match.opened_unix_ms, seats, self._game.pack_match(match.slot)))
+
+    async def _disown(self, record: MatchRecord) -> None:
+        """The store says that a match is not ours: it ended a moment ago, or another process went on with it."""
+        match = self._edge.host.get(record.match)
+        if match is None or match.record.epoch != record.epoch:
+            return
+        now = await self._edge.store.match_get(record.mode, record.match)
+        if now is not None and (now.host, now.epoch) == (self._name, record.epoch):
+            return
+        self.disowned += 1
+        log.warning("match_belongs_to_another", match=record.match, name=now.host if now is not None else "")
+        self._let_go(match)
+
+    def _let_go(self, match: HostedMatch) -> None:
+        """Stop running a match that goes on elsewhere; its players are told where."""
+        edge = self._edge
+        edge.seating.unseat(match)
+        edge.host.drop(match)
+        edge.lobby.ask_for(match)
+        self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
+
+    # ------------------------------------------------------------------------------------------------------- noticing
+
+    async def listen(self) -> None:
+        """Presence and heartbeats of the region's other processes."""
+        codec = Codec(Presence)
+        here = (topics.presence(self._region, EdgeId("+")), topics.beat(self._region, EdgeId("+")))
+        async with self._edge.bus.subscribe(*here) as messages:
+            async for message in messages:
+                names = topics.parse_edge(message.topic)
+                if names is None or names[0] != self._region or names[1] == self._name:
+                    continue
+                now_ms = self._edge.clock.monotonic_ms()
+                if message.topic.endswith("/beat"):
+                    self._beat(names[1], now_ms)
+                elif (presence := codec.decode(message.payload)) is not None and presence.online:
+                    self._wills.discard(names[1])
+                elif message.payload and not message.retained:
+                    self._wills.add(names[1])
+
+    def _beat(self, name: EdgeId, now_ms: float) -> None:
+        heart = self._hearts.get(name)
+        if heart is not None:
+            heart.beat(now_ms)
+            self._wills.discard(name)
+            self._dead.pop(name, None)
+        elif len(self._hearts) < limits.EDGES_PER_REGION_MAX:
+            self._hearts[name] = Heart(now_ms)
+
+    async def watch(self) -> None:
+        """Notice deaths and take over. While bus and store are fine and everybody beats, it asks nobody."""
+        while True:
+            await asyncio.sleep(LOOK_MS / 1000)
+            now_ms = self._edge.clock.monotonic_ms()
+            if now_ms < self._watch_until_ms:
+                self._edge.lobby.ask_again(ASK_MS)
+            online = self._edge.bus.online
+            silent = {name for name, heart in self._hearts.items() if online and heart.suspected(now_ms)}
+            suspects = (self._wills | silent) - set(self._dead)
+            try:
+                if suspects:
+                    await self._judge(suspects)
+                if self._dead:
+                    await self._take_over(now_ms)
+            except RefusedError as error:
+                log.debug("failover_waits", detail=error.detail)
+                await asyncio.sleep(0.1)
+
+    async def _judge(self, suspects: Collection[EdgeId]) -> None:
+        ages = await self._edge.store.edge_ages()
+        if ages.get(self._name, 1e9) > OWN_AGE_MS_MAX:
+            return
+        now_ms = self._edge.clock.monotonic_ms()
+        for name in suspects:
+            age = ages.get(name)
+            if age is not None and age < (GONE_AGE_MS if name in self._wills else HUNG_AGE_MS):
+                continue
+            self._wills.discard(name)
+            self._hearts.pop(name, None)
+            self._dead[name] = now_ms
+            self._watch_until_ms = now_ms + WATCH_MS
+            self._edge.metrics.counter("processes_dead_total").add()
+            log.warning("process_is_dead", name=name, ms=round(age) if age is not None else -1)
+
+    # ----------------------------------------------------------------------------------------------------- taking over
+
+    async def _take_over(self, now_ms: float) -> None:
+        """Our share of what dead processes left; later, whatever is still there."""
+        if self._game is None or self._edge.lobby.draining:
+            self._dead.clear()
+            return
+        alive = [record.edge for record in await self._edge.store.edges() if record.edge not in self._dead and not record.draining]
+        left: set[EdgeId] = set()
+        for mode in self._edge.game.spec.modes:
+            for record in await self._edge.store.matches(mode):
+                if record.host not in self._dead:
+                    continue
+                left.add(record.host)
+                late = now_ms - self._dead[record.host] > ORPHAN_MS
+                if late or not alive or heir(record.match, alive) == self._name:
+                    await self.adopt(record)
+        for name, since_ms in list(self._dead.items()):
+            if name not in left or now_ms - since_ms > WATCH_MS:  # what is left then is the matcher's to settle
+                del self._dead[name]
+
+    async def adopt(self, record: MatchRecord) -> bool:
+        """Go on with a match whose host is gone. False: it cannot be, or somebody was faster. Raises UnavailableError."""
+        edge = self._edge
+        if self._game is None or record.match in self._taking or edge.host.get(record.match) is not None:
+            return False
+        if not self._room(record.mode):
+            return False
+        self._taking.add(record.match)
+        try:
+            data = await edge.store.checkpoint_get(record.mode, record.match)
+            if data is None:
+                return False  # it was never opened: the matcher queues its players again
+            adopted = await edge.store.match_adopt(record, self._name)
+            return adopted is not None and await self._go_on(adopted, data)
+        finally:
+            self._taking.discard(record.match)
+
+    async def heard(self, event: InboxEvent) -> None:
+        """Another process handed a match to us. Raises UnavailableError."""
+        record = event.match
+        if record is None or record.host != self._name or self._edge.host.get(record.match) is not None:
+            return
+        data = await self._edge.store.checkpoint_get(record.mode, record.match)
+        if data is not None and await self._edge.store.match_get(record.mode, record.match) == record:
+            await self._go_on(record, data)
+
+    def _room(self, mode: str) -> bool:
+        edge = self._edge
+        spec = edge.game.spec.modes.get(mode)
+        taken = sum(edge.game.spec.modes[match.record.mode].seats for match in edge.host)
+        return spec is not None and len(edge.host) < edge.config.matches_max and taken + spec.seats <= edge.config.entities_max
+
+    async def _go_on(self, record: MatchRecord, data: bytes) -> bool:
+        edge = self._edge
+        try:
+            kept = _decoder.decode(data)
+            match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms)
+        except (msgspec.DecodeError, RefusedError) as error:
+            return await self._settle_lost(record, str(error))
+        assert self._game is not None
+        try:
+            self._game.unpack_match(match.slot, kept.state)
+        except RefusedError as error:
+            edge.host.drop(match)
+            return await self._settle_lost(record, error.detail)
+        edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined) for s in kept.seats])
+        edge.enter_npcs(match)
+        self.adopted += 1
+        age_ms = max(0.0, edge.clock.unix_ms() - kept.at_ms)
+        self.age_ms_max = max(self.age_ms_max, age_ms)
+        edge.metrics.counter("matches_adopted_total", mode=record.mode).add()
+        edge.metrics.histogram("adopted_state_age_ms").observe(age_ms)
+        log.info("match_adopted", match=record.match, ms=round(age_ms))
+        self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
+        edge.lobby.ask_for(match)
+        return True
+
+    async def _settle_lost(self, record: MatchRecord, why: str) -> bool:
+        """It cannot go on: forgotten without a result, so nobody's rating changes."""
+        log.error("match_not_adopted", match=record.match, detail=why)
+        await self._edge.store.match_close(record.mode, record.match, None, by=record)
+        return False
+
+    # ---------------------------------------------------------------------------------------------------- handing over
+
+    async def hand_over(self) -> None:
+        """Move all matches to other processes of the region, as far as these have room; those that stay are played to their end.
+        For a drain: nobody is dropped."""
+        if self._game is None:
+            return
+        for match in list(self._edge.host):
+            with contextlib.suppress(RefusedError):
+                await self._hand_over(match)
+
+    async def _hand_over(self, match: HostedMatch) -> None:
+        store, mode = self._edge.store, self._edge.game.spec.modes[match.record.mode]
+        others = [record for record in await store.edges() if record.edge != self._name and not record.draining]
+        open_to = [record for record in others if record.free_matches > 0 and record.free_entities >= mode.seats]
+        if not open_to or self._edge.host.get(match.id) is not match:
+            return
+        if not (await store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))]))[0]:
+            return
+        if await store.match_adopt(match.record, calmest(open_to), tell=True) is None:
+            return
+        if self._edge.host.get(match.id) is match:  # else it ended meanwhile; the store refuses that result: it goes on there
+            self._let_go(match)
+        self.handed_over += 1
+        self._edge.metrics.counter("matches_handed_over_total", mode=match.record.mode).add()
+
+
+def heir(match: MatchId, alive: Collection[EdgeId]) -> EdgeId:
+    """Whose a match is among the living: rendezvous hashing, so that all agree without a word and shares are even."""
+    return max(alive, key=lambda name: (crc32(f"{name}/{match}".encode()), name))
+
+
+def calmest(edges: Collection[EdgeRecord]) -> EdgeId:
+    return min(edges, key=lambda record: (record.players, record.matches, record.edge)).edge
