@@ -22,7 +22,7 @@ VERSION: Final = 1
 _HEADER: Final = struct.Struct("<2sHHHH")  # magic, version, seats, rows of n, rows of m
 _MAGIC: Final = b"AM"
 _OWN_M: Final = (at.STATE, at.MODE, at.SEATS, at.PLAYERS, at.TEAMS, at.LIMIT, at.RULE, at.DELAY, at.WAVES, at.END)
-_OWN_N: Final = (at.SLOT, at.SEAT, at.HUMAN, at.TEAM)
+_OWN_N: Final = [at.SLOT, at.SEAT, at.HUMAN, at.TEAM]
 
 
 def _tables(w: World, slot: int, rows: NDArray[np.int32]) -> list[NDArray[Any]]:
@@ -60,11 +60,11 @@ def unpack(w: World, slot: int, data: bytes) -> None:
     f, n, m, scores, events, since, seen, seen_at = _split(data, tables)
     if not np.isfinite(f).all():
         raise RefusedError(Reason.MALFORMED, "a checkpoint with values that are no numbers")
-    own_n, own_m = w.n[list(_OWN_N)][:, rows], w.m[list(_OWN_M), slot]
+    own_n, own_m = w.n[_OWN_N][:, rows], w.m[list(_OWN_M), slot]
     w.f[:, rows] = f
     w.n[:, rows] = n
     w.n[np.ix_(_OWN_N, rows)] = own_n
-    w.n[np.ix_((at.HEAD, at.COUNT, at.FRESH, at.SHOWN), rows)] = 0
+    w.n[np.ix_([at.HEAD, at.COUNT, at.FRESH, at.SHOWN], rows)] = 0
     w.n[at.SNAPPED, rows] = at.NEVER
     w.m[:, slot] = m
     w.m[list(_OWN_M), slot] = own_m

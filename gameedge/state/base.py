@@ -101,8 +101,9 @@ class EdgeRecord(Record, frozen=True, kw_only=True):
 class InboxEvent(Record, frozen=True, kw_only=True):
     """What one process tells another in the region.
 
-    `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match. `lost`: tell it that the match is gone. `rejoin`: this
-    session, now on `edge`, had a seat in your match: answer with `found` or `lost`.
+    `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match.
+    `lost`: tell it that the match is gone. `rejoin`: this session, now on `edge`, had a seat in your match: answer with
+    `found` or `lost`.
     """
 
     kind: str

@@ -3,7 +3,8 @@
 Keys. Everything of one mode has the hash tag `{mode}`, so that a claim touches one slot of a cluster; every script names keys
 of one tag only. `ge:{mode}:` + `tickets` (hash: id to record), `players` (player to ticket), `owners` (ticket to player),
 `moved` (ticket to session and process, after a resume elsewhere), `matches`, `members` (match to tickets), `seats` (ticket to
-match), `checkpoints` (match to state), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`, `inbox:<edge>`. `ge:modes` lists the modes.
+match), `checkpoints` (match to state), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`,
+`inbox:<edge>`. `ge:modes` lists the modes.
 `ge:session:<resume hash>`, `ge:{player-<id>}:sessions`, `ge:{edges}:*`, `ge:{edge-<id>}:inbox`, `ge:{evidence}:*`.
 """
 

@@ -117,9 +117,7 @@ EDGE: Final = (
     Metric("checkpoints_total", _C, "checkpoints", "States of matches that were put into the store."),
     Metric("checkpoint_bytes_total", _C, "bytes", "Their size."),
     Metric("processes_dead_total", _C, "processes", "Deaths of the region's other processes that this one noticed."),
-    Metric(
-        "matches_adopted_total", _C, "matches", "Matches that went on here after their process died or gave them away.", labels=("mode",)
-    ),
+    Metric("matches_adopted_total", _C, "matches", "Matches taken over from a process that died or drained.", labels=("mode",)),
     Metric("matches_handed_over_total", _C, "matches", "Matches that this process gave away while it drained.", labels=("mode",)),
     Metric("adopted_state_age_ms", _H, "ms", "How old the state was that an adopted match went on from.", bounds=RTT_MS),
     # -- watching
