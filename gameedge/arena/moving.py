@@ -22,6 +22,7 @@ VERSION: Final = 1
 _HEADER: Final = struct.Struct("<2sHHHH")  # magic, version, seats, rows of n, rows of m
 _MAGIC: Final = b"AM"
 _OWN_M: Final = (at.STATE, at.MODE, at.SEATS, at.PLAYERS, at.TEAMS, at.LIMIT, at.RULE, at.DELAY, at.WAVES, at.END)
+_FRESH_N: Final = [at.HEAD, at.COUNT, at.FRESH, at.SHOWN]
 _OWN_N: Final = [at.SLOT, at.SEAT, at.HUMAN, at.TEAM]
 
 
@@ -63,8 +64,8 @@ def unpack(w: World, slot: int, data: bytes) -> None:
     own_n, own_m = w.n[_OWN_N][:, rows], w.m[list(_OWN_M), slot]
     w.f[:, rows] = f
     w.n[:, rows] = n
-    w.n[np.ix_(_OWN_N, rows)] = own_n
-    w.n[np.ix_([at.HEAD, at.COUNT, at.FRESH, at.SHOWN], rows)] = 0
+    w.n[np.ix_(np.array(_OWN_N), rows)] = own_n
+    w.n[np.ix_(np.array(_FRESH_N), rows)] = 0
     w.n[at.SNAPPED, rows] = at.NEVER
     w.m[:, slot] = m
     w.m[list(_OWN_M), slot] = own_m

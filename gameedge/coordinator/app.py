@@ -126,7 +126,7 @@ async def _signer(store: GlobalStore) -> Signer:
 
 async def _hear(services: Services, bus: Bus) -> None:
     """Everything from the bus, sorted by topic. Handlers are synchronous."""
-    filters = (topics.ALL_PRESENCE, topics.ALL_REPORTS, topics.ALL_DESIRED, topics.ALL_RESULTS, topics.ALL_VERDICTS)
+    filters = (topics.ALL_PRESENCE, topics.ALL_BEATS, topics.ALL_REPORTS, topics.ALL_DESIRED, topics.ALL_RESULTS, topics.ALL_VERDICTS)
     async with bus.subscribe(*filters) as messages:
         async for message in messages:
             try:

@@ -13,9 +13,11 @@ from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presenc
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
+from gameedge.core.routing.health import Heart
 from gameedge.core.routing.load import EdgeLoad, RegionLoad
 
 SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better is there
+PLAYERS_MAX: Final = 100_000  # of one process: nobody attracts a continent by announcing more
 LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
 BEACONS_MAX: Final = 3
 URL_SCHEMES: Final = ("ws://", "wss://")
@@ -36,6 +38,7 @@ class Edge:
     heard_ms: int | None = None  # the last live report (a retained one may be a week old)
     first_ms: int = 0
     gone_ms: int = 0  # when it went offline
+    heart: Heart | None = None  # None: no heartbeat yet (a release before them, or a moment ago)
     placed: int = 0  # players sent there that its reports do not show yet
 
     @property
@@ -76,6 +79,8 @@ class Registry:
             self._drop("bad_topic")
         elif message.topic.endswith("/presence"):
             self._hear_presence(*names, message, now_ms)
+        elif message.topic.endswith("/beat"):
+            self._hear_beat(*names, now_ms)
         elif message.topic.endswith("/report"):
             self._hear_report(*names, message, now_ms)
 
@@ -100,7 +105,16 @@ class Registry:
             place.title = presence.region_title or region
             place.latitude, place.longitude = presence.latitude, presence.longitude
         else:
-            entry.online, entry.gone_ms, entry.heard_ms, entry.placed = False, now_ms, None, 0
+            entry.online, entry.gone_ms, entry.heard_ms, entry.placed, entry.heart = False, now_ms, None, 0, None
+
+    def _hear_beat(self, region: RegionId, edge: EdgeId, now_ms: int) -> None:
+        entry = self._entry(region, edge, now_ms, make=False)
+        if entry is None:
+            return  # its presence comes first
+        if entry.heart is None:
+            entry.heart = Heart(now_ms)
+        else:
+            entry.heart.beat(now_ms)
 
     def _hear_report(self, region: RegionId, edge: EdgeId, message: BusMessage, now_ms: int) -> None:
         if not message.payload:
@@ -156,6 +170,8 @@ class Registry:
             return "offline"
         if edge.heard_ms is None:
             return "no report yet"
+        if self._bus_online and edge.heart is not None and now_ms - self._bus_since_ms > SUSPECTED_MS and edge.heart.suspected(now_ms):
+            return "no heartbeat"
         if now_ms - edge.heard_ms > SUSPECTED_MS:
             return "silent"
         if edge.report is not None and not edge.report.store_ok:
@@ -282,7 +298,7 @@ def _load(region: Region, edge: Edge, doubt: str) -> EdgeLoad:
         url=edge.url,
         players=report.players,
         arriving=edge.placed,
-        players_max=report.players_max,
+        players_max=min(report.players_max, PLAYERS_MAX),
         free_matches=report.free_matches,
         lateness_ms_p99=report.tick_lateness_ms.p99,
         busy=report.tick_busy,

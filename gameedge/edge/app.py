@@ -36,7 +36,7 @@ from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.express import DRAIN_MS, Express
-from gameedge.edge.failover import Failover
+from gameedge.edge.failover import ASK_MS, Failover
 from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
@@ -67,6 +67,7 @@ from gameedge.telemetry.metrics import edge_registry
 
 INBOX_BLOCK_MS: Final = 1_000
 FORMER_LIFE_MS: Final = 5_000
+MOVE_MS_MAX: Final = 3_000.0  # for players to follow a match that was handed over
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 POLL_PARTS: Final = 50  # of a second's look at all connections
 NPC_DEADLINE_MS: Final = 2.0
@@ -215,6 +216,7 @@ class Edge:
         with contextlib.suppress(RefusedError):
             await self.reports.beat_once()  # the matcher sees it at once
         await self.failover.hand_over()
+        await self._moved_on(min(deadline, self.clock.monotonic_ms() + MOVE_MS_MAX))
         while len(self.host) and self.clock.monotonic_ms() < deadline:
             await asyncio.sleep(0.05)
         stored = await self.recorder.finish(min(10.0, 1.0 + config.drain_ms / 1000))
@@ -224,6 +226,15 @@ class Edge:
         await asyncio.sleep(0.1)  # let the close frames leave
         await self.lanes.finish()
         await self.reports.goodbye()
+
+    async def _moved_on(self, deadline_ms: float) -> None:
+        """Wait for players whose matches were handed over until they have followed them."""
+        while self.clock.monotonic_ms() < deadline_ms:
+            behind = [p for p in self.players if p.link is not None and p.match is not None and self.host.get(p.match) is None]
+            if not behind:
+                return
+            self.lobby.ask_again(ASK_MS)
+            await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------------------- the loops
 
@@ -349,6 +360,7 @@ class Edge:
         if self.host.started > started:
             self.enter_npcs(match)
         self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
+        await self.failover.first(match)
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
 

@@ -101,15 +101,19 @@ class Failover:
                 log.debug("checkpoints_wait", detail=error.detail)
                 await asyncio.sleep(0.2)
 
+    async def first(self, match: HostedMatch) -> None:
+        """Before anybody hears of a match it can be gone on with. Raises UnavailableError."""
+        if self._game is not None and match.id not in self._due_ms:
+            await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))])
+            self._due_ms[match.id] = self._edge.clock.monotonic_ms() + CHECKPOINT_MS * (crc32(match.id.encode()) % 1000 / 1000.0)
+
     def _due(self, now_ms: float) -> list[HostedMatch]:
-        """Matches to be packed now: new ones at once, the others in turns over the period."""
+        """Matches to be packed now, in turns over the period."""
         due: list[HostedMatch] = []
         running = list(self._edge.host)
         for match in running:
             if self._due_ms.get(match.id, 0.0) <= now_ms and len(due) < AT_ONCE:
-                first = match.id not in self._due_ms
-                spread = crc32(match.id.encode()) % 1000 / 1000.0 if first else 1.0
-                self._due_ms[match.id] = now_ms + CHECKPOINT_MS * max(0.2, spread)
+                self._due_ms[match.id] = now_ms + CHECKPOINT_MS
                 due.append(match)
         if len(self._due_ms) > len(running):
             here = {match.id for match in running}

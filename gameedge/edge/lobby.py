@@ -140,6 +140,10 @@ class Lobby:
             return
         resume_hash = hash_token(hello.resume)
         known = self._players.resuming(resume_hash)
+        if known is not None and known.id == claims.sub and known.link is None and hello.last_s > known.session.sent_s:
+            # It went on in another process meanwhile, which said more than we did: the store knows where it stands.
+            self._players.forget(known)
+            known = None
         if known is not None and known.id == claims.sub:
             self._resume_here(link, known, hello)
         elif not self._lanes.submit(resume_hash, lambda: self._adopt(link, claims, hello, resume_hash)):
@@ -352,7 +356,7 @@ class Lobby:
         """After a death: who waits for a place is looked after sooner than once a second."""
         now_ms = self.clock.monotonic_ms()
         for player in self._players:
-            if player.asked_ms is not None and player.match is not None and player.link is not None and now_ms - player.asked_ms > after_ms:
+            if player.asked_ms is not None and player.link is not None and now_ms - player.asked_ms > after_ms:
                 self._ask_soon(player)
 
     def announce_drain(self, within_ms: int) -> None:

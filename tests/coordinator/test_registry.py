@@ -186,3 +186,27 @@ def test_those_on_their_way_count_until_reports_show_them() -> None:
     for expected in (4, 2, 1, 0):
         registry.hear(report(), 1_000)
         assert registry.loads(1_000)[0].edges[0].arriving == expected
+
+
+def test_heartbeats_that_stop_are_noticed_and_come_back() -> None:
+    registry = Registry()
+    registry.note_bus(True, 0)
+    registry.hear(presence(), 0)
+    registry.hear(report(), 0)
+    topic = topics.beat(RegionId("eu"), EdgeId("e1"))
+    for at in range(0, 4_000, 100):
+        registry.hear(BusMessage(topic, b"%d" % at, False), at)
+        if at % 500 == 0:
+            registry.hear(report(), at)
+    edge = registry.regions[RegionId("eu")].edges[EdgeId("e1")]
+    assert registry.doubt(edge, 3_950) == ""
+    assert registry.doubt(edge, 4_200) == "no heartbeat", "within 300 ms of the last one"
+    registry.hear(BusMessage(topic, b"x", False), 4_300)
+    assert registry.doubt(edge, 4_350) == ""
+
+
+def test_absurd_capacity_is_bounded() -> None:
+    registry = Registry()
+    registry.hear(presence(), 0)
+    registry.hear(report(players_max=2**52, free_matches=2**52), 0)
+    assert registry.loads(1)[0].edges[0].players_max == 100_000

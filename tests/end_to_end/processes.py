@@ -110,6 +110,7 @@ class Person:
         self.started: list[str] = []
         self.ended: dict[str, MatchEnded] = {}
         self.lost: list[str] = []
+        self.why: list[str] = []  # of those
         self.refused: Counter[str] = Counter()
         self.faults: list[str] = []
         self.resumes = 0
@@ -154,8 +155,9 @@ class Person:
                 async for _ in match:
                     self.snapshots += 1
                     match.command((STEP, STEP, STEP))
-            except MatchLostError:
+            except MatchLostError as error:
                 self.lost.append(match.info.match)
+                self.why.append(str(error))
             if match.result is not None:
                 self.ended[match.info.match] = match.result
             self.resumes = session.resumes
@@ -239,7 +241,7 @@ class Crowd:
     def __repr__(self) -> str:
         return "\n".join(
             f"{p.client.name}: {p.now} {p.url} close {p.session.last_close if p.session else None} sessions {p.sessions} "
-            f"resumes {p.resumes} started {p.started} ended {list(p.ended)} lost {p.lost} {dict(p.refused)} {p.faults}"
+            f"resumes {p.resumes} started {len(p.started)} ended {len(p.ended)} lost {p.lost} {p.why} {dict(p.refused)} {p.faults}"
             for p in self.people
         )
 

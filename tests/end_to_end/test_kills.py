@@ -28,7 +28,8 @@ async def settled(made: Deployed, people: Crowd) -> None:
     async def balanced() -> bool:
         games = await made.games(*people.people)
         # A player who was away when a match ended may hear that it is over and not how.
-        sound = all(len(p.ended) <= count <= len(p.ended) + len(p.lost) for p, count in zip(people.people, games, strict=True))
+        told_lost = [len(p.lost) + p.refused["match_lost"] for p in people.people]
+        sound = all(len(p.ended) <= n <= len(p.ended) + lost for p, n, lost in zip(people.people, games, told_lost, strict=True))
         return sound and await made.store.outbox_size() == 0 and not await made.store.matches("duel")
 
     await until(balanced, "results that were told are applied, once, and nothing is left in the region's store", said=people)

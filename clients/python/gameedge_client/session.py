@@ -42,6 +42,7 @@ POLL_S: Final = 0.25
 CONNECT_S: Final = 5.0  # one attempt
 BACKOFF_S: Final = 0.1  # before the second attempt in a row; doubled each time, with full jitter
 BACKOFF_S_MAX: Final = 5.0
+LOST_ROUNDS: Final = 2  # after so many tries of every URL without a welcome another placement is asked for: the region is lost
 GIVE_UP_S: Final = 60.0  # without a connection
 COMMANDS_WAITING_MAX: Final = 8  # in a slow connection; drop oldest, counted
 SERVER_FRAME_BYTES_MAX: Final = 65_536
@@ -361,8 +362,10 @@ class Session:
                 await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2**attempt)))
                 self._url = self._edges[(self._edges.index(self._url) + 1) % len(self._edges)]
             attempt += 1
-            if retry is Retry.PLACE:
+            region_lost = retry is not Retry.PLACE and self._place is not None and attempt >= LOST_ROUNDS * len(self._edges) + 1
+            if retry is Retry.PLACE or region_lost:
                 await self._placed_again(code, text)
+                attempt = 1 if region_lost else attempt
 
     async def _placed_again(self, code: int, text: str) -> None:
         if self._place is None:
