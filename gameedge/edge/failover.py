@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_MS: Final = 500.0
 LOOK_MS: Final = 25.0
+ADOPT_LANES: Final = 8  # matches taken over at the same time: each waits for the store three times
 AT_ONCE: Final = 64  # checkpoints packed between two ticks
 GONE_AGE_MS: Final = 180.0  # without a beat to the store, after a last will
 HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
@@ -229,6 +230,7 @@ class Failover:
             return
         alive = [record.edge for record in await self._edge.store.edges() if record.edge not in self._dead and not record.draining]
         left: set[EdgeId] = set()
+        ours: list[MatchRecord] = []
         for mode in self._edge.game.spec.modes:
             for record in await self._edge.store.matches(mode):
                 if record.host not in self._dead:
@@ -236,10 +238,19 @@ class Failover:
                 left.add(record.host)
                 late = now_ms - self._dead[record.host] > ORPHAN_MS
                 if late or not alive or heir(record.match, alive) == self._name:
-                    await self.adopt(record)
+                    ours.append(record)
+        async with asyncio.TaskGroup() as group:
+            for lane in range(ADOPT_LANES):
+                group.create_task(self._adopt_all(ours[lane::ADOPT_LANES]), name=f"adopt-{lane}")
         for name, since_ms in list(self._dead.items()):
             if name not in left or now_ms - since_ms > WATCH_MS:  # what is left then is the matcher's to settle
                 del self._dead[name]
+
+    async def _adopt_all(self, records: Iterable[MatchRecord]) -> None:
+        """One after the other; what the store does not take now is tried at the next look."""
+        for record in records:
+            with contextlib.suppress(RefusedError):
+                await self.adopt(record)
 
     async def adopt(self, record: MatchRecord) -> bool:
         """Go on with a match whose host is gone. False: it cannot be, or somebody was faster. Raises UnavailableError."""
