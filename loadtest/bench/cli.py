@@ -8,7 +8,7 @@ from typing import Final
 from gameedge.core.errors import ConfigError
 from loadtest.bench import report, routing
 
-BENCHES: Final = ("anticheat", "codec", "failover", "inference", "routing", "tick", "transport")
+BENCHES: Final = ("anticheat", "codec", "failover", "inference", "routing", "scenarios", "tick", "transport")
 
 
 def main(argv: list[str]) -> int:
