@@ -119,6 +119,9 @@ DRAWINGS: Final = {
     "transport": (("transport", draw_transport), ("held", draw_held)),
     "tick": (("tick", draw_tick),),
     "codec": (("codec", draw_codec),),
+    "routing": (),
+    "failover": (),
+    "scenarios": (),
 }
 
 
