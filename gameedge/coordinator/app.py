@@ -187,6 +187,9 @@ def _measure(services: Services) -> None:
         metrics.gauge("coordinator_edges", region=region.region).set(len(there))
         metrics.gauge("coordinator_players", region=region.region).set(players)
     metrics.gauge("coordinator_regions").set(regions_online)
+    services.scale.look(now_ms)
+    for name, count in services.scale.desired.items():
+        metrics.gauge("coordinator_processes_desired", region=name).set(count)
     for why, count in services.registry.dropped.items():
         metrics.counter("coordinator_bus_dropped_total", why=why).value = count
 

@@ -18,6 +18,7 @@ from gameedge.coordinator.names import player_name
 from gameedge.coordinator.placing import Placing, explain
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
+from gameedge.coordinator.scale import Scale
 from gameedge.coordinator.schemas import PlacementExplained
 from gameedge.coordinator.throttle import Throttle
 from gameedge.coordinator.tokens import Signer
@@ -55,12 +56,14 @@ class Services:
     version: str = __version__
     store_ms: float | None = None  # last round trip; None: it does not answer
     placing: Placing = field(init=False)
+    scale: Scale = field(init=False)
     guests_throttle: Throttle = field(init=False)
     placements_throttle: Throttle = field(init=False)
     operator_throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.placing = Placing(self.config, self.registry)
+        self.scale = Scale(self.registry)
         self.guests_throttle = Throttle(self.config.guests_per_minute)
         self.placements_throttle = Throttle(self.config.placements_per_minute)
         self.operator_throttle = Throttle(self.config.operator_failures_per_minute)
