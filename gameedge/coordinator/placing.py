@@ -1,6 +1,7 @@
 """Placements: the table that the registry is compiled to, kept for a moment, and why a player was placed where it was."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -9,6 +10,7 @@ from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.schemas import PlacementExplained, WhyRegion
 from gameedge.core.ids import RegionId
+from gameedge.core.routing.netmap import NetworkMap, cell_of
 from gameedge.core.routing.placement import Placement, Score, Seen, Table
 from gameedge.core.routing.policy import Policy
 
@@ -33,6 +35,7 @@ class Placing:
         self._registry = registry
         self._policy = policy_of(config)
         self._accelerator = frozenset(config.accelerator_modes)
+        self.map = NetworkMap()  # what this coordinator's players measured; each has its own
         self._tables: dict[bool, tuple[int, int, Table]] = {}
 
     def table(self, mode: str | None, now_ms: int) -> Table:
@@ -47,7 +50,13 @@ class Placing:
     def place(self, seen: Seen, party: list[Seen], mode: str | None, now_ms: int, draw: Callable[[], float]) -> Placement:
         """Raises what `Table.place` raises."""
         table = self.table(mode, now_ms)
+        cell = cell_of(seen.latitude, seen.longitude)
+        if cell is not None:
+            seen = replace(seen, learned_ms=self.map.prior(cell))
         found = table.place_party([seen, *party], draw) if party else table.place(seen, draw)
+        if cell is not None and not party:
+            measured = {name: score.rtt_ms for name, score in found.why.items() if score.basis == "measured"}
+            self.map.learn(cell, measured)
         table.placed(found.region)
         self._registry.placed(found.region, found.edges[0].edge)
         return found

@@ -394,3 +394,17 @@ async def test_residency_and_parties() -> None:
         assert (await world.place(guest, rtt_ms=near_eu, party=party)).json()["region"] == "us"
         crowd = await world.place(guest, rtt_ms=near_eu, party=party * 9)
         assert crowd.status_code == 400
+
+
+async def test_neighbours_who_measured_are_the_prior_of_those_who_come() -> None:
+    async with fleet() as world:
+        await world.edge("us", latitude=39.0, longitude=-77.5)
+        await until(lambda: len(world.running.services.registry.online(world.clock())) == 2)
+        guest = await world.sign_up()
+        where = {"latitude": 38.9, "longitude": -77.0}
+        by_map = (await world.place(guest, **where)).json()
+        assert (by_map["region"], by_map["why"]["eu"]["basis"]) == ("us", "distance")
+        for _ in range(6):  # the way to the near region is a bad one
+            await world.place(guest, rtt_ms={"eu": [70.0], "us": [150.0]}, **where)
+        learned = (await world.place(guest, **where)).json()
+        assert (learned["region"], learned["why"]["us"]["basis"]) == ("eu", "learned")
