@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from gameedge.core.errors import ConfigError
+from gameedge.local.child import is_free
 from gameedge.local.deployment import ARENA, Plan
+
+_PORT = 8080  # unless another program has it
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -28,7 +31,9 @@ def up(
     for_: Annotated[str, typer.Option("--for", help="stop after this much play: 30s, 5m; without it, at Ctrl-C")] = "",
     summary: Annotated[Path | None, typer.Option(help="write what was measured, as JSON", dir_okay=False)] = None,
     data: Annotated[Path | None, typer.Option(help="folder of configuration, logs and data", file_okay=False)] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the coordinator's port; 0: a free one")] = 8080,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="the coordinator's port; 0: a free one; without it 8080, or a free one")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="lines instead of the live view")] = False,
     seed: Annotated[int, typer.Option(help="seed of the bots")] = 1,
     game: Annotated[str, typer.Option(help="the game to host, module:attribute; another one needs --bots 0")] = ARENA,
@@ -36,6 +41,8 @@ def up(
     """Bring up the whole game on this machine, with bots, until Ctrl-C."""
     from gameedge.local.up import Options, main
 
+    if port is None:
+        port = _PORT if is_free(_PORT) else 0
     plan = Plan(regions=regions, edges_per_region=edges_per_region, bots=bots, cheaters=cheaters, port=port, seed=seed, game=game)
     options = Options(plan=plan, for_s=duration_s(for_) if for_ else None, summary=summary, data=data, plain=plain)
     raise typer.Exit(main(options))
