@@ -11,6 +11,7 @@ everybody's beat expires then, and those who live need a moment to beat again.
 """
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,9 @@ from gameedge.telemetry import logs
 LOOK_MS: Final = 50  # between looks at a pool's version
 AGAIN_MS: Final = 500  # a pool that did not change is looked at again: windows widen with age
 REAP_MS: Final = 1_000
+PROMISE_MS: Final = 1_000  # for so long a claimed match counts beside what its host says: its players are still on their way
+PLAYERS_FULL: Final = 2_000  # what a process carries on one core (docs/benchmarks.md)
+MOVE_COST: Final = 0.05  # a member who must connect anew costs about as much as this part of a process
 MISSING_MS: Final = 1_000  # since this process first missed a beat that had expired
 log = logs.get(__name__)
 
@@ -63,6 +67,7 @@ class Matcher:
         self._waited = waited
         self._rescue = rescue
         self._pools = {mode: PoolState() for mode in modes}
+        self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
         self._reaped_ms = -1e12
         self._missing: dict[EdgeId, float] = {}  # hosts of open matches without a beat: since when
         self._store_back_ms = -1e12
@@ -105,7 +110,7 @@ class Matcher:
         edges = {record.edge: record for record in await self._store.edges()}
         unix_ms = self._clock.unix_ms()
         for proposal in propose(tickets, self._modes[mode], unix_ms, live_edges=frozenset(edges), fill_ms=self._fill_ms):
-            host = choose_host(proposal, edges, self._modes[mode])
+            host = choose_host(proposal, edges, self._modes[mode], self._promises(now))
             if host is None:
                 log.warning("no_process_of_the_region_has_room", mode=mode)
                 break
@@ -130,8 +135,18 @@ class Matcher:
             self._pools[mode].version = -1
             return
         self.claimed += 1
+        self._promised.append((self._clock.monotonic_ms(), host, proposal))
         for ticket in members:
             self._waited(mode, max(0, unix_ms - ticket.created_ms))
+
+    def _promises(self, now_ms: float) -> Mapping[EdgeId, Counter[EdgeId]]:
+        """By host, where the members of its latest matches come from."""
+        while self._promised and now_ms - self._promised[0][0] > PROMISE_MS:
+            self._promised.popleft()
+        promises: dict[EdgeId, Counter[EdgeId]] = {}
+        for _, host, proposal in self._promised:
+            promises.setdefault(host, Counter()).update(_count(proposal.teams))
+        return promises
 
     async def _reap(self) -> None:
         now = self._clock.monotonic_ms()
@@ -168,8 +183,14 @@ class Matcher:
                 log.warning("match_lost_with_its_process", match=record.match, name=record.host)
 
 
-def choose_host(proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec) -> EdgeId | None:
-    """The process that most members are connected to, unless it is clearly busier than the calmest one; None: all are full."""
+def choose_host(
+    proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec, promises: Mapping[EdgeId, Counter[EdgeId]]
+) -> EdgeId | None:
+    """The process that most members are connected to, unless it is clearly busier than the calmest one; None: all are full.
+
+    promises: by host, where members of matches that it was just given come from. Without it a burst goes to whom one old report
+    calls calm.
+    """
     open_edges = [
         record for record in edges.values() if not record.draining and record.free_matches > 0 and record.free_entities >= mode.seats
     ]
@@ -177,17 +198,15 @@ def choose_host(proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: Mo
         return None
     here = _count(proposal.teams)
 
-    def cost(record: EdgeRecord) -> tuple[float, str]:
-        # A member who must reconnect costs about as much as 5% of a process.
-        busy = record.lateness_ms_p99 / 10.0 + record.players / limits.CONNECTIONS_MAX
-        return busy - 0.05 * here.get(record.edge, 0), record.edge
+    def cost(record: EdgeRecord) -> tuple[float, int, str]:
+        coming = sum(count for edge, count in promises.get(record.edge, Counter()).items() if edge != record.edge)
+        leaving = sum(counts[record.edge] for host, counts in promises.items() if host != record.edge)
+        players = record.players + coming - leaving
+        busy = record.lateness_ms_p99 / 10.0 + players / PLAYERS_FULL
+        return busy - MOVE_COST * here[record.edge], record.matches + promises.get(record.edge, Counter()).total(), record.edge
 
     return min(open_edges, key=cost).edge
 
 
-def _count(teams: Sequence[Sequence[Ticket]]) -> dict[EdgeId, int]:
-    counts: dict[EdgeId, int] = {}
-    for team in teams:
-        for ticket in team:
-            counts[ticket.edge] = counts.get(ticket.edge, 0) + 1
-    return counts
+def _count(teams: Sequence[Sequence[Ticket]]) -> Counter[EdgeId]:
+    return Counter(ticket.edge for team in teams for ticket in team)

@@ -25,6 +25,7 @@ from gameedge.local.regions import REGIONS, LocalRegion
 from gameedge.local.servers import Server, broker_server, redis_server
 from gameedge.state.open import open_global_store, open_region_store
 
+FILL_MS: Final = 600  # a demo's regions have twenty players each: NPCs come soon
 EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the players are bots
 BOTS_STOP_S: Final = 10.0
 RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again
@@ -156,6 +157,7 @@ class Deployment:
             game=self.plan.game,
             demo=True,
             drain_ms=EDGE_DRAIN_MS,
+            fill_ms=FILL_MS,
         )
 
     def _node(self, command: str, name: str, config: Section) -> Node:

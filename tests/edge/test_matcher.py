@@ -1,14 +1,67 @@
-"""Reaping: what a dead process left, and what an outage of the store must not take for a death."""
+"""Who hosts a match; what a dead process left, and what an outage of the store must not take for a death."""
+
+from collections import Counter
 
 from gameedge.core import limits
-from gameedge.edge.matcher import MISSING_MS, Matcher
-from gameedge.state.base import EdgeRecord
+from gameedge.core.game import ModeSpec
+from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
+from gameedge.core.matchmaking.propose import Proposal
+from gameedge.edge.matcher import MISSING_MS, Matcher, choose_host
+from gameedge.state.base import EdgeRecord, Ticket
 
 from .parts import ME, OTHER, REGION, Bench, bench
 
 
 def beat() -> EdgeRecord:
     return EdgeRecord(edge=ME, region=REGION, url="ws://me", pid=1, started_ms=1)
+
+
+DUEL = ModeSpec(name="duel", teams=2, team_size=1, duration_ms=60_000)
+
+
+def process(name: str, **fields: int) -> EdgeRecord:
+    made = {"pid": 1, "started_ms": 1, "free_matches": 100, "free_entities": 1000} | fields
+    return EdgeRecord(edge=EdgeId(name), region=REGION, url=f"ws://{name}", **made)  # type: ignore[arg-type]
+
+
+def pair(number: int, edge: str) -> Proposal:
+    made = [
+        Ticket(id=TicketId(f"t_{number}{k}"), player=PlayerId(f"p{number}{k}"), session=SessionId(f"s{number}{k}"), edge=EdgeId(edge),
+               mode="duel", created_ms=1)
+        for k in "ab"
+    ]  # fmt: skip
+    return Proposal([[made[0]], [made[1]]], 1.0)
+
+
+def test_a_burst_of_players_of_one_process_is_shared() -> None:
+    """All are connected to one process and no report tells of the matches that they get: both still host."""
+    edges = {EdgeId("e1"): process("e1", players=1000), EdgeId("e2"): process("e2")}
+    promises: dict[EdgeId, Counter[EdgeId]] = {}
+    hosted: Counter[EdgeId] = Counter()
+    for number in range(500):
+        host = choose_host(pair(number, "e1"), edges, DUEL, promises)
+        assert host is not None
+        hosted[host] += 1
+        promises.setdefault(host, Counter())[EdgeId("e1")] += 2
+    assert 200 <= hosted[EdgeId("e2")] <= 300
+
+
+def test_who_is_calm_plays_where_the_members_are() -> None:
+    edges = {EdgeId("e1"): process("e1", players=40), EdgeId("e2"): process("e2", players=10)}
+    assert choose_host(pair(1, "e1"), edges, DUEL, {}) == "e1"
+    assert choose_host(pair(1, "e2"), edges, DUEL, {}) == "e2"
+
+
+def test_full_and_draining_processes_host_nothing() -> None:
+    edges = {EdgeId("e1"): process("e1", free_matches=0), EdgeId("e2"): process("e2", free_entities=1)}
+    assert choose_host(pair(1, "e1"), edges, DUEL, {}) is None
+
+
+def test_equals_take_turns() -> None:
+    """Nobody is connected to either: the one with fewer matches hosts, not the first by name."""
+    edges = {EdgeId("e1"): process("e1", matches=3), EdgeId("e2"): process("e2", matches=2)}
+    assert choose_host(pair(1, "e9"), edges, DUEL, {}) == "e2"
+    assert choose_host(pair(1, "e9"), edges, DUEL, {EdgeId("e2"): Counter({EdgeId("e9"): 2})}) == "e1"
 
 
 async def reap(on: Bench, matcher: Matcher, now_ms: float) -> None:
