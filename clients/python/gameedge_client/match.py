@@ -46,7 +46,7 @@ class Match:
         self.result: MatchEnded | None = None
         self.latest: Snapshot | None = None
         self.commands_sent = 0
-        self.commands_lost = 0  # there was no connection, or it was too slow
+        self.commands_lost = 0  # there was no connection, it was too slow, or it broke before an answer came
         self.snapshots_received = 0
         self.snapshots_skipped = 0  # not iterated over in time
         self.input_to_snapshot_ms: deque[float] = deque(maxlen=SAMPLES_KEPT)  # command → the snapshot that processed it
@@ -119,6 +119,11 @@ class Match:
             self.snapshots_skipped += 1
         self._waiting.append(self.latest)
         self._news.set()
+
+    def _connected_anew(self) -> None:
+        """What was under way when the connection broke is not known to have arrived: it is lost, not slow."""
+        self.commands_lost += len(self._sent)
+        self._sent.clear()
 
     def _end(self, result: MatchEnded | None = None, error: GameEdgeError | None = None) -> None:
         if not self._over:

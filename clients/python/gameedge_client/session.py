@@ -277,6 +277,8 @@ class Session:
     def _on_welcome(self, welcome: Welcome) -> None:
         self.connections += 1
         self.draining = None
+        if self.match is not None:
+            self.match._connected_anew()
         if welcome.resumed:
             self.resumes += 1
         elif self._moving and self._joining is not None:
