@@ -15,12 +15,11 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import Game, Outcome, Seat
 from gameedge.core.ids import MatchId, PlayerId, RegionId, SessionId, TicketId
+from gameedge.core.matchmaking.ticket import RATING_DEVIATION, RATING_MEAN
 from gameedge.core.protocol.messages import RosterSeat
 from gameedge.state.base import MatchRecord, Result, Ticket
 
 ABANDONED: Final = "abandoned"  # the reason of a match that had no people left
-RATING_MEAN: Final = 25.0  # of a new player (core/matchmaking/ticket.py)
-RATING_DEVIATION: Final = 25.0 / 3.0
 EMPTY_MS_MAX: Final = 10_000  # without any person for this long, a match is ended
 
 

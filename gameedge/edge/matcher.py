@@ -109,14 +109,17 @@ class Matcher:
             return
         edges = {record.edge: record for record in await self._store.edges()}
         unix_ms = self._clock.unix_ms()
+        promises = self._promises(now)
         for proposal in propose(tickets, self._modes[mode], unix_ms, live_edges=frozenset(edges), fill_ms=self._fill_ms):
-            host = choose_host(proposal, edges, self._modes[mode], self._promises(now))
+            host = choose_host(proposal, edges, self._modes[mode], promises)
             if host is None:
                 log.warning("no_process_of_the_region_has_room", mode=mode)
                 break
-            await self._claim(mode, lease, fence, proposal, host, unix_ms)
+            if await self._claim(mode, lease, fence, proposal, host, unix_ms):
+                promises.setdefault(host, Counter()).update(_count(proposal.teams))
 
-    async def _claim(self, mode: str, lease: str, fence: int, proposal: Proposal, host: EdgeId, unix_ms: int) -> None:
+    async def _claim(self, mode: str, lease: str, fence: int, proposal: Proposal, host: EdgeId, unix_ms: int) -> bool:
+        """False: somebody cancelled meanwhile, and nobody was taken."""
         match, seed = self._new_match()
         members = [ticket for team in proposal.teams for ticket in team]
         record = MatchRecord(
@@ -133,13 +136,14 @@ class Matcher:
         if missing:
             self.collisions += 1  # cancelled meanwhile; the others stay queued and are proposed again
             self._pools[mode].version = -1
-            return
+            return False
         self.claimed += 1
         self._promised.append((self._clock.monotonic_ms(), host, proposal))
         for ticket in members:
             self._waited(mode, max(0, unix_ms - ticket.created_ms))
+        return True
 
-    def _promises(self, now_ms: float) -> Mapping[EdgeId, Counter[EdgeId]]:
+    def _promises(self, now_ms: float) -> dict[EdgeId, Counter[EdgeId]]:
         """By host, where the members of its latest matches come from."""
         while self._promised and now_ms - self._promised[0][0] > PROMISE_MS:
             self._promised.popleft()

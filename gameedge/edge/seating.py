@@ -86,7 +86,6 @@ class Seating:
         record = match.record
         player.match, player.mode = match_id, record.mode
         player.ticket = player.found_ms = player.asked_ms = None
-        self._watching.joined(slot)
         self._seat(player, slot, entity)
         player.session.send(
             MatchStarted(

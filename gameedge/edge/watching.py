@@ -22,10 +22,6 @@ class Watching:
         """A connection took this row: its clock and counters begin anew."""
         self._gate.reset(slot)
 
-    def joined(self, slot: int) -> None:
-        """The connection of this row takes its seat in a match: clients number their commands by match."""
-        self._gate.next_match(slot)
-
     def enter(self, entity: int, player: PlayerId, match: MatchId) -> None:
         self._watch.enter(entity, player)
         self._player_of[entity] = player

@@ -334,10 +334,6 @@ class Gate:
         """The slot belongs to another connection now, or its session was resumed: begin anew."""
         self._state[slot] = np.zeros((), _STATE)
 
-    def next_match(self, slot: int) -> None:
-        """The same connection plays another match: its commands are counted from 1 again, its clock goes on."""
-        self._state["sequence"][slot] = 0
-
     def jitter_ms(self, slots: Int32s) -> Floats:
         """How much the delay of these connections changes from command to command, ms, a mean over about the last 32."""
         return np.asarray(self._state["jitter_ms"][slots], np.float32)

@@ -192,14 +192,6 @@ def test_sequences() -> None:
     }
 
 
-def test_the_next_match_on_a_connection_counts_from_one_again() -> None:
-    gate = g.Gate(1)
-    assert _one(gate, 1, at=0)[0] == 0
-    assert _one(gate, 400, at=20_000)[0] == 0
-    gate.next_match(0)
-    assert [_one(gate, n, at=25_000 + 50 * n)[0] for n in (1, 2, 2, 3)] == [0, 0, g.REPLAYED, 0]
-
-
 def test_rewind_is_bounded_and_never_goes_back() -> None:
     gate = g.Gate(1)
     assert _one(gate, 1, 0, at=0) == (0, 0.0)  # nothing seen yet
