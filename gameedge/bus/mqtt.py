@@ -109,12 +109,15 @@ class MqttBus:
         """See `base.Bus.subscribe`. Where the broker is away the subscription begins when it is back."""
         subscription = Subscription(filters, self.dropped)
         self._subscriptions.append(subscription)
+        again: asyncio.Task[None] | None = None
         try:
-            if self._client is not None:
-                with contextlib.suppress(UnavailableError):  # then the next connection subscribes
-                    await self._subscribe(self._client, filters)
+            if self._client is not None and not await self._subscribed(self._client, filters):
+                again = asyncio.create_task(self._subscribe_again(filters), name=f"bus {self._client_id} subscribe")
             yield subscription
         finally:
+            if again is not None:
+                again.cancel()
+                await asyncio.wait([again])
             self._subscriptions.remove(subscription)
             subscription.close()
             await self._unsubscribe(filters)
@@ -203,10 +206,20 @@ class MqttBus:
             if subscription.wants(heard.topic):
                 subscription.put(heard)
 
-    async def _subscribe(self, client: aiomqtt.Client, filters: tuple[str, ...]) -> None:
-        async with self._answer():
-            for pattern in filters:
-                await client.subscribe(pattern, qos=1)
+    async def _subscribed(self, client: aiomqtt.Client, filters: tuple[str, ...]) -> bool:
+        """Whether the broker said yes in time; where it is gone, the next connection subscribes."""
+        try:
+            async with self._answer():
+                for pattern in filters:
+                    await client.subscribe(pattern, qos=1)
+        except UnavailableError:
+            return self._client is not client
+        return True
+
+    async def _subscribe_again(self, filters: tuple[str, ...]) -> None:
+        """A connection that lives but was too slow to say yes (a broker, or we, had no time): ask until it does."""
+        while (client := self._client) is not None and not await self._subscribed(client, filters):
+            await asyncio.sleep(PAUSE_S[1])
 
     async def _unsubscribe(self, filters: tuple[str, ...]) -> None:
         """Best effort: what still arrives finds no listener."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gameedge.bus import BusFactory, BusMessage, open_bus
+from gameedge.bus import BusFactory, BusMessage, mqtt, open_bus
 from gameedge.bus.memory import Faults, MemoryBroker
 from gameedge.bus.subscription import matches
 from gameedge.core import limits
@@ -227,6 +229,35 @@ async def test_a_publish_that_waits_fails_when_the_broker_dies(rig: Rig) -> None
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert all(outcome is None or isinstance(outcome, UnavailableError) for outcome in outcomes)
         await until(lambda: not a.online)
+
+
+async def test_a_subscription_that_the_broker_was_too_slow_to_confirm_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with broker_server(tmp_path) as server:
+        factory = open_bus(server.url)
+        async with factory("listener") as listener, factory("speaker") as speaker:
+            assert server.child is not None
+            monkeypatch.setattr(mqtt, "CALL_S", 0.1)
+            monkeypatch.setattr(mqtt, "PAUSE_S", (0.05, 0.2))
+            os.kill(server.child.pid, signal.SIGSTOP)
+            try:
+                async with listener.subscribe("other", "t/+") as messages:
+                    monkeypatch.setattr(mqtt, "CALL_S", 5.0)
+                    os.kill(server.child.pid, signal.SIGCONT)
+
+                    async def speak() -> None:
+                        while True:
+                            await speaker.publish("t/late", b"heard")
+                            await asyncio.sleep(0.1)
+
+                    speaking = asyncio.create_task(speak())
+                    assert (await hear(messages)).payload == b"heard"
+                    speaking.cancel()
+                    await asyncio.wait([speaking])
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(server.child.pid, signal.SIGCONT)
 
 
 async def test_a_slow_listener_is_bounded_and_loses_the_oldest(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
