@@ -46,6 +46,13 @@ class Arena:
         self._npcs_stale = False
         self._running = 0
 
+    @staticmethod
+    def warm() -> None:
+        """Compile or load every kernel; see `gameedge.edge.app.warm_game`."""
+        from gameedge.arena.warm import warm  # which plays this class
+
+        warm()
+
     @property
     def spec(self) -> GameSpec:
         return self._spec

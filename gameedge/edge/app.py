@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -421,6 +422,15 @@ def load_game(config: EdgeConfig) -> Game:
     return cast(Game, kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo))
 
 
+def warm_game(game: Game) -> None:
+    """What a first match would wait for, done before players come: after a fresh installation the arena compiles kernels for most
+    of a minute."""
+    if warm := getattr(game, "warm", None):
+        began = time.monotonic()
+        warm()
+        log.info("game_warmed", ms=round(1000 * (time.monotonic() - began)))
+
+
 def open_depot(config: EdgeConfig) -> Depot:
     """The models that this process may run. Raises ConfigError."""
     return Depot(
@@ -438,6 +448,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
     transport = open_transport(config.transport)
     async with contextlib.AsyncExitStack() as stack:
         game = load_game(config)
+        warm_game(game)
         bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
         edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config))
         settings = TransportSettings(
