@@ -59,6 +59,14 @@ def admin(context: typer.Context) -> None:
     inner(context.args or ["--help"], prog_name="gameedge admin")
 
 
+@app.command(context_settings=_PASS_ON)
+def match(context: typer.Context) -> None:
+    """Check rules of matchmaking and replay arrivals through them (--help for its commands)."""
+    from gameedge.admin.match import app as inner
+
+    inner(context.args or ["--help"], prog_name="gameedge match")
+
+
 @app.command()
 def keys(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="a coordinator's TOML file", dir_okay=False)] = None,

@@ -36,7 +36,10 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     region_title: Annotated[str, Meta(description="what people read", max_length=64)] = ""
     latitude: Annotated[float, Meta(ge=-90, le=90, description="degrees")] = 0.0
     longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees")] = 0.0
-    redis: Annotated[str, Meta(description="the region's store: redis://..., or memory:// for one process alone")]
+    redis: Annotated[
+        str,
+        Meta(description="the region's store: redis://, redis+cluster:// or redis+sentinel://; memory:// for one process alone"),
+    ]
     bus: Annotated[str, Meta(description="the control plane: mqtt://host:port, or memory://")]
     players: Annotated[Listen, Meta(description="where players connect")] = Listen()
     ops: Annotated[Listen, Meta(description="where /healthz, /readyz, /metrics and /drain are")] = Listen()
@@ -46,6 +49,10 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     game: Annotated[str, Meta(description="module:attribute of the Game to host")] = "gameedge.arena:Arena"
     demo: Annotated[bool, Meta(description="short matches, for demos and tests")] = False
     connections_max: Annotated[int, Meta(ge=1, description="players and spectators")] = limits.CONNECTIONS_MAX
+    spectators_max: Annotated[int, Meta(ge=0, description="people who may watch matches; 0: nobody")] = limits.SPECTATORS_MAX
+    spectate_delay_ms: Annotated[int, Meta(ge=0, le=60_000, description="how old what they see is: watching must not help playing")] = (
+        limits.SPECTATE_DELAY_MS
+    )
     matches_max: Annotated[int, Meta(ge=1, le=65536, description="open matches")] = limits.MATCHES_MAX
     entities_max: Annotated[int, Meta(ge=2, le=65536, description="seats of all open matches")] = limits.ENTITIES_MAX
     express: Annotated[bool, Meta(description="read and write plain sockets past the transport, where it can be (Linux, no TLS)")] = True
@@ -56,6 +63,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
     model_heights: Annotated[str, Meta(description="file that remembers the newest accepted releases; empty: until a restart")] = ""
     model_kinds: Annotated[list[str], Meta(description="own kinds of models, kind=module:attribute")] = []
+    match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
@@ -64,7 +72,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
 class CoordinatorConfig(Section, frozen=True, kw_only=True):
     """`gameedge coordinator --config FILE`: the gateway; run as many as you like."""
 
-    redis: Annotated[str, Meta(description="the global store: redis://..., or memory://")]
+    redis: Annotated[str, Meta(description="the global store: redis://, redis+cluster:// or redis+sentinel://; memory:// for a trial")]
     bus: Annotated[str, Meta(description="the control plane: mqtt://host:port, or memory://")]
     listen: Annotated[Listen, Meta(description="the public and the admin API")] = Listen(port=8080)
     operator_token: Annotated[str, Meta(description="bearer token of the admin API; empty: the admin API is off")] = ""

@@ -131,6 +131,13 @@ def arena_vectors() -> dict[str, list[dict[str, Any]]]:
         [(7, 5, True, True, True, 33, -33, 96, -96, 16_384, 100), (0, 0, False, False, False, 4_095, 1, 0, 0, 65_535, 0)],
         [(arena_v1.HIT, 3, 7, 26), (arena_v1.KILL, 7, 0, 0), (arena_v1.RESPAWN, 1, 1, 0)],
     )
+    watched = snapshot(
+        (arena_v1.SPECTATOR, 0, 0, 0, 2_048, 2_048, 0, 0, 300, 0),
+        0,
+        [1, 2],
+        [(0, 0, True, False, True, 640, 640, 0, 0, 0, 55), (1, 1, True, True, False, 3_200, 64, -96, 0, 32_768, 100)],
+        [(arena_v1.HIT, 0, 1, 20)],
+    )
     dead = snapshot((1, 0, 0, 0, 64, 64, 0, 0, 9, 90), 2, [4], [], [])
     bad = {"empty": b"", "cut": busy[:-1], "too long": busy + b"\x00", "counts more others than there are": dead[:18] + b"\x01" + dead[19:]}
     return {
@@ -140,7 +147,7 @@ def arena_vectors() -> dict[str, list[dict[str, Any]]]:
         ],
         "snapshots": [
             {"name": name, "view": view_of(data), "hex": data.hex()}
-            for name, data in {"the first of a match": empty, "everything there is": busy, "dead": dead}.items()
+            for name, data in {"the first of a match": empty, "everything there is": busy, "dead": dead, "a spectator's": watched}.items()
         ],
         "bad_snapshots": [{"why": why, "hex": data.hex()} for why, data in bad.items()],
         "bad_commands": bad_commands(),

@@ -5,7 +5,7 @@ Exit statuses: 0 done; 2 wrong use; 3 no coordinator, or its store or broker is 
 
 import typer
 
-from gameedge.admin import models, review, views
+from gameedge.admin import models, queue, review, views
 from gameedge.admin.asking import AS_JSON as _JSON
 from gameedge.admin.asking import Target
 from gameedge.admin.asking import ask as _ask
@@ -27,6 +27,7 @@ app.add_typer(players, name="players")
 app.add_typer(placing, name="place")
 app.add_typer(models.app, name="models")
 app.add_typer(review.app, name="review")
+app.add_typer(queue.app, name="queue")
 
 
 _LIMIT = typer.Option(50, "--limit", min=1, max=1000, help="how many, newest first")

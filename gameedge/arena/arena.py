@@ -15,7 +15,7 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import Bytes, Floats, GameSpec, Int32s, Int64s, MatchInfo, Outcome, Seat, Shots
 from gameedge.core.npc.style import STYLE_DEFAULT, STYLES
-from gameedge.core.protocol.arena_v1 import TEAMS_MAX
+from gameedge.core.protocol.arena_v1 import SPECTATE_SIZE_MAX, TEAMS_MAX
 
 _D = TypeVar("_D", bound=np.generic)
 
@@ -199,6 +199,18 @@ class Arena:
             sizes[...] = ends
         if commands is not processed:
             processed[...] = commands
+
+    @property
+    def spectate_size_max(self) -> int:
+        return SPECTATE_SIZE_MAX
+
+    def spectate(self, slot: int, cursor: tuple[int, int] | None, out: Bytes) -> tuple[int, tuple[int, int]]:
+        """See `core.game.Watchable`; the cursor is the tick and the number of events."""
+        w = self._world
+        known = 0 <= slot < w.m.shape[1]
+        now = (int(w.m[at.TICK, slot]), int(w.m[at.EVENT_COUNT, slot])) if known else (0, 0)
+        since, told = cursor if cursor is not None else now
+        return int(view.spectate(w, slot, since, told, _plain(out, np.uint8))), now
 
     def shots(self) -> Shots:
         """Shots of human-played entities since the last call, `tick` counted from the start of their match.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gameedge.arena.combat import first_blocker
 from gameedge.arena.geometry import CLEAR, Bits, blocker, free_ray, turn_of
-from gameedge.arena.settings import COOLDOWN_TICKS, EVENTS, HEALTH_MAX, LOOKAHEAD_S, SIGHT, TICK_HZ
+from gameedge.arena.settings import COOLDOWN_TICKS, EVENTS, HEALTH_MAX, LOOKAHEAD_S, SIGHT, SIZE, TICK_HZ
 from gameedge.arena.world import (
     ALIVE,
     COOLDOWN,
@@ -24,6 +24,7 @@ from gameedge.arena.world import (
     END,
     EVENT_COUNT,
     FIRED,
+    FREE,
     HEALTH,
     HUMAN,
     HURT,
@@ -35,6 +36,7 @@ from gameedge.arena.world import (
     SHOWN,
     SLOT,
     SNAPPED,
+    STATE,
     STYLE,
     TEAM,
     TEAMS,
@@ -186,6 +188,39 @@ def snapshot(w: World, viewers: Ints, out: NDArray[np.uint8], sizes: Ints, proce
         out[i, 18], out[i, 19] = others, events
         sizes[i] = at + v1.EVENT_SIZE * events
         processed[i] = w.processed[e]
+
+
+@kernel
+def spectate(w: World, slot: int, since: int, shown_events: int, out: NDArray[np.uint8]) -> int:
+    """A whole match as a snapshot without fog in row 0 of `out`; its size, 0 where `slot` is not open.
+
+    `since` is the tick of the snapshot before, `shown_events` how many events had been told then.
+    """
+    f, n, m, rows, events = w.f, w.n, w.m, w.rows, w.events
+    if slot < 0 or slot >= m.shape[1] or m[STATE, slot] == FREE:
+        return 0
+    out[0, : v1.SELF_SIZE] = 0
+    out[0, 0], out[0, 15] = v1.SPECTATOR, m[TEAMS, slot]
+    put16(out, 0, 4, SIZE / 2.0 * v1.POSITION_SCALE)
+    put16(out, 0, 6, SIZE / 2.0 * v1.POSITION_SCALE)
+    put16(out, 0, 12, max(m[END, slot] - m[TICK, slot], 0) * 10.0 / TICK_HZ)
+    for team in range(m[TEAMS, slot]):
+        put16(out, 0, v1.SELF_SIZE + 2 * team, min(w.scores[slot, team], 32_767))
+    others, at = 0, v1.SELF_SIZE + 2 * m[TEAMS, slot]
+    for seat in range(m[SEATS, slot]):
+        row = rows[slot, seat]
+        if n[ALIVE, row] == 0 and n[RESPAWN, row] < 0:
+            continue  # waits for its wave: it is nowhere yet
+        write_other(f, n, row, since, out, 0, at)
+        others, at = others + 1, at + v1.OTHER_SIZE
+    count = m[EVENT_COUNT, slot]
+    first = max(shown_events, count - min(EVENTS, v1.EVENTS_MAX))
+    for event in range(first, count):
+        for k in range(v1.EVENT_SIZE):
+            out[0, at + k] = events[slot, event & (EVENTS - 1), k]
+        at += v1.EVENT_SIZE
+    out[0, 18], out[0, 19] = others, max(count - first, 0)
+    return int(at)
 
 
 @kernel

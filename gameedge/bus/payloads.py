@@ -5,6 +5,8 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
+from gameedge.core import limits
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -63,6 +65,18 @@ class ModelReport(Payload, frozen=True, kw_only=True):
     difference: Positive = 0.0  # of a shadow: mean absolute difference of a value
 
 
+class WatchableMatch(Payload, frozen=True, kw_only=True):
+    """A match that may be watched."""
+
+    match: Id
+    mode: Id
+    remaining_ms: Count = 0
+    people: Count = 0  # who play now
+    seats: Count = 0
+    spectators: Count = 0
+    scores: Annotated[list[int], Meta(max_length=16)] = []
+
+
 class EdgeReport(Payload, frozen=True, kw_only=True):
     """What a process says of itself."""
 
@@ -88,6 +102,8 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     npc_styles: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # style -> NPCs that play it now
     npc_levels: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # level they began at -> NPCs
     models: Annotated[list[ModelReport], Meta(max_length=16)] = []
+    watchable: Annotated[list[WatchableMatch], Meta(max_length=limits.WATCHABLE_MAX)] = []
+    histograms: Annotated[dict[Id, Annotated[list[Count], Meta(max_length=32)]], Meta(max_length=16)] = {}  # telemetry/compact.py
     matches_started: Count = 0
     matches_finished: Count = 0
     flags: Count = 0
@@ -117,6 +133,16 @@ class Verdict(Payload, frozen=True, kw_only=True):
     rule: Id
     score: float
     reasons: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=8)]
+
+
+class Answer(Payload, frozen=True, kw_only=True):
+    """To a coordinator's question. `number` is the question's own; `body` is msgpack, base64 in JSON."""
+
+    number: Id
+    ok: bool
+    reason: Id = ""
+    detail: Annotated[str, Meta(max_length=512)] = ""
+    body: bytes = b""
 
 
 class Desired(Payload, frozen=True, kw_only=True):

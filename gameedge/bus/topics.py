@@ -40,6 +40,16 @@ def verdicts(region: RegionId) -> str:
     return f"{ROOT}/region/{region}/verdicts"
 
 
+def ask(region: RegionId, edge: EdgeId) -> str:
+    """A coordinator's signed question to one process (gameedge/edge/asks.py)."""
+    return f"{ROOT}/region/{region}/edge/{edge}/ask"
+
+
+def answers(coordinator: str) -> str:
+    """`Answer`: to the coordinator that asked. Only coordinators should be able to read it."""
+    return f"{ROOT}/coordinator/{coordinator}/answers"
+
+
 ALL_PRESENCE = f"{ROOT}/region/+/edge/+/presence"
 ALL_BEATS = f"{ROOT}/region/+/edge/+/beat"
 ALL_REPORTS = f"{ROOT}/region/+/edge/+/report"

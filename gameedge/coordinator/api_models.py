@@ -7,6 +7,7 @@ from litestar.params import Body, Parameter
 
 from gameedge.bus.payloads import ModelWish
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
+from gameedge.coordinator.roles import Role, needs
 from gameedge.coordinator.schemas import ModelInRegion, ModelOnEdge, ModelRequest, ModelsView
 from gameedge.coordinator.services import Services
 from gameedge.core.errors import Reason, RefusedError
@@ -39,12 +40,14 @@ def models_view(services: Services, model: str | None = None) -> ModelsView:
 def model_routes(services: Services) -> list[Any]:
     """Handlers below /v1/admin."""
 
-    @get("/models", summary="Models: wishes and reports", responses=operator_errors())
+    @get("/models", summary="Models: wishes and reports", responses=operator_errors(), opt=needs(Role.VIEWER))
     async def models() -> ModelsView:
         """What each process says it runs; `state` refused or rolled_back says why."""
         return models_view(services)
 
-    @post("/models/{model:str}/deploy", status_code=200, summary="Run an artifact", responses=operator_errors(404))
+    @post(
+        "/models/{model:str}/deploy", status_code=200, summary="Run an artifact", responses=operator_errors(404), opt=needs(Role.OPERATOR)
+    )
     async def deploy(model: ModelName, request: AnyRequest, data: Annotated[ModelRequest, Body()]) -> ModelsView:
         """For everybody, from the next tick on. A process where it fails goes back by itself and says so."""
         if not data.artifact:
@@ -52,7 +55,9 @@ def model_routes(services: Services) -> list[Any]:
         await services.set_model(data.regions, model, lambda _: ModelWish(stable=data.artifact), address_of(request))
         return models_view(services, model)
 
-    @post("/models/{model:str}/canary", status_code=200, summary="Try an artifact", responses=operator_errors(404))
+    @post(
+        "/models/{model:str}/canary", status_code=200, summary="Try an artifact", responses=operator_errors(404), opt=needs(Role.OPERATOR)
+    )
     async def canary(model: ModelName, request: AnyRequest, data: Annotated[ModelRequest, Body()]) -> ModelsView:
         """On a share of the matches, or beside the stable one without acting (`shadow`). Share 0 or no artifact ends the trial."""
 
@@ -66,7 +71,13 @@ def model_routes(services: Services) -> list[Any]:
         await services.set_model(data.regions, model, change, address_of(request))
         return models_view(services, model)
 
-    @post("/models/{model:str}/rollback", status_code=200, summary="Back to what is configured", responses=operator_errors(404))
+    @post(
+        "/models/{model:str}/rollback",
+        status_code=200,
+        summary="Back to what is configured",
+        responses=operator_errors(404),
+        opt=needs(Role.OPERATOR),
+    )
     async def rollback(model: ModelName, request: AnyRequest, data: Annotated[ModelRequest | None, Body()] = None) -> ModelsView:
         """Ends trials; then `artifact`, or without one what the processes' own configuration names, answers for everybody."""
         wish = ModelWish(stable=data.artifact if data is not None else "")

@@ -21,8 +21,11 @@ from gameedge.coordinator.schemas import (
     RatingView,
     RegionInfo,
     Regions,
+    RunningMatch,
+    RunningMatches,
 )
 from gameedge.coordinator.services import Services
+from gameedge.core import limits
 from gameedge.core.errors import RefusedError
 from gameedge.core.ids import RegionId
 from gameedge.core.routing.placement import Seen
@@ -74,6 +77,29 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
             ]
         )
 
+    @get("/v1/matches", summary="Matches to watch", tags=["players"])
+    async def matches() -> RunningMatches:
+        """Some of those that run now, the fullest first, as processes reported them within the last second."""
+        found = [
+            RunningMatch(
+                match=match.match,
+                mode=match.mode,
+                region=region.region,
+                url=edge.url,
+                remaining_ms=match.remaining_ms,
+                people=match.people,
+                seats=match.seats,
+                spectators=match.spectators,
+                scores=match.scores,
+            )
+            for region, edges in services.registry.online(services.now_ms())
+            for edge in edges
+            if edge.report is not None
+            for match in edge.report.watchable
+        ]
+        found.sort(key=lambda match: (-match.people, -match.remaining_ms))
+        return RunningMatches(matches=found[: limits.MATCHES_LISTED_MAX])
+
     @post(
         "/v1/placements",
         status_code=200,
@@ -115,7 +141,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         """RFC 7517; Ed25519."""
         return KeySet(keys=[services.signer.jwk()])
 
-    return [guests, regions, placements, player_profile, jwks, *_operation(services)]
+    return [guests, regions, matches, placements, player_profile, jwks, *_operation(services)]
 
 
 def _operation(services: Services) -> list[HTTPRouteHandler]:

@@ -19,6 +19,7 @@ from gameedge.bus.base import Bus, BusFactory, BusMessage
 from gameedge.bus.payloads import encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator import http
+from gameedge.coordinator.live import Live
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.services import Services
@@ -80,6 +81,7 @@ async def serve(
                 name=name,
                 started_ms=now_ms(),
             )
+            live = services.live = Live(services)
             server = http.make_server(config, services)
             async with _plain(), asyncio.TaskGroup() as group:
                 background = [
@@ -87,6 +89,8 @@ async def serve(
                     group.create_task(services.results.run_apply(), name="coordinator-results"),
                     group.create_task(services.results.run_acks(), name="coordinator-acks"),
                     group.create_task(_watch(services), name="coordinator-watch"),
+                    group.create_task(services.asking.run(), name="coordinator-asking"),
+                    group.create_task(live.run(), name="coordinator-live"),
                 ]
                 serving = group.create_task(server.serve([sock]), name="coordinator-http")
                 try:

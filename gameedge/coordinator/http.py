@@ -18,7 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gameedge.config import CoordinatorConfig
-from gameedge.coordinator import api_admin, api_public, errors
+from gameedge.coordinator import api_admin, api_public, errors, web
 from gameedge.coordinator.schemas import ErrorBody
 from gameedge.coordinator.services import Services
 from gameedge.core import limits
@@ -33,7 +33,7 @@ _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{0,253}|\[[0-9A-Fa-f:.]{2,45}\])(?
 def make_app(services: Services) -> Litestar:
     """The API as an ASGI application."""
     return Litestar(
-        route_handlers=[*api_public.routes(services), api_admin.router(services)],
+        route_handlers=[*api_public.routes(services), api_admin.router(services), *web.routes()],
         exception_handlers=errors.handlers(services.metrics),
         request_max_body_size=limits.BODY_BYTES_MAX,
         # Clients in browsers come from the studio's own origin; nothing here reads cookies.
@@ -59,6 +59,9 @@ class Shell:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if str(scope["type"]) == "websocket" and not _host_is_good(scope):
+            await send({"type": "websocket.close", "code": 1008, "reason": "the Host header is no host and port"})
+            return
         if str(scope["type"]) != "http":
             await self._app(scope, receive, send)
             return
@@ -139,7 +142,8 @@ def make_server(config: CoordinatorConfig, services: Services) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="none",
+        ws="websockets-sansio",  # for the dashboards; the module that works with websockets 15 and later
+        ws_max_size=limits.FRAME_BYTES_MAX,
         proxy_headers=bool(config.trusted_proxies),
         forwarded_allow_ips=config.trusted_proxies or None,
         limit_concurrency=limits.HTTP_CONNECTIONS_MAX,

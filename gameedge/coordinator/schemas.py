@@ -1,11 +1,13 @@
 """What the HTTP API takes and gives: msgspec types, from which the OpenAPI document is made. Bounds are in the types."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from gameedge.bus.payloads import EdgeReport, ModelReport, ModelWish, Verdict
+from gameedge.coordinator.roles import Role
 from gameedge.core import limits
 from gameedge.core.errors import Reason
 from gameedge.core.routing.placement import Basis
@@ -56,6 +58,22 @@ class RegionInfo(Answer, frozen=True, kw_only=True):
 
 class Regions(Answer, frozen=True, kw_only=True):
     regions: list[RegionInfo]
+
+
+class RunningMatch(Answer, frozen=True, kw_only=True):
+    match: str
+    mode: str
+    region: str
+    url: str  # of the process that hosts it: `watch` goes there
+    remaining_ms: int
+    people: int
+    seats: int
+    spectators: int
+    scores: list[int]  # by team
+
+
+class RunningMatches(Answer, frozen=True, kw_only=True):
+    matches: list[RunningMatch]
 
 
 class PartyMember(Request, frozen=True, kw_only=True):
@@ -215,6 +233,29 @@ class BanRequest(Request, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(max_length=256, description="for the audit log")] = ""
 
 
+class TokenRequest(Request, frozen=True, kw_only=True):
+    """For whom, as what, for how long (ms)."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@ -]{0,47}$(?!\n)", description="for the audit log")]
+    role: Role
+    life_ms: Annotated[int, Meta(ge=1_000, le=limits.OPERATOR_TOKEN_LIFE_MS_MAX)] = 8 * 3_600_000
+
+
+class TokenIssued(Answer, frozen=True, kw_only=True):
+    token: str
+    name: str
+    role: Role
+    expires_ms: int
+
+
+class Me(Answer, frozen=True, kw_only=True):
+    """`expires_ms` null: the configured operator token, which does not end."""
+
+    name: str
+    role: Role
+    expires_ms: int | None
+
+
 class DesiredView(Answer, frozen=True, kw_only=True):
     """What the region's processes were told. They report when they have converged."""
 
@@ -261,3 +302,122 @@ class ModelsView(Answer, frozen=True, kw_only=True):
 
     wishes: list[ModelInRegion]
     edges: list[ModelOnEdge]
+
+
+# ----------------------------------------------------------------------------------------------------------------- evidence
+
+
+class FlagView(Answer, frozen=True, kw_only=True):
+    """`score` null: beyond all numbers (a gate's rule)."""
+
+    flag: str
+    player: str
+    match: str
+    at_ms: int
+    rule: str
+    score: float | None
+    reasons: list[str]
+    state: str
+    model: str
+    clip_bytes: int
+
+
+class FlagList(Answer, frozen=True, kw_only=True):
+    region: str
+    flags: list[FlagView]
+
+
+class ShotView(Answer, frozen=True, kw_only=True):
+    """One shot as the model saw it. `path`: x0, y0, x1, y1... of the cursor relative to the target at 60 Hz, the last is the shot;
+    `line`: distance of the line of fire from the target's centre; `shares`: of ClipView.classes. null: not known."""
+
+    tick: int
+    target: int
+    path: Sequence[float | None]
+    line: Sequence[float | None]
+    since_ms: float | None
+    visible_ms: float | None
+    on_target_ms: float | None
+    distance: float | None
+    hit: bool
+    score: float | None
+    shares: list[float]
+
+
+class BlockView(Answer, frozen=True, kw_only=True):
+    """`power`: of ten, of the wealth after the block; `p`: how likely a person's block scores as high."""
+
+    mean: float | None
+    p: float | None
+    power: float | None
+    shots: list[ShotView]
+
+
+class ClipView(Answer, frozen=True, kw_only=True):
+    """`radius` of a target in the units of paths; `before`: blocks before the first; `levels`: powers of ten of the ladder."""
+
+    model: str
+    radius: float
+    before: int
+    classes: list[str]
+    levels: dict[str, float]
+    refused: dict[str, int]
+    blocks: list[BlockView]
+
+
+class EvidenceView(Answer, frozen=True, kw_only=True):
+    """`clip` null: `unreadable` says why. `decisions`: newest first, from the audit log."""
+
+    region: str
+    flag: FlagView
+    clip: ClipView | None
+    unreadable: str
+    decisions: list[dict[str, Any]]
+
+
+class DecideRequest(Request, frozen=True, kw_only=True):
+    """`expected`: the state that you saw; 409 where it is another by now."""
+
+    decision: Literal["cleared", "upheld"]
+    expected: Literal["open", "recommended", "cleared", "upheld"]
+    note: Annotated[str, Meta(max_length=256, description="for the audit log")] = ""
+
+
+class DecisionView(Answer, frozen=True, kw_only=True):
+    region: str
+    flag: str
+    before: str
+    state: str
+
+
+class AppealView(Answer, frozen=True, kw_only=True):
+    """`same`: every bit came out again. `log`: of the wealth, null where it cannot be computed."""
+
+    flag: str
+    same: bool
+    shots: int
+    blocks: int
+    log: float | None
+    level: str
+    detail: str
+
+
+class MatchTeam(Answer, frozen=True, kw_only=True):
+    players: list[str]
+    names: list[str]
+
+
+class MatchView(Answer, frozen=True, kw_only=True):
+    """People of an open match by team; empty seats are played by NPCs. `epoch`: how often another process took it over."""
+
+    match: str
+    mode: str
+    edge: str
+    created_ms: int
+    epoch: int
+    teams: list[MatchTeam]
+
+
+class RegionMatches(Answer, frozen=True, kw_only=True):
+    region: str
+    matches: list[MatchView]

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,10 +15,13 @@ from gameedge.bus import topics
 from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Desired, ModelWish, encode
 from gameedge.config import CoordinatorConfig
+from gameedge.coordinator.asking import Asking
+from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
 from gameedge.coordinator.placing import Placing, explain
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
+from gameedge.coordinator.roles import acting
 from gameedge.coordinator.scale import Scale
 from gameedge.coordinator.schemas import PlacementExplained
 from gameedge.coordinator.throttle import Throttle
@@ -30,6 +34,9 @@ from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.placement import Placement, Seen
 from gameedge.state.base import Account, GlobalStore, Rating
 from gameedge.telemetry.metrics import Registry as Metrics
+
+if TYPE_CHECKING:
+    from gameedge.coordinator.live import Live
 
 
 def secret_hash(secret: str) -> str:
@@ -57,6 +64,9 @@ class Services:
     store_ms: float | None = None  # last round trip; None: it does not answer
     placing: Placing = field(init=False)
     scale: Scale = field(init=False)
+    asking: Asking = field(init=False)
+    flows: Flows = field(init=False)
+    live: "Live | None" = None  # made by the composition root: it needs all of this
     guests_throttle: Throttle = field(init=False)
     placements_throttle: Throttle = field(init=False)
     operator_throttle: Throttle = field(init=False)
@@ -64,6 +74,8 @@ class Services:
     def __post_init__(self) -> None:
         self.placing = Placing(self.config, self.registry)
         self.scale = Scale(self.registry)
+        self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
+        self.flows = Flows()
         self.guests_throttle = Throttle(self.config.guests_per_minute)
         self.placements_throttle = Throttle(self.config.placements_per_minute)
         self.operator_throttle = Throttle(self.config.operator_failures_per_minute)
@@ -126,6 +138,7 @@ class Services:
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
         token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
+        self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms
 
     async def explained(self, player: str) -> PlacementExplained:
@@ -142,7 +155,10 @@ class Services:
 
     async def audit(self, action: str, address: str, **fields: object) -> None:
         """Write what an operator did before it takes effect: no change without a trace."""
-        entry = {"at_ms": self.now_ms(), "action": action, "from": address, "by": self.name, **fields}
+        entry: dict[str, object] = {"at_ms": self.now_ms(), "action": action, "from": address, "by": self.name}
+        if (operator := acting()) is not None:
+            entry |= {"who": operator.name, "role": operator.role}
+        entry |= fields
         await self.store.audit_add(msgspec.json.encode(entry).decode())
 
     async def set_banned(self, player: str, banned: bool, reason: str, address: str) -> tuple[Account, dict[str, Rating]]:

@@ -1,6 +1,8 @@
 """The signing side of session tokens. One key pair for all coordinators, kept in the global store."""
 
 import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,8 +12,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt import PyJWS
 
 from gameedge.core import limits
-from gameedge.core.ids import PlayerId, RegionId
-from gameedge.core.tokens import ALGORITHM, AUDIENCE, ISSUER, MODES_MAX, Claims, ModeRating, key_id
+from gameedge.core.ids import EdgeId, PlayerId, RegionId
+from gameedge.core.tokens import (
+    ALGORITHM,
+    ASK_AUDIENCE,
+    AUDIENCE,
+    ISSUER,
+    MODES_MAX,
+    OPERATOR_AUDIENCE,
+    AskClaims,
+    Claims,
+    ModeRating,
+    OperatorClaims,
+    TokenKeys,
+    key_id,
+)
 from gameedge.state.base import Account, GlobalStore, Rating
 
 SECRET_NAME: Final = "token-signing-key"
@@ -23,9 +38,11 @@ class Signer:
     def __init__(self, private: bytes) -> None:
         """`private`: 32 raw bytes."""
         self._private = Ed25519PrivateKey.from_private_bytes(private)
+        self._mark_key = hashlib.sha256(b"gameedge operator mark" + private).digest()
         self._jws = PyJWS(algorithms=[ALGORITHM])
         self.public: Final = self._private.public_key().public_bytes_raw()
         self.kid: Final = key_id(self.public)
+        self.keys: Final = TokenKeys({self.kid: self._private.public_key()})  # what this signer signed, it can check
 
     @property
     def public_text(self) -> str:
@@ -67,6 +84,42 @@ class Signer:
             if len(token) <= limits.TOKEN_BYTES_MAX or not chosen:
                 return token, expires_s * 1000
             chosen.pop()
+
+    def mark(self, operator_token: str) -> str:
+        """What binds operators' tokens to the configured one, and tells nothing about it to whoever has not the private key."""
+        return hmac.new(self._mark_key, operator_token.encode(), "sha256").hexdigest()[:32]
+
+    def operator_token(self, name: str, role: str, mark: str, now_ms: int, life_ms: int) -> tuple[str, int]:
+        """A token of the admin API and when it expires (Unix ms)."""
+        expires_s = (now_ms + life_ms) // 1000
+        claims = {"iss": ISSUER, "aud": OPERATOR_AUDIENCE, "sub": name, "role": role, "mark": mark, "iat": now_ms // 1000, "exp": expires_s}
+        return self.sign_bytes(msgspec.json.encode(msgspec.convert(claims, OperatorClaims))), expires_s * 1000
+
+    def ask(
+        self,
+        region: RegionId,
+        edge: EdgeId,
+        ask: str,
+        args: Mapping[str, str],
+        *,
+        who: str,
+        number: str,
+        reply: str,
+        now_ms: int,
+        life_ms: int,
+    ) -> str:
+        """A question to one process of a region; ValueError (msgspec's) where an argument is over its bound."""
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": ASK_AUDIENCE,
+            "sub": who,
+            "region": region,
+            "edge": edge,
+            "ask": ask,
+            "args": dict(args),
+        }
+        claims |= {"jti": number, "reply": reply, "iat": now_ms // 1000, "exp": -(-(now_ms + life_ms) // 1000)}
+        return self.sign_bytes(msgspec.json.encode(msgspec.convert(claims, AskClaims)))
 
 
 async def load_signer(store: GlobalStore) -> Signer:

@@ -202,6 +202,24 @@ class Game(Protocol):
 
 
 @runtime_checkable
+class Watchable(Protocol):
+    """What a game offers beside `Game` where its matches may be watched by people who do not play in them."""
+
+    @property
+    def spectate_size_max(self) -> int:
+        """Bytes of the largest payload of `spectate`."""
+        ...
+
+    def spectate(self, slot: int, cursor: tuple[int, int] | None, out: Bytes) -> tuple[int, tuple[int, int]]:
+        """Write the whole of an open match into `out`, uint8 [1, spectate_size_max], in the format of snapshots; its size.
+
+        `cursor` is what the call before for the same broadcast returned (None: the first), so that events are told once. 0 bytes
+        for a slot that is not open.
+        """
+        ...
+
+
+@runtime_checkable
 class Movable(Protocol):
     """What a game offers beside `Game` where its matches shall outlive their process. A game without it loses them with it."""
 

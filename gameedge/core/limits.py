@@ -17,6 +17,10 @@ WRITE_BUFFER_BYTES_MAX: Final = 262_144  # waiting in a socket: close
 
 # -- sessions
 BEACON_PINGS_MAX: Final = 8  # pings of a connection that has said no hello; close
+SPECTATORS_MAX: Final = 64  # of one process; refuse
+SPECTATORS_PER_MATCH_MAX: Final = 16  # refuse
+SPECTATE_DELAY_MS: Final = 3_000  # what spectators see is this old: watching must not help those who play
+WATCHABLE_MAX: Final = 8  # matches that a process names in its reports for who wants to watch; the newest ones
 HEARTBEAT_MS: Final = 5_000  # a client that is silent for this long is pinged
 IDLE_MS_MAX: Final = 15_000  # silent for this long: the connection is closed, the session may be resumed
 RESUME_MS_MAX: Final = 30_000  # a session without a connection is kept for this long
@@ -51,7 +55,18 @@ JOIN_MS_MAX: Final = 15_000  # seats that nobody took by then are given to NPCs
 POOL_TICKETS_MAX: Final = 200_000  # of one mode in one region; refuse
 PARTY_MAX: Final = 5
 TICKET_MS_MAX: Final = 600_000  # then the player is told
-LEASE_MS: Final = 2_000  # a matcher that is silent for this long is replaced
+POOL_FULL_RETRY_MS: Final = 5_000  # who is refused by a full pool hears to try again after this
+TICKETS_AT_ONCE: Final = 256  # queued by one call to the store; the rest goes with the next call
+CLAIMS_AT_ONCE: Final = 32  # matches claimed by one call to the store; the rest goes with the next call
+FEED_ENTRIES_MAX: Final = 4_096  # changes of a pool that its store remembers; who was away for longer reads the whole pool
+FEED_READ_MAX: Final = 20_000  # changes read at once; then read on
+LEASE_MS: Final = 1_000  # a matcher that is silent for this long is replaced
+TICKET_ATTRIBUTES_MAX: Final = 16  # refuse, as are the next four
+TICKET_WORDS_MAX: Final = 32  # of one attribute that is a set
+TICKET_WORD_CHARS_MAX: Final = 64
+TICKET_REGIONS_MAX: Final = 32  # with a round trip
+TICKET_BLOCKS_MAX: Final = 64
+SET_VALUES_MAX: Final = 64  # different values of one set rule that a pool knows at once; a ticket with more waits and is told why
 EDGE_BEAT_MS: Final = 100
 EDGE_DEAD_MS: Final = 2_000  # an edge process that is silent for this long is dead
 
@@ -78,9 +93,18 @@ BODY_BYTES_MAX: Final = 65_536
 HTTP_CONNECTIONS_MAX: Final = 4_096  # of one coordinator; refuse
 PLACEMENT_LIFE_MS: Final = 86_400_000  # for this long a coordinator can explain a placement
 RTT_SAMPLES_MAX: Final = 16  # of one region in a placement; refuse
+MATCHES_LISTED_MAX: Final = 100  # in one answer
 ADDRESSES_MAX: Final = 16_384  # remembered by a rate limit; the one that was quiet longest is forgotten
 VERDICTS_MAX: Final = 1_000  # kept in a coordinator's memory; drop oldest
 RESULTS_QUEUE_MAX: Final = 1_000  # heard and not yet applied; drop the newest (the region sends it again)
+
+OPERATOR_TOKEN_LIFE_MS_MAX: Final = 7 * 86_400_000  # refuse
+
+ASKS_OPEN_MAX: Final = 64  # questions of a coordinator that wait for a region; refuse
+ASKS_REMEMBERED_MAX: Final = 512  # numbers of questions that a process answered; older ones have expired by then
+
+DASHBOARDS_MAX: Final = 64  # live streams of one coordinator; refuse
+DASHBOARDS_COMING_MAX: Final = 32  # live streams that have sent no token yet (5 s each); refuse
 
 # -- telemetry
 METRIC_SERIES_MAX: Final = 512  # label combinations of one metric; the rest is counted as `other`

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,8 @@ from gameedge.core.errors import ConfigError, Reason, RefusedError
 
 ISSUER: Final = "gameedge"
 AUDIENCE: Final = "gameedge-edge"
+OPERATOR_AUDIENCE: Final = "gameedge-admin"
+ASK_AUDIENCE: Final = "gameedge-ask"
 ALGORITHM: Final = "EdDSA"
 MODES_MAX: Final = 16  # ratings in one token; with them a token stays under limits.TOKEN_BYTES_MAX
 
@@ -42,6 +44,34 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
+    iat: Seconds
+    exp: Seconds
+
+
+class OperatorClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator's token says. `mark` binds it to the configured operator token that it was derived from."""
+
+    iss: str
+    aud: str
+    sub: Annotated[str, Meta(min_length=1, max_length=64)]  # the operator's name, for the audit log
+    role: Literal["viewer", "operator", "owner"]
+    mark: Annotated[str, Meta(max_length=64)]
+    iat: Seconds
+    exp: Seconds
+
+
+class AskClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """A coordinator's question to one process of a region: what, of which flag, for whom, and which question it is."""
+
+    iss: str
+    aud: str
+    sub: Annotated[str, Meta(min_length=1, max_length=64)]  # the operator who wants to know
+    region: Annotated[str, Meta(min_length=1, max_length=32)]
+    edge: Annotated[str, Meta(min_length=1, max_length=32)]
+    ask: Annotated[str, Meta(min_length=1, max_length=32)]
+    args: Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=8)] = {}
+    jti: Annotated[str, Meta(min_length=8, max_length=64)]
+    reply: Annotated[str, Meta(min_length=1, max_length=64)]  # the coordinator that waits
     iat: Seconds
     exp: Seconds
 
@@ -72,6 +102,9 @@ class TokenKeys:
 
 _header = msgspec.json.Decoder(_Header)
 _claims = msgspec.json.Decoder(Claims)
+_operator_claims = msgspec.json.Decoder(OperatorClaims)
+_ask_claims = msgspec.json.Decoder(AskClaims)
+_C = TypeVar("_C")
 
 
 def key_id(public: bytes) -> str:
@@ -94,11 +127,45 @@ def load_keys(texts: Iterable[str]) -> TokenKeys:
     return TokenKeys(keys)
 
 
-def verify_token(token: str, keys: TokenKeys, region: str, now_ms: int) -> Claims:
-    """The claims of a token that is good for `region` at `now_ms`.
+def verify_token(token: str, keys: TokenKeys, region: str | None, now_ms: int) -> Claims:
+    """The claims of a token that is good for `region` (None: for any) at `now_ms`.
 
     Raises RefusedError: TOKEN_INVALID (form, key, signature, issuer, audience), TOKEN_EXPIRED or WRONG_REGION, in that order.
     """
+    claims = _signed(token, keys, _claims, "ask for a new placement")
+    if claims.iss != ISSUER or claims.aud != AUDIENCE:
+        raise RefusedError(Reason.TOKEN_INVALID, "not a session token")
+    if now_ms >= claims.exp * 1000:
+        raise RefusedError(Reason.TOKEN_EXPIRED, "ask for a new placement")
+    if region is not None and claims.region != region:
+        raise RefusedError(Reason.WRONG_REGION, f"the token is for {claims.region}, this is {region}")
+    return claims
+
+
+def verify_operator_token(token: str, keys: TokenKeys, mark: str, now_ms: int) -> OperatorClaims:
+    """The claims of an operator's token. Raises RefusedError: TOKEN_INVALID, or TOKEN_EXPIRED for one that was good once."""
+    claims = _signed(token, keys, _operator_claims, "ask an owner for a new one")
+    if claims.iss != ISSUER or claims.aud != OPERATOR_AUDIENCE or claims.mark != mark:
+        raise RefusedError(Reason.TOKEN_INVALID, "not an operator's token of this deployment")
+    if now_ms >= claims.exp * 1000:
+        raise RefusedError(Reason.TOKEN_EXPIRED, "your token has ended; ask an owner for a new one")
+    return claims
+
+
+def verify_ask(token: str, keys: TokenKeys, region: str, edge: str, now_ms: int) -> AskClaims:
+    """A coordinator's question to this process. Raises RefusedError: TOKEN_INVALID, TOKEN_EXPIRED or WRONG_REGION."""
+    claims = _signed(token, keys, _ask_claims, "only a coordinator asks")
+    if claims.iss != ISSUER or claims.aud != ASK_AUDIENCE:
+        raise RefusedError(Reason.TOKEN_INVALID, "not a question of a coordinator")
+    if now_ms >= claims.exp * 1000:
+        raise RefusedError(Reason.TOKEN_EXPIRED, "the question is too old")
+    if (claims.region, claims.edge) != (region, edge):
+        raise RefusedError(Reason.WRONG_REGION, f"the question is for {claims.region}/{claims.edge}")
+    return claims
+
+
+def _signed(token: str, keys: TokenKeys, decoder: "msgspec.json.Decoder[_C]", advice: str) -> _C:
+    """The payload of a token that one of `keys` signed. Raises RefusedError(TOKEN_INVALID)."""
     from jwt import PyJWS
     from jwt.exceptions import PyJWTError
 
@@ -106,19 +173,11 @@ def verify_token(token: str, keys: TokenKeys, region: str, now_ms: int) -> Claim
         raise RefusedError(Reason.TOKEN_INVALID, f"a token has at most {limits.TOKEN_BYTES_MAX} bytes")
     key = keys.get(_read_header(token).kid)
     if key is None:
-        raise RefusedError(Reason.TOKEN_INVALID, "signed by a key that this process does not know; ask for a new placement")
+        raise RefusedError(Reason.TOKEN_INVALID, f"signed by a key that this process does not know; {advice}")
     try:
-        payload = PyJWS(algorithms=[ALGORITHM]).decode_complete(token, key, algorithms=[ALGORITHM])["payload"]
-        claims = _claims.decode(payload)
+        return decoder.decode(PyJWS(algorithms=[ALGORITHM]).decode_complete(token, key, algorithms=[ALGORITHM])["payload"])
     except (PyJWTError, msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RefusedError(Reason.TOKEN_INVALID, "the signature or the claims are wrong") from error
-    if claims.iss != ISSUER or claims.aud != AUDIENCE:
-        raise RefusedError(Reason.TOKEN_INVALID, "not a session token")
-    if now_ms >= claims.exp * 1000:
-        raise RefusedError(Reason.TOKEN_EXPIRED, "ask for a new placement")
-    if claims.region != region:
-        raise RefusedError(Reason.WRONG_REGION, f"the token is for {claims.region}, this is {region}")
-    return claims
 
 
 def _read_header(token: str) -> _Header:

@@ -33,8 +33,10 @@ from gameedge.core.anticheat.watch import Watch
 from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
 from gameedge.core.game import Game, Outcome
 from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
+from gameedge.core.matchmaking.propose import warm as warm_matchmaking
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
+from gameedge.edge.asks import Asks
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.failover import ASK_MS, Failover
@@ -42,15 +44,16 @@ from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
-from gameedge.edge.matcher import Matcher
+from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
-from gameedge.edge.queueing import Queueing
+from gameedge.edge.queueing import Queueing, explained, load_rules
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
 from gameedge.edge.rollout import Rollout
 from gameedge.edge.seating import Seating
+from gameedge.edge.spectating import Spectators
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
@@ -110,8 +113,12 @@ class Edge:
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.players = Players(store, self.lanes, edge, self.clock)
-        self.queueing = Queueing(spec, store, self.players, edge, self.clock, draw)
+        self.match_rules = load_rules(config.match_rules, spec)
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, edge, self.clock, draw)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
+        self.spectators = Spectators(
+            game, self.host, self._now_tick, spectators_max=config.spectators_max, delay_ms=config.spectate_delay_ms
+        )
         self.lobby = Lobby(
             config,
             spec,
@@ -119,6 +126,7 @@ class Edge:
             self.players,
             self.queueing,
             self.seating,
+            self.spectators,
             self.table,
             self.inbox,
             self.watching,
@@ -133,10 +141,12 @@ class Edge:
         self.recorder = Recorder(store, bus, region, self.seating.match_stored, self.seating.match_disowned)
         self.relay = Relay(store, bus, region, edge, self.clock)
         self.reports = Reports(self)
+        self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.failover = Failover(self)
         self.matcher = Matcher(
             store,
             spec.modes,
+            self.match_rules,
             edge,
             self.clock,
             fill_ms=config.fill_ms,
@@ -199,6 +209,7 @@ class Edge:
                 ("failover-watch", self.failover.watch),
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
+                ("asks", self.asks.run),
                 ("second", self._second_loop),
             ]
             self.lanes.start(group)
@@ -247,6 +258,7 @@ class Edge:
             late_ms = max(0.0, now_ms - due_ms)
             try:
                 self.tick.run(now_ms)
+                self.spectators.ticked(self.tick.tick, now_ms)
             except Exception as error:  # a fault in one tick must not end every match
                 self.inbox.clear()
                 log.fault("tick_failed", error)
@@ -308,6 +320,10 @@ class Edge:
                 if await self._expects(event):
                     return  # its `adopt` is on the way: whoever asks will ask again
                 await self._post(event.edge, [self.seating.rejoin(event)])
+            case "explain" if event.edge is not None and event.ticket is not None:
+                await self._post(event.edge, [explained(event, self.matcher)])
+            case "explained":
+                self.queueing.explained(event, self.reports.eta_ms)
             case "adopt":
                 await self.failover.heard(event)
 
@@ -340,7 +356,7 @@ class Edge:
     async def _open_match(self, record: MatchRecord) -> None:
         if record.match in self.recorder:
             return  # the event is heard again and the match is over
-        late = self.clock.unix_ms() - record.created_ms > limits.EDGE_DEAD_MS
+        late = self.clock.unix_ms() - record.created_ms > UNOPENED_MS / 2
         if late and self.host.get(record.match) is None and await self.store.match_get(record.mode, record.match) is None:
             return  # given up meanwhile: its tickets are queued again
         started = self.host.started
@@ -361,7 +377,8 @@ class Edge:
         if self.host.started > started:
             self.enter_npcs(match)
         self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
-        await self.failover.first(match)
+        if not await self.failover.first(match):
+            return
         for edge, events in self.seating.offers(match).items():
             await self._post(edge, events)
 
@@ -425,10 +442,11 @@ def load_game(config: EdgeConfig) -> Game:
 def warm_game(game: Game) -> None:
     """What a first match would wait for, done before players come: after a fresh installation the arena compiles kernels for most
     of a minute."""
+    began = time.monotonic()
+    warm_matchmaking()
     if warm := getattr(game, "warm", None):
-        began = time.monotonic()
         warm()
-        log.info("game_warmed", ms=round(1000 * (time.monotonic() - began)))
+    log.info("game_warmed", ms=round(1000 * (time.monotonic() - began)))
 
 
 def open_depot(config: EdgeConfig) -> Depot:

@@ -102,11 +102,16 @@ class Failover:
                 log.debug("checkpoints_wait", detail=error.detail)
                 await asyncio.sleep(0.2)
 
-    async def first(self, match: HostedMatch) -> None:
-        """Before anybody hears of a match it can be gone on with. Raises UnavailableError."""
+    async def first(self, match: HostedMatch) -> bool:
+        """Before anybody hears of a match it can be gone on with. False: this process was asleep for so long that the match was
+        given up and its tickets are queued again; nobody plays it here. Raises UnavailableError."""
         if self._game is not None and match.id not in self._due_ms:
-            await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))])
+            [ours] = await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))])
+            if not ours:
+                self._let_go(match)
+                return False
             self._due_ms[match.id] = self._edge.clock.monotonic_ms() + CHECKPOINT_MS * (crc32(match.id.encode()) % 1000 / 1000.0)
+        return True
 
     def _due(self, now_ms: float) -> list[HostedMatch]:
         """Matches to be packed now, in turns over the period."""

@@ -16,9 +16,9 @@ from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
-from gameedge.core.ids import EdgeId, RegionId, SessionId, encode
+from gameedge.core.ids import EdgeId, PlayerId, RegionId, SessionId, encode
 from gameedge.core.protocol.close import CLOSE_CODES, close_for, reason_of
-from gameedge.core.protocol.messages import Bye, Cancel, Draining, Hello, Join, Leave, ModeInfo, Queue, Welcome
+from gameedge.core.protocol.messages import Bye, Cancel, Draining, Explain, Hello, Join, Leave, ModeInfo, Queue, Watch, Welcome
 from gameedge.core.protocol.session import Event, Poll, ServerSession, State
 from gameedge.core.tokens import Claims, TokenKeys, verify_token
 from gameedge.edge.clock import Clock
@@ -29,6 +29,7 @@ from gameedge.edge.player import Link, Player
 from gameedge.edge.players import Players
 from gameedge.edge.queueing import Queueing
 from gameedge.edge.seating import Seating
+from gameedge.edge.spectating import Spectators
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.transports.base import Connection
 from gameedge.edge.watching import Watching
@@ -51,6 +52,7 @@ class Lobby:
         players: Players,
         queueing: Queueing,
         seating: Seating,
+        spectators: Spectators,
         table: ConnectionTable,
         inbox: Inbox,
         watching: Watching,
@@ -66,7 +68,7 @@ class Lobby:
         self.draining = False
         self.rtt_window = Window(15_000)
         self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
-        self._players, self._queueing, self._seating = players, queueing, seating
+        self._players, self._queueing, self._seating, self._spectators = players, queueing, seating, spectators
         self._watching, self._keys, self._metrics, self._draw = watching, keys, metrics, draw
         self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
@@ -94,6 +96,7 @@ class Lobby:
 
     def disconnected(self, link: Link, code: int) -> None:
         self._links.pop(link, None)
+        self._spectators.leave(link)
         why = reason_of(code)
         self._metrics.counter("sessions_closed_total", reason=str(why) if why else str(code)).add()
         slot, link.slot = link.slot, None
@@ -111,6 +114,9 @@ class Lobby:
         if isinstance(event, Hello):
             self._hello(link, event)
             return
+        if isinstance(event, Watch):
+            self._watch(link, event)
+            return
         player = link.player
         if player is None or link.slot is None:
             return
@@ -120,6 +126,8 @@ class Lobby:
                 self._queueing.ask(player, event, now_ms)
             case Cancel():
                 self._queueing.give_up(player, event, now_ms)
+            case Explain():
+                self._queueing.ask_why(player, event, now_ms)
             case Join():
                 self._seating.join(player, link.slot, event, now_ms)
             case Leave():
@@ -148,6 +156,16 @@ class Lobby:
             self._resume_here(link, known, hello)
         elif not self._lanes.submit(resume_hash, lambda: self._adopt(link, claims, hello, resume_hash)):
             link.session.close(close_for(Reason.UNAVAILABLE, "too much to do; try again"))
+
+    def _watch(self, link: Link, watch: Watch) -> None:
+        now_ms = self.clock.monotonic_ms()
+        try:  # of whatever region: the list of matches spans them all
+            claims = verify_token(watch.token, self._keys, None, self.clock.unix_ms())
+            watching = self._spectators.watch(link, PlayerId(claims.sub), watch.match, now_ms)
+        except RefusedError as error:
+            link.session.close(close_for(error.reason, error.detail))
+        else:
+            link.session.watch(watching, now_ms)
 
     def _open_new(self, link: Link, claims: Claims) -> None:
         if self.draining:
@@ -273,7 +291,7 @@ class Lobby:
             if record.match is not None:
                 player.match = record.match
             elif record.ticket is not None:
-                player.ticket, player.ticket_seen_ms = record.ticket, now_ms
+                player.ticket, player.ticket_seen_ms, player.queued_ms = record.ticket, now_ms, record.queued_ms
             player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
             await self._find_place(player)
         self._players.remember(player)
@@ -334,8 +352,8 @@ class Lobby:
             what = link.session.poll(now_ms)
             if what in (Poll.CLOSE, Poll.EXPIRED):
                 link.flush()
-            elif link.player is not None:
-                link.ping(now_ms)  # every look: the round trip is needed more often than the heartbeat
+            elif link.player is not None or what is Poll.PING:
+                link.ping(now_ms)  # players at every look: their round trip is needed more often than the heartbeat
         for player in islice(self._players, part, None, parts):
             if player.session.state is State.CLOSED or (player.link is None and player.session.poll(now_ms) is Poll.EXPIRED):
                 self._players.forget(player)

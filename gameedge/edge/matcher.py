@@ -1,13 +1,21 @@
-"""The matcher task: whoever holds a mode's lease reads its pool, proposes matches and claims each atomically.
+"""The matcher: whoever holds a mode's lease mirrors its pool, proposes matches and claims each atomically.
 
-Proposals are pure (`core/matchmaking`); a claim checks the fence and all tickets on the server, so a matcher that was replaced
-without noticing can claim nothing. Only tickets of live processes are proposed: a player whose process died keeps the ticket
-and its age, and is matched again as soon as it resumed elsewhere.
+Problem. A ticket that completes a match must be matched at once, whether ten wait or 100,000; whoever does it may die at any time.
+Method. The holder sleeps on the pool's feed (`pool_wait`), wakes with a change, reads what changed into its mirror, proposes, and
+    claims many matches to a call. It gathers for GATHER_MS, and for as long as its last round took: when arrivals are fast there is
+    better company and one round serves many. It looks again without a change when waiting widens what somebody accepts or ends a
+    wait for NPCs (`policy.next_look_ms`), within a small part of the core. Large pools are proposed in a thread: the game's ticks
+    go on meanwhile.
+Guarantee. Proposals are pure (`core/matchmaking`); a claim checks the fence and all tickets on the server, so a matcher that was
+    replaced without noticing can claim nothing. Only tickets of live processes are proposed: a player whose process died keeps the
+    ticket and its age, and is matched again as soon as it resumed elsewhere. A holder that is silent for limits.LEASE_MS is
+    replaced by whoever asks next (every FOLLOW_MS), who reads the whole pool once.
 
-The holder of a mode's lease also reaps what a dead process left: matches that it never opened are queued again (their `host`
-event is still in its inbox), the others are forgotten, and so are tickets whose player did not resume within
-limits.RESUME_MS_MAX. A process is dead when its beat has been missing for MISSING_MS, and for longer where the store was away:
-everybody's beat expires then, and those who live need a moment to beat again.
+The holder of a mode's lease also reaps what a dead process left. Matches that it never opened are queued again UNOPENED_MS after
+its last beat: their `host` event is still in its inbox, and taking it from there is safe even if the process only slept. Matches
+that it had opened wait until it is dead for certain (its beat expired and is missing for MISSING_MS, longer where the store was
+away: everybody's beat expires then); they are gone on with elsewhere or forgotten, and so are tickets whose player did not resume
+within limits.RESUME_MS_MAX.
 """
 
 import asyncio
@@ -17,20 +25,36 @@ from dataclasses import dataclass
 from typing import Final
 
 from gameedge.core import limits
-from gameedge.core.errors import RefusedError
+from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId, MatchId, TicketId
-from gameedge.core.matchmaking.propose import Proposal, propose
+from gameedge.core.matchmaking.explain import Explanation, explain
+from gameedge.core.matchmaking.policy import next_look_ms
+from gameedge.core.matchmaking.propose import Proposal, propose_pool
+from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
+from gameedge.edge.mirror import Mirror
 from gameedge.state.base import EdgeRecord, MatchRecord, RegionStore, Ticket
 from gameedge.telemetry import logs
 
-LOOK_MS: Final = 50  # between looks at a pool's version
-AGAIN_MS: Final = 500  # a pool that did not change is looked at again: windows widen with age
-REAP_MS: Final = 1_000
+GATHER_MS: Final = 10.0  # between two rounds at least: a burst is one round
+GATHER_MS_MAX: Final = 100.0  # and at most, however long a round took
+AGAIN_MS_MAX: Final = 500.0  # a pool that did not change is looked at again: processes come and go
+AGAIN_SHARE: Final = 0.1  # of the core for looks that only waiting asks for
+FOLLOW_MS: Final = 100.0  # between asking for a lease that somebody else holds
+EXPLAIN_SHARE: Final = 0.05  # of the core for explanations...
+EXPLAIN_FREE_MS: Final = 1.0  # ...that take longer than this
+RENEW_MS: Final = limits.LEASE_MS / 4
+THREAD_TICKETS: Final = 2_000  # from here on a proposal takes longer than a tick can wait
+CLAIM_ROUND: Final = 8 * limits.CLAIMS_AT_ONCE  # matches between two looks at the lease
+EDGES_MS: Final = 50.0  # for so long a list of the region's processes serves
+HOST_AGE_MS: Final = 500.0  # a process that beat longer ago gets no new match
+REAP_MS: Final = 250.0
+MATCHES_MS: Final = 900.0  # between two looks at all open matches, while every process of the region beats
 PROMISE_MS: Final = 1_000  # for so long a claimed match counts beside what its host says: its players are still on their way
 PLAYERS_FULL: Final = 2_000  # what a process carries on one core (docs/benchmarks.md)
 MOVE_COST: Final = 0.05  # a member who must connect anew costs about as much as this part of a process
+UNOPENED_MS: Final = 1_000.0  # without a beat: matches that it has not taken from its inbox go back to the queue
 MISSING_MS: Final = 1_000  # since this process first missed a beat that had expired
 log = logs.get(__name__)
 
@@ -39,10 +63,18 @@ log = logs.get(__name__)
 class PoolState:
     """What the matcher remembers of one mode."""
 
-    version: int = -1
-    proposed_ms: float = -1e12
-    queued: int = 0
-    leads: bool = False  # this process held the lease at the last look
+    mirror: Mirror
+    fence: int | None = None  # None: somebody else leads
+    renewed_ms: float = -1e12
+    looked_ms: float = -1e12
+    took_ms: float = 0.0  # the last proposal
+    due_ms: float = -1e12  # when waiting alone is a reason to look again
+    explain_ms: float = -1e12  # when there is time for another explanation
+    again: bool = False  # propose though nothing changed: a claim found tickets missing, or nobody had room
+
+    @property
+    def leads(self) -> bool:
+        return self.fence is not None
 
 
 class Matcher:
@@ -53,6 +85,7 @@ class Matcher:
         self,
         store: RegionStore,
         modes: Mapping[str, ModeSpec],
+        rules: Mapping[str, ModeRules],
         edge: EdgeId,
         clock: Clock,
         *,
@@ -66,9 +99,12 @@ class Matcher:
         self._new_match = new_match
         self._waited = waited
         self._rescue = rescue
-        self._pools = {mode: PoolState() for mode in modes}
+        self._pools = {mode: PoolState(Mirror(mode, rules[mode])) for mode in modes}
         self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
-        self._reaped_ms = -1e12
+        self._edges: dict[EdgeId, EdgeRecord] = {}
+        self._hosts: dict[EdgeId, EdgeRecord] = {}
+        self._edges_ms = -1e12
+        self._matches_ms = -1e12
         self._missing: dict[EdgeId, float] = {}  # hosts of open matches without a beat: since when
         self._store_back_ms = -1e12
         self.claimed = 0
@@ -76,72 +112,150 @@ class Matcher:
 
     @property
     def queued(self) -> dict[str, int]:
-        return {mode: pool.queued for mode, pool in self._pools.items() if pool.queued}
+        return {mode: len(pool.mirror) for mode, pool in self._pools.items() if len(pool.mirror)}
 
     async def run(self) -> None:
         """For the life of the process. While the store is away it waits; running matches go on."""
+        async with asyncio.TaskGroup() as group:
+            for mode in self._modes:
+                group.create_task(self._serve(mode), name=f"matcher-{mode}")
+            group.create_task(self._reap_often(), name="matcher-reap")
+
+    async def _serve(self, mode: str) -> None:
+        pool = self._pools[mode]
         while True:
             try:
-                for mode in self._modes:
+                if await self._lease(mode):
+                    await self._wait(mode)
                     await self._look(mode)
-                await self._reap()
+                else:
+                    await asyncio.sleep(FOLLOW_MS / 1000)
             except RefusedError as error:
-                log.debug("matcher_waits", detail=error.detail)
-                self._missing.clear()
-                self._store_back_ms = self._clock.monotonic_ms()
-                await asyncio.sleep(LOOK_MS * 4 / 1000)
-            await asyncio.sleep(LOOK_MS / 1000)
+                await self._store_away(error)
+                pool.again = True
+
+    async def _store_away(self, error: RefusedError) -> None:
+        log.debug("matcher_waits", detail=error.detail)
+        self._missing.clear()
+        self._store_back_ms = self._clock.monotonic_ms()
+        await asyncio.sleep(2 * FOLLOW_MS / 1000)
+
+    async def _lease(self, mode: str) -> bool:
+        """Take or renew it where that is due. Whether this process leads."""
+        pool, now = self._pools[mode], self._clock.monotonic_ms()
+        if pool.leads and now - pool.renewed_ms < RENEW_MS:
+            return True
+        before, pool.fence = pool.fence, await self._store.lease(f"matcher-{mode}", self._edge, limits.LEASE_MS)
+        pool.renewed_ms = now
+        if pool.fence is None:
+            pool.mirror.forget()
+        elif pool.fence != before:
+            pool.again = True  # what the mirror knows stays true: it goes on from where it read last
+        return pool.leads
+
+    async def _wait(self, mode: str) -> None:
+        """Until there is something to do: a change of the pool, or waiting that may have widened something."""
+        pool, now = self._pools[mode], self._clock.monotonic_ms()
+        rest_ms = min(max(GATHER_MS, pool.took_ms), GATHER_MS_MAX) - (now - pool.looked_ms)
+        if rest_ms > 0:
+            await asyncio.sleep(rest_ms / 1000)
+            now += rest_ms
+        if pool.again:
+            return
+        until_ms = pool.renewed_ms + RENEW_MS
+        if len(pool.mirror):
+            until_ms = min(until_ms, pool.due_ms)
+        await self._store.pool_wait(mode, pool.mirror.at, max(1, int(until_ms - now) + 1))
 
     async def _look(self, mode: str) -> None:
-        pool, now = self._pools[mode], self._clock.monotonic_ms()
-        lease = f"matcher-{mode}"
-        fence = await self._store.lease(lease, self._edge, limits.LEASE_MS)
-        pool.leads = fence is not None
-        if fence is None:
-            pool.queued = 0
+        """One round: read what changed, propose, claim."""
+        pool = self._pools[mode]
+        news = await pool.mirror.read(self._store, lambda: self._lease(mode))
+        now = self._clock.monotonic_ms()
+        if not (news or pool.again or now >= pool.due_ms):
             return
-        version = await self._store.pool_version(mode)
-        if version == pool.version and (not pool.queued or now - pool.proposed_ms < AGAIN_MS):
-            return
-        tickets = await self._store.tickets(mode)
-        pool.version, pool.queued, pool.proposed_ms = version, len(tickets), now
-        if not tickets:
-            return
-        edges = {record.edge: record for record in await self._store.edges()}
-        unix_ms = self._clock.unix_ms()
-        promises = self._promises(now)
-        for proposal in propose(tickets, self._modes[mode], unix_ms, live_edges=frozenset(edges), fill_ms=self._fill_ms):
-            host = choose_host(proposal, edges, self._modes[mode], promises)
-            if host is None:
-                log.warning("no_process_of_the_region_has_room", mode=mode)
-                break
-            if await self._claim(mode, lease, fence, proposal, host, unix_ms):
-                promises.setdefault(host, Counter()).update(_count(proposal.teams))
+        pool.looked_ms, pool.again = now, False
+        if len(pool.mirror):
+            await self._look_round(now)
+            unix_ms = self._clock.unix_ms()
+            proposals = await self._propose(pool.mirror, unix_ms)
+            pool.looked_ms = self._clock.monotonic_ms()
+            pool.took_ms = pool.looked_ms - now
+            await self._claim(mode, proposals, unix_ms)
+            next_ms = next_look_ms(pool.mirror.pool, unix_ms, fill_ms=self._fill(pool.mirror))
+            wait_ms = min(AGAIN_MS_MAX if next_ms is None else next_ms, AGAIN_MS_MAX)
+            pool.due_ms = now + max(wait_ms, min(pool.took_ms / AGAIN_SHARE, AGAIN_MS_MAX))
 
-    async def _claim(self, mode: str, lease: str, fence: int, proposal: Proposal, host: EdgeId, unix_ms: int) -> bool:
-        """False: somebody cancelled meanwhile, and nobody was taken."""
+    def _fill(self, mirror: Mirror) -> int:
+        """The mode's own wait for NPCs, else the process's."""
+        return mirror.rules.fill_ms or self._fill_ms
+
+    async def _propose(self, mirror: Mirror, unix_ms: int) -> Sequence[Proposal]:
+        live = frozenset(self._edges)
+
+        def work() -> Sequence[Proposal]:
+            return propose_pool(mirror.pool, unix_ms, live_edges=live, fill_ms=self._fill(mirror))
+
+        return await asyncio.to_thread(work) if len(mirror) > THREAD_TICKETS else work()
+
+    async def _look_round(self, now_ms: float) -> None:
+        """The region's processes; those among them that beat lately may host."""
+        if now_ms - self._edges_ms < EDGES_MS:
+            return
+        records, ages = await self._store.edges(), await self._store.edge_ages()
+        self._edges = {record.edge: record for record in records}
+        self._hosts = {edge: record for edge, record in self._edges.items() if ages.get(edge, 0.0) < HOST_AGE_MS}
+        self._edges_ms = now_ms
+
+    async def _claim(self, mode: str, proposals: Sequence[Proposal], unix_ms: int) -> None:
+        """In rounds, so that the lease is renewed between them. Stops where it was lost."""
+        pool = self._pools[mode]
+        promises = self._promises(self._clock.monotonic_ms())
+        for first in range(0, len(proposals), CLAIM_ROUND):
+            some = proposals[first : first + CLAIM_ROUND]
+            if not await self._lease(mode) or pool.fence is None:
+                return
+            chosen: list[tuple[Proposal, MatchRecord]] = []
+            for proposal in some:
+                host = choose_host(proposal, self._hosts, self._modes[mode], promises)
+                if host is None:
+                    log.warning("no_process_of_the_region_has_room", mode=mode)
+                    break
+                promises.setdefault(host, Counter()).update(_count(proposal.teams))
+                chosen.append((proposal, self._record(mode, proposal, host, pool.fence, unix_ms)))
+            said = await self._store.claim_many([record for _, record in chosen], f"matcher-{mode}")
+            for (proposal, record), answer in zip(chosen, said, strict=True):
+                if isinstance(answer, RefusedError):
+                    pool.fence = None if answer.reason is Reason.OUT_OF_ORDER else pool.fence
+                    raise answer
+                if answer:
+                    self.collisions += 1  # cancelled or moved meanwhile; the others stay queued and are proposed again
+                    pool.mirror.missing(answer)
+                    pool.again = True
+                else:
+                    self._was_claimed(pool, proposal, record, unix_ms)
+            if len(chosen) < len(some):
+                return
+
+    def _was_claimed(self, pool: PoolState, proposal: Proposal, record: MatchRecord, unix_ms: int) -> None:
+        self.claimed += 1
+        pool.mirror.claimed(record)
+        self._promised.append((self._clock.monotonic_ms(), record.host, proposal))
+        for ticket in record.tickets:
+            self._waited(record.mode, max(0, unix_ms - ticket.created_ms))
+
+    def _record(self, mode: str, proposal: Proposal, host: EdgeId, fence: int, unix_ms: int) -> MatchRecord:
         match, seed = self._new_match()
-        members = [ticket for team in proposal.teams for ticket in team]
-        record = MatchRecord(
+        return MatchRecord(
             match=match,
             mode=mode,
             host=host,
             fence=fence,
             teams=[[ticket.id for ticket in team] for team in proposal.teams],
-            tickets=members,
+            tickets=[ticket for team in proposal.teams for ticket in team],
             created_ms=unix_ms,
             seed=seed,
         )
-        missing: list[TicketId] = await self._store.claim(record, lease)
-        if missing:
-            self.collisions += 1  # cancelled meanwhile; the others stay queued and are proposed again
-            self._pools[mode].version = -1
-            return False
-        self.claimed += 1
-        self._promised.append((self._clock.monotonic_ms(), host, proposal))
-        for ticket in members:
-            self._waited(mode, max(0, unix_ms - ticket.created_ms))
-        return True
 
     def _promises(self, now_ms: float) -> dict[EdgeId, Counter[EdgeId]]:
         """By host, where the members of its latest matches come from."""
@@ -152,39 +266,75 @@ class Matcher:
             promises.setdefault(host, Counter()).update(_count(proposal.teams))
         return promises
 
+    def explain(self, mode: str, ticket: TicketId) -> Explanation | None:
+        """Why a ticket is not matched. None: this process does not lead the mode, or explained so much lately that its ticks would
+        suffer."""
+        pool, began = self._pools.get(mode), self._clock.monotonic_ms()
+        if pool is None or not pool.leads or began < pool.explain_ms:
+            return None
+        found = explain(pool.mirror.pool, ticket, self._clock.unix_ms(), live_edges=frozenset(self._edges) or None)
+        ended = self._clock.monotonic_ms()
+        pool.explain_ms = ended + (ended - began) / EXPLAIN_SHARE if ended - began > EXPLAIN_FREE_MS else ended
+        return found
+
+    # ---------------------------------------------------------------------------------------------------- reaping
+
+    async def _reap_often(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_MS / 1000)
+            try:
+                await self._reap()
+            except RefusedError as error:
+                await self._store_away(error)
+
     async def _reap(self) -> None:
         now = self._clock.monotonic_ms()
-        if now - self._reaped_ms < REAP_MS:
-            return
-        self._reaped_ms = now
-        edges = {record.edge for record in await self._store.edges()}
+        led = [mode for mode, pool in self._pools.items() if pool.leads]
+        edges = {record.edge for record in await self._store.edges()} if led else set()
         if self._edge not in edges:
             return  # our own beat is not stored yet: nothing can be said of others
-        for mode in self._modes:
-            if not self._pools[mode].leads:
-                continue
-            gone = await self._store.tickets_of_edge_gone(mode, edges, self._clock.unix_ms())
+        for mode in led:
+            tickets = list(self._pools[mode].mirror.pool.tickets())
+            gone = await self._store.tickets_gone(mode, tickets, edges, self._clock.unix_ms())
             if gone:
                 log.info("tickets_dropped", mode=mode, count=len(gone), reason="nobody resumed in time")
-        await self._reap_matches(edges, now)
+        await self._reap_matches(led, edges, now)
 
-    async def _reap_matches(self, edges: Collection[EdgeId], now_ms: float) -> None:
-        led = [mode for mode in self._modes if self._pools[mode].leads]
-        orphans = [record for mode in led for record in await self._store.matches(mode) if record.host not in edges]
-        self._missing = {record.host: self._missing.get(record.host, now_ms) for record in orphans}
+    async def _reap_matches(self, led: Sequence[str], edges: Collection[EdgeId], now_ms: float) -> None:
+        ages = await self._store.edge_ages()
+        away = {edge for edge in ages if ages[edge] >= UNOPENED_MS and edge != self._edge}
+        if ages.get(self._edge, 0.0) >= HOST_AGE_MS:
+            away = set()  # our own beats are late as well: it is the store, or us
+        if not away and now_ms - self._matches_ms < MATCHES_MS:
+            return
+        self._matches_ms = now_ms
+        orphans = [record for mode in led for record in await self._store.matches(mode) if record.host not in edges or record.host in away]
         since_back = now_ms - self._store_back_ms
-        wait_ms = MISSING_MS if since_back > 2 * limits.EDGE_DEAD_MS else limits.EDGE_DEAD_MS
+        calm = since_back > 2 * limits.EDGE_DEAD_MS
+        expired = {record.host for record in orphans if record.host not in edges}
+        self._missing = {host: self._missing.get(host, now_ms) for host in expired}
+        wait_ms = MISSING_MS if calm else limits.EDGE_DEAD_MS
         dead = {host for host, since_ms in self._missing.items() if now_ms - since_ms >= wait_ms}
-        for host in dead:
-            while events := await self._store.inbox_read(host, 0):
-                for event in events:
-                    if event.kind == "host" and event.match is not None and await self._store.match_unclaim(event.match):
-                        log.info("match_queued_again", match=event.match.match, name=host)
+        for host in {record.host for record in orphans if record.host in away and calm} | dead:
+            await self._queue_again(host)
         for record in orphans:
             if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
                 continue
             if await self._store.match_close(record.mode, record.match, None, by=record):
                 log.warning("match_lost_with_its_process", match=record.match, name=record.host)
+
+    async def _queue_again(self, host: EdgeId) -> None:
+        """Matches that it was given and has not taken. What else is in its inbox goes back there, for its next life."""
+        while events := await self._store.inbox_read(host, 0):
+            rest = []
+            for event in events:
+                if event.kind != "host" or event.match is None:
+                    rest.append(event)
+                elif await self._store.match_unclaim(event.match):
+                    log.info("match_queued_again", match=event.match.match, name=host)
+            if rest:
+                await self._store.inbox_post(host, rest)
+                return
 
 
 def choose_host(

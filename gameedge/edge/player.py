@@ -21,10 +21,12 @@ class Player:
     __slots__ = (
         "asked_ms",
         "claims",
+        "explained_ms",
         "found_ms",
         "link",
         "match",
         "mode",
+        "queued_ms",
         "resume_hash",
         "session",
         "ticket",
@@ -39,6 +41,8 @@ class Player:
         self.ticket: TicketId | None = None
         self.mode: str | None = None
         self.ticket_seen_ms = 0.0  # when the ticket was last seen in the pool
+        self.explained_ms = -1e12  # when it last asked why it waits
+        self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of

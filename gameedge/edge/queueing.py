@@ -1,30 +1,69 @@
 """The queue as players see it: asking, cancelling, and hearing where they stand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Final
 
-from gameedge.core import limits
-from gameedge.core.errors import Reason, RefusedError
+import msgspec
+
+from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.game import GameSpec
 from gameedge.core.ids import EdgeId, TicketId, encode
-from gameedge.core.protocol.messages import Cancel, Dequeued, Queue, Queued, QueueStatus
+from gameedge.core.matchmaking import rules
+from gameedge.core.matchmaking.explain import Explanation
+from gameedge.core.matchmaking.propose import rules_of
+from gameedge.core.matchmaking.rules import ModeRules
+from gameedge.core.matchmaking.settings import DEFAULT
+from gameedge.core.protocol.messages import Cancel, Dequeued, Explain, Explained, Queue, Queued, QueueStatus, RuleSeen
 from gameedge.core.protocol.session import State
 from gameedge.edge.clock import Clock
+from gameedge.edge.ingest import Ingest
+from gameedge.edge.matcher import Matcher
 from gameedge.edge.player import Player
 from gameedge.edge.players import Players
-from gameedge.state.base import RegionStore, Ticket
+from gameedge.state.base import InboxEvent, RegionStore, Ticket
 
+EXPLAIN_EVERY_MS: Final = 2_000.0  # for one player
+_explanations: Final = msgspec.json.Decoder(Explanation)
 TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
+
+
+def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
+    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError."""
+    found: dict[str, ModeRules] = {}
+    if path:
+        try:
+            text = Path(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"match_rules = {path!r}: {error}") from error
+        found = rules.load(text, spec.modes, name=path)
+    return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
+
+
+def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
+    """The answer of the process that leads the mode."""
+    found = matcher.explain(event.mode, event.ticket) if event.ticket is not None else None
+    detail = "" if found is None else msgspec.json.encode(found).decode()
+    return InboxEvent(kind="explained", mode=event.mode, ticket=event.ticket, session=event.session, detail=detail)
 
 
 class Queueing:
     """`draining` and `store_full` are set by the process: then nobody is queued."""
 
     def __init__(
-        self, spec: GameSpec, store: RegionStore, players: Players, edge: EdgeId, clock: Clock, draw: Callable[[int], bytes]
+        self,
+        spec: GameSpec,
+        mode_rules: Mapping[str, ModeRules],
+        store: RegionStore,
+        players: Players,
+        edge: EdgeId,
+        clock: Clock,
+        draw: Callable[[int], bytes],
     ) -> None:
+        self._rules = mode_rules
         self._spec, self._store, self._players, self._edge = spec, store, players, edge
         self._clock, self._draw = clock, draw
+        self._ingest = Ingest(store)
         self.draining = False
         self.store_full = False  # results wait for the store: no new matches
 
@@ -71,6 +110,7 @@ class Queueing:
             return
         # Known before the store has it: the match may be found before the answer comes back.
         player.ticket, player.mode, player.ticket_seen_ms = ticket.id, ticket.mode, now_ms
+        player.queued_ms = ticket.created_ms
         player.session.send(Queued(ticket=ticket.id, mode=ticket.mode))
         try:
             await self._add(ticket)
@@ -89,14 +129,13 @@ class Queueing:
     async def _add(self, ticket: Ticket) -> None:
         """Put a ticket into the pool. One that the same player left there makes way."""
         try:
-            await self._store.ticket_add(ticket, limits.POOL_TICKETS_MAX)
+            await self._ingest.add(ticket)
         except RefusedError as error:
             if error.reason is not Reason.ALREADY_QUEUED:
                 raise
-            for other in await self._store.tickets(ticket.mode):
-                if other.player == ticket.player:
-                    await self._store.ticket_cancel(ticket.mode, other.id)
-            await self._store.ticket_add(ticket, limits.POOL_TICKETS_MAX)
+            if (other := await self._store.ticket_of_player(ticket.mode, ticket.player)) is not None:
+                await self._store.ticket_cancel(ticket.mode, other)
+            await self._ingest.add(ticket)
 
     async def cancel(self, player: Player) -> None:
         ticket, mode = player.ticket, player.mode
@@ -113,6 +152,43 @@ class Queueing:
         player.flush()
         self._players.remember(player)
 
+    def ask_why(self, player: Player, message: Explain, now_ms: float) -> None:
+        """Why is there no match yet? Whoever leads the mode says; see `explained`."""
+        ticket, mode = player.ticket, player.mode
+        if ticket is None or mode is None:
+            player.session.refuse("explain", Reason.NOT_FOUND, now_ms, detail="not queued", n=message.n)
+        elif now_ms - player.explained_ms < EXPLAIN_EVERY_MS:
+            wait_ms = int(EXPLAIN_EVERY_MS - (now_ms - player.explained_ms)) + 1
+            player.session.refuse("explain", Reason.TOO_OFTEN, now_ms, n=message.n, retry_after_ms=wait_ms)
+        else:
+            player.explained_ms = now_ms
+            self._players.submit(player, message, lambda: self._ask_leader(player, mode, ticket))
+
+    async def _ask_leader(self, player: Player, mode: str, ticket: TicketId) -> None:
+        leader = await self._store.lease_owner(f"matcher-{mode}")
+        if leader is None:
+            raise RefusedError(Reason.UNAVAILABLE, "no matcher leads just now; ask again", retry_after_ms=int(EXPLAIN_EVERY_MS))
+        asked = InboxEvent(kind="explain", mode=mode, ticket=ticket, session=player.session.session, edge=self._edge)
+        await self._store.inbox_post(leader, [asked])
+
+    def explained(self, event: InboxEvent, eta_ms: Callable[[str, int], int | None]) -> None:
+        """The leader's answer for one of our players."""
+        player = self._players.get(event.session)
+        if player is None or player.ticket is None or player.ticket != event.ticket or player.mode is None:
+            return  # matched or cancelled meanwhile: it heard of that
+        try:
+            found = _explanations.decode(event.detail)
+        except msgspec.DecodeError:
+            now_ms = self._clock.monotonic_ms()
+            player.session.refuse("explain", Reason.UNAVAILABLE, now_ms, detail="nobody can say just now", retry_after_ms=2_000)
+        else:
+            rules = [RuleSeen(rule.rule, rule.excludes, rule.alone, rule.next_ms) for rule in found.rules]
+            fields = {name: getattr(found, name) for name in ("waited_ms", "others", "needed", "fits", "first_ms", "enough_ms")}
+            eta = eta_ms(player.mode, found.waited_ms)
+            text = found.text[:256]
+            player.session.send(Explained(ticket=player.ticket, state=found.state, text=text, eta_ms=eta, rules=rules, **fields))
+        player.flush()
+
     async def tell_queues(self, eta_ms: Callable[[str, int], int | None]) -> None:
         """About once a second: where queued players stand; tickets that are nowhere are given up with a reason."""
         await self._players.sweep()
@@ -121,25 +197,29 @@ class Queueing:
             if player.ticket is not None and player.mode is not None:
                 waiting.setdefault(player.mode, []).append(player)
         for mode, players in waiting.items():
-            tickets = {ticket.id: ticket for ticket in await self._store.tickets(mode)}
-            now_ms, unix_ms = self._clock.monotonic_ms(), self._clock.unix_ms()
+            asked = [player.ticket for player in players if player.ticket is not None]
+            size, there = await self._store.tickets_there(mode, asked)
             for player in players:
-                if player.ticket is None:
-                    continue
-                ticket = tickets.get(player.ticket)
-                if ticket is None:
-                    if now_ms - player.ticket_seen_ms > TICKET_GONE_MS:
-                        self.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
-                    continue
-                player.ticket_seen_ms = now_ms
-                waited_ms = max(0, unix_ms - ticket.created_ms)
-                if waited_ms > limits.TICKET_MS_MAX:
-                    await self._store.ticket_cancel(mode, ticket.id)
-                    self.dequeued(player, Reason.NOT_FOUND, "nobody was found in time; queue again")
-                else:
-                    status = QueueStatus(ticket=ticket.id, waited_ms=waited_ms, pool=len(tickets), eta_ms=eta_ms(mode, waited_ms))
-                    player.session.send(status)
-                    player.flush()
+                await self._tell(player, mode, size, there, eta_ms)
+
+    async def _tell(
+        self, player: Player, mode: str, pool: int, there: Collection[TicketId], eta_ms: Callable[[str, int], int | None]
+    ) -> None:
+        ticket, now_ms = player.ticket, self._clock.monotonic_ms()
+        if ticket is None:
+            return
+        if ticket not in there:
+            if now_ms - player.ticket_seen_ms > TICKET_GONE_MS:
+                self.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
+            return
+        player.ticket_seen_ms = now_ms
+        waited_ms = max(0, self._clock.unix_ms() - player.queued_ms)
+        if waited_ms > self._rules[mode].timeout_ms:
+            await self._store.ticket_cancel(mode, ticket)
+            self.dequeued(player, Reason.NOT_FOUND, "nobody was found in time; queue again")
+        else:
+            player.session.send(QueueStatus(ticket=ticket, waited_ms=waited_ms, pool=pool, eta_ms=eta_ms(mode, waited_ms)))
+            player.flush()
 
     def give_up(self, player: Player, message: Cancel, now_ms: float) -> None:
         """The client cancels."""

@@ -25,7 +25,8 @@ from gameedge.core.matchmaking.eta import eta_ms
 from gameedge.core.routing.health import BEAT_MS
 from gameedge.edge.tick import NOT_SEATED, NPC_MODEL
 from gameedge.state.base import EdgeRecord
-from gameedge.telemetry import logs
+from gameedge.telemetry import compact, logs
+from gameedge.telemetry.metrics import Histogram
 from gameedge.telemetry.quantiles import Window
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Reports:
         self._recent_waits: dict[str, list[float]] = {}
         self._lateness_histogram = edge.metrics.histogram("tick_lateness_ms")
         self._took_histogram = edge.metrics.histogram("tick_ms")
+        self._calls: dict[str, int] = {}  # of each model that are in the histograms
+        self._inference: dict[str, tuple[Histogram, Histogram]] = {}
         self._busy_ms = 0.0
         self._busy = 0.0
         self._busy_from_ms = edge.clock.monotonic_ms()
@@ -63,7 +66,24 @@ class Reports:
         self._took.add(took_ms, now_ms)
         self._lateness_histogram.observe(late_ms)
         self._took_histogram.observe(took_ms)
+        self._inferred()
         self._busy_ms += took_ms
+
+    def _inferred(self) -> None:
+        """What models did in this tick: one call each at most."""
+        engine = self._edge.engine
+        for name in engine.names():
+            figures = engine.figures(name)
+            if figures is None or figures.calls == self._calls.get(name, 0):
+                continue
+            self._calls[name] = figures.calls
+            if name not in self._inference:
+                metrics = self._metrics
+                pair = metrics.histogram("inference_batch_rows", model=name), metrics.histogram("inference_ms", model=name)
+                self._inference[name] = pair
+            rows, took = self._inference[name]
+            rows.observe(figures.batch)
+            took.observe(figures.last_ms)
 
     def waited(self, mode: str, wait_ms: float) -> None:
         self._waits.add(wait_ms, self._edge.clock.monotonic_ms())
@@ -204,6 +224,8 @@ class Reports:
             npc_styles=dict(Counter(seat.npc_style or "scripted" for seat in edge.host.npcs())),
             npc_levels=dict(Counter(str(seat.npc_level) for seat in edge.host.npcs())),
             models=edge.rollout.reports(),
+            watchable=edge.spectators.listed(),
+            histograms=self._histograms(now_ms),
             matches_started=int(value("matches_started_total")),
             matches_finished=int(value("matches_finished_total")),
             flags=edge.watching.flagged,
@@ -213,6 +235,20 @@ class Reports:
             draining=edge.lobby.draining,
             errors=int(value("errors_total")),
         )
+
+    def _histograms(self, now_ms: float) -> dict[str, list[int]]:
+        """Of the last ten seconds (waits: of the last minute); those that hold nothing are left out."""
+        npc = self._edge.engine.figures(NPC_MODEL)
+        windows = {
+            "tick_lateness_ms": self._lateness,
+            "tick_ms": self._took,
+            "queue_wait_ms": self._waits,
+            "rtt_ms": self._edge.lobby.rtt_window,
+        }
+        if npc is not None:
+            windows |= {"inference_ms": npc.took_ms, "inference_batch_rows": npc.rows}
+        found = {name: window.counts(compact.BOUNDS[name], now_ms) for name, window in windows.items()}
+        return {name: counts for name, counts in found.items() if any(counts)}
 
     @staticmethod
     def _quantiles(window: Window, now_ms: float) -> Quantiles:
@@ -253,6 +289,7 @@ class Reports:
         edge, metrics = self._edge, self._metrics
         tick = edge.tick.figures
         metrics.gauge("players").set(edge.lobby.connected)
+        metrics.gauge("spectators").set(len(edge.spectators))
         metrics.gauge("sessions").set(len(edge.players))
         metrics.gauge("entities").set(self._entities())
         metrics.gauge("npcs").set(len(edge.game.npcs()))

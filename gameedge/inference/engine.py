@@ -247,6 +247,8 @@ class Engine:
         took_ms = now - began
         self._left_ms -= took_ms
         figures.took_ms.add(took_ms, now)
+        figures.rows.add(n, now)
+        figures.last_ms = took_ms
         late = took_ms > model.deadline_ms
         figures.late += late
         if model.trial is None or model.trial.shadow:

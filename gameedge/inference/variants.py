@@ -16,12 +16,14 @@ LATE_SHARE_MAX: Final = 0.05  # of its calls, above the stable variant's own sha
 
 
 class Figures:
-    """Of one model, counted since the start; `took_ms` covers the last ten seconds."""
+    """Of one model, counted since the start; `took_ms` and `rows` cover the last ten seconds."""
 
     def __init__(self, buckets: int) -> None:
         self.batch = 0  # rows of the last call
         self.batches = [0] * buckets  # calls by batch size: index i holds sizes 2**(i - 1) + 1 .. 2**i
         self.took_ms = Window()
+        self.rows = Window()
+        self.last_ms = 0.0  # what the last call took
         self.calls = 0
         self.actions = 0  # rows that the model answered
         self.held = 0  # rows that coasted or kept their last action

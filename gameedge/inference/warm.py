@@ -1,9 +1,10 @@
-"""`python -m gameedge.inference.warm`: compile every kernel once, the arena's and those of models, so that no server start has to."""
+"""`python -m gameedge.inference.warm`: compile every kernel once (arena, matchmaking, models), so that no server start has to."""
 
 import sys
 
 from gameedge.arena.warm import warm as warm_arena
 from gameedge.core.errors import ArtifactError
+from gameedge.core.matchmaking.propose import warm as warm_matchmaking
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.inference.base import Backend
 from gameedge.inference.depot import Depot
@@ -13,6 +14,7 @@ from gameedge.inference.engine import Engine
 def warm() -> int:
     """How many models were run."""
     warm_arena()
+    warm_matchmaking()
     engine, script = Engine(entities_max=16), ScriptedPolicy(entities_max=16)
     backends: list[Backend] = [script]
     try:

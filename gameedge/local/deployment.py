@@ -25,7 +25,7 @@ from gameedge.local.regions import REGIONS, LocalRegion
 from gameedge.local.servers import Server, broker_server, redis_server
 from gameedge.state.open import open_global_store, open_region_store
 
-FILL_MS: Final = 600  # a demo's regions have twenty players each: NPCs come soon
+FILL_MS: Final = 300  # a demo's regions have twenty players each: NPCs come soon
 EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the players are bots
 BOTS_STOP_S: Final = 10.0
 RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again

@@ -118,6 +118,8 @@ class Session:
         plan = self.options.plan
         self.say(f"starting {plan.regions} regions, {plan.regions * plan.edges_per_region} edges, {plan.bots} bots")
         await self.deployment.start()
+        self.say(f"play and watch in a browser: {self.deployment.url}/")
+        self.say(f"dashboard: {self.deployment.url}/dashboard  operator token: {self.deployment.operator_token}")
         if plan.bots:
             await self.deployment.start_bots()
             self.say(f"{plan.bots} bots are coming")
@@ -198,6 +200,7 @@ class Session:
 
     async def _show(self) -> None:
         urls = {"players and API": self.deployment.url}
+        urls |= {"dashboard": f"{self.deployment.url}/dashboard", "operator token": self.deployment.operator_token}
         if not self._live:
             while True:
                 await asyncio.sleep(PLAIN_S)

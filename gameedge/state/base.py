@@ -12,7 +12,7 @@ crash of the machine; with `everysec` it survives a killed server process, and a
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -37,6 +37,7 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     match: MatchId | None = None
     sent_s: int = 0  # last critical number sent, so that a resume on another process counts on
     received_n: int = 0
+    queued_ms: int = 0  # since when (Unix) the ticket waits
 
 
 class MatchRecord(Record, frozen=True, kw_only=True):
@@ -84,6 +85,10 @@ class Evidence(Record, frozen=True, kw_only=True):
     model: str = ""
 
 
+EVIDENCE_STATES = ("open", "recommended", "cleared", "upheld")
+EVIDENCE_DECISIONS = ("cleared", "upheld")  # what a person may decide
+
+
 class EdgeRecord(Record, frozen=True, kw_only=True):
     edge: EdgeId
     region: RegionId
@@ -103,7 +108,8 @@ class InboxEvent(Record, frozen=True, kw_only=True):
 
     `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match.
     `lost`: tell it that the match is gone. `rejoin`: this session, now on `edge`, had a seat in your match: answer with
-    `found` or `lost`.
+    `found` or `lost`. `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
+    nobody could say.
     """
 
     kind: str
@@ -119,8 +125,31 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    record: MatchRecord
+class PoolRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mirror of a pool must do to be the pool: begin anew with `tickets` where it is the `whole` pool; else put `tickets`
+    in (they are new, or have moved), and take those that are `gone` out. `more`: read on at once."""
+
+    at: str  # the next read's `after`
+    whole: bool = False
+    tickets: list[Ticket] = []
+    gone: list[TicketId] = []
+    more: bool = False
+
+
+Claimed = list[TicketId] | RefusedError  # the tickets that were missing (none: it is a match now), or why nothing was claimed
+
+
+def check_adds(mode: str, tickets: Sequence[Ticket]) -> None:
+    """Raises ValueError for a ticket of another pool."""
+    for ticket in tickets:
+        if ticket.mode != mode:
+            raise ValueError(f"{ticket.id} is of {ticket.mode}, not of {mode}")
+
+
+def refusal_of_add(reason: Reason, mode: str, pool_max: int) -> RefusedError:
+    if reason is Reason.POOL_FULL:
+        return RefusedError(reason, f"{mode} holds {pool_max} tickets; try later", retry_after_ms=limits.POOL_FULL_RETRY_MS)
+    return RefusedError(reason, f"the player is queued for {mode} already")
 
 
 def lease_pool(name: str) -> str:
@@ -175,9 +204,23 @@ class RegionStore(Protocol):
     async def session_delete(self, resume_hash: str) -> None: ...
 
     # -- tickets of one mode ("pool")
+    async def modes(self) -> list[str]:
+        """Those that ever had a ticket or a match, by name."""
+        ...
+
     async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
         """Raises RefusedError(POOL_FULL) at `pool_max`, RefusedError(ALREADY_QUEUED) when the player has another ticket there.
         Idempotent by ticket id."""
+        ...
+
+    async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:
+        """The same for many at once, in the order given; why each was refused, None where it is queued. Not atomic over all of
+        them. ValueError for a ticket of another mode."""
+        ...
+
+    async def ticket_of_player(self, mode: str, player: PlayerId) -> TicketId | None: ...
+    async def tickets_there(self, mode: str, tickets: Sequence[TicketId]) -> tuple[int, set[TicketId]]:
+        """How many tickets the pool holds, and which of these are among them."""
         ...
 
     async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
@@ -202,6 +245,21 @@ class RegionStore(Protocol):
         tickets whose edge is not alive. Several round trips."""
         ...
 
+    async def tickets_gone(
+        self, mode: str, tickets: Iterable[Ticket], live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
+    ) -> list[Ticket]:
+        """`tickets_of_edge_gone` for who has the pool's tickets already: a mirror that lags keeps a ticket a little longer."""
+        ...
+
+    async def pool_read(self, mode: str, after: str) -> PoolRead:
+        """What changed since the read that answered `after` (""; or one that is too long ago: the whole pool). A mirror that
+        applied every answer in order equals the pool. A whole pool takes several round trips."""
+        ...
+
+    async def pool_wait(self, mode: str, after: str, block_ms: int) -> None:
+        """Until the pool has changed since the read that answered `after`, or for `block_ms`."""
+        ...
+
     async def pool_version(self, mode: str) -> int:
         """Grows with every change of the pool."""
         ...
@@ -209,6 +267,10 @@ class RegionStore(Protocol):
     # -- leases with fencing
     async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
         """Take or renew. The fence (grows with every new holder) where `owner` holds it now, else None."""
+        ...
+
+    async def lease_owner(self, name: str) -> EdgeId | None:
+        """Who holds it now."""
         ...
 
     async def lease_release(self, name: str, owner: EdgeId) -> None: ...
@@ -222,6 +284,11 @@ class RegionStore(Protocol):
         Raises RefusedError(OUT_OF_ORDER) for a stale fence, RefusedError(SERVER_FULL) where the mode's open matches and
         waiting results together reach limits.OUTBOX_RESULTS_MAX: an open match has its place in the outbox, so that
         `match_close` never has to refuse a result. ValueError for a ticket named twice or a lease of another pool."""
+        ...
+
+    async def claim_many(self, records: Sequence[MatchRecord], lease_name: str) -> list[Claimed]:
+        """The same for many matches of one mode and fence: each is all or nothing, what is refused is answered, not raised. A match
+        that shares a ticket with an earlier one finds it missing."""
         ...
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None: ...
@@ -301,6 +368,11 @@ class RegionStore(Protocol):
 
     async def evidence_get(self, flag: FlagId) -> Evidence | None: ...
     async def evidence_set_state(self, flag: FlagId, state: str) -> bool: ...
+    async def evidence_decide(self, flag: FlagId, state: str, expected: str) -> str | None:
+        """Atomically set the state where it still is `expected`. The state before the call: another than `expected` means that
+        somebody was faster and nothing was changed. None: no such flag."""
+        ...
+
     async def erase_player(self, player: PlayerId) -> int:
         """Remove all evidence and sessions of a player; how many records went."""
         ...

@@ -8,15 +8,14 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from gameedge.core import limits
-from gameedge.core.errors import Reason, RefusedError, UnavailableError
-from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions
 from gameedge.state.base import (
     EdgeRecord,
@@ -26,32 +25,16 @@ from gameedge.state.base import (
     Result,
     SessionRecord,
     StoredResult,
-    Ticket,
-    check_claim,
     check_evidence,
     check_result,
 )
+from gameedge.state.memory_pool import MemoryPools, Pool
 
 Clock = Callable[[], float]
 
 
 def monotonic_ms() -> float:
     return time.monotonic() * 1000
-
-
-@dataclass(slots=True)
-class _Pool:
-    """Everything of one mode."""
-
-    tickets: dict[TicketId, Ticket] = field(default_factory=dict)
-    players: dict[PlayerId, TicketId] = field(default_factory=dict)
-    moved: dict[TicketId, tuple[SessionId, EdgeId]] = field(default_factory=dict)
-    matches: dict[MatchId, MatchRecord] = field(default_factory=dict)
-    seats: dict[TicketId, MatchId] = field(default_factory=dict)
-    gone: dict[EdgeId, int] = field(default_factory=dict)  # processes that were missed, and since when
-    outbox: list[tuple[int, Result]] = field(default_factory=list)  # ascending
-    checkpoints: dict[MatchId, bytes] = field(default_factory=dict)
-    version: int = 0
 
 
 @dataclass(slots=True)
@@ -75,33 +58,19 @@ def _same_host(one: MatchRecord, other: MatchRecord) -> bool:
     return (one.host, one.epoch) == (other.host, other.epoch)
 
 
-class MemoryRegionStore:
+class MemoryRegionStore(MemoryPools):
     """A region's store in this process. See `base.RegionStore`."""
 
     def __init__(self, *, clock_ms: Clock = monotonic_ms, outbox_max: int = limits.OUTBOX_RESULTS_MAX) -> None:
-        self.available = True
+        super().__init__(outbox_max)
         self.corrupt = 0
         self._clock = clock_ms
-        self._outbox_max = outbox_max
-        self._pools: dict[str, _Pool] = {}
         self._sessions: dict[str, tuple[SessionRecord, float]] = {}
         self._leases: dict[str, _Lease] = {}
-        self._fences: dict[str, int] = {}
         self._inboxes: dict[EdgeId, _Inbox] = {}
         self._edges: dict[EdgeId, tuple[EdgeRecord, float]] = {}
         self._evidence: OrderedDict[FlagId, tuple[Evidence, float]] = OrderedDict()  # oldest first
         self._results = 0
-
-    def _check(self) -> None:
-        if not self.available:
-            raise UnavailableError("the memory store was made unavailable")
-
-    def _pool(self, mode: str) -> _Pool:
-        self._check()
-        pool = self._pools.get(mode)
-        if pool is None:
-            pool = self._pools[mode] = _Pool()
-        return pool
 
     async def ping(self) -> float:
         self._check()
@@ -128,68 +97,6 @@ class MemoryRegionStore:
         self._check()
         self._sessions.pop(resume_hash, None)
 
-    # -- tickets
-
-    async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
-        pool = self._pool(ticket.mode)
-        if ticket.id in pool.tickets:
-            return
-        if ticket.player in pool.players:
-            raise RefusedError(Reason.ALREADY_QUEUED, f"the player is queued for {ticket.mode} already")
-        if len(pool.tickets) >= pool_max:
-            raise RefusedError(Reason.POOL_FULL, f"{ticket.mode} holds {pool_max} tickets; try later")
-        self._enqueue(pool, ticket)
-        pool.version += 1
-
-    async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
-        pool = self._pool(mode)
-        if ticket not in pool.tickets:
-            return False
-        self._dequeue(pool, ticket)
-        pool.version += 1
-        return True
-
-    async def ticket_move(self, mode: str, ticket: TicketId, session: SessionId, edge: EdgeId) -> bool:
-        pool = self._pool(mode)
-        old = pool.tickets.get(ticket)
-        if old is None:
-            return False
-        pool.tickets[ticket] = msgspec.structs.replace(old, session=session, edge=edge)
-        pool.moved[ticket] = (session, edge)
-        pool.version += 1
-        return True
-
-    async def tickets(self, mode: str) -> list[Ticket]:
-        return sorted(self._pool(mode).tickets.values(), key=lambda ticket: (ticket.created_ms, ticket.id))
-
-    async def tickets_of_edge_gone(
-        self, mode: str, live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
-    ) -> list[Ticket]:
-        pool = self._pool(mode)
-        missed = {ticket.edge for ticket in pool.tickets.values()}.difference(live)
-        pool.gone = {edge: pool.gone.get(edge, now_ms) for edge in missed}
-        expired = {edge for edge, since_ms in pool.gone.items() if now_ms - since_ms >= keep_ms}
-        removed = [ticket for ticket in await self.tickets(mode) if ticket.edge in expired]
-        for ticket in removed:
-            self._dequeue(pool, ticket.id)
-        pool.version += bool(removed)
-        return removed
-
-    async def pool_version(self, mode: str) -> int:
-        return self._pool(mode).version
-
-    @staticmethod
-    def _enqueue(pool: _Pool, ticket: Ticket) -> None:
-        pool.tickets[ticket.id] = ticket
-        pool.players[ticket.player] = ticket.id
-
-    @staticmethod
-    def _dequeue(pool: _Pool, ticket: TicketId) -> None:
-        record = pool.tickets.pop(ticket)
-        pool.moved.pop(ticket, None)
-        if pool.players.get(record.player) == ticket:
-            del pool.players[record.player]
-
     # -- leases
 
     async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
@@ -204,6 +111,15 @@ class MemoryRegionStore:
         self._leases[name] = _Lease(owner, fence, now + ttl_ms)
         return fence
 
+    async def lease_owner(self, name: str) -> EdgeId | None:
+        self._check()
+        held = self._leases.get(name)
+        return held.owner if held is not None and held.expires_ms > self._clock() else None
+
+    async def modes(self) -> list[str]:
+        self._check()
+        return sorted(self._pools)
+
     async def lease_release(self, name: str, owner: EdgeId) -> None:
         self._check()
         held = self._leases.get(name)
@@ -211,30 +127,6 @@ class MemoryRegionStore:
             del self._leases[name]
 
     # -- matches
-
-    async def claim(self, record: MatchRecord, lease_name: str) -> list[TicketId]:
-        check_claim(record, lease_name)
-        pool = self._pool(record.mode)
-        if record.match in pool.matches:
-            return []
-        if record.fence != 0 and record.fence != self._fences.get(lease_name, 0):
-            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
-        if len(pool.matches) + len(pool.outbox) >= self._outbox_max:
-            raise RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
-        missing = [
-            ticket.id
-            for ticket in record.tickets
-            if ticket.id not in pool.tickets or pool.moved.get(ticket.id, (ticket.session, ticket.edge)) != (ticket.session, ticket.edge)
-        ]
-        if missing:
-            return missing
-        for ticket in record.tickets:
-            self._dequeue(pool, ticket.id)
-            pool.seats[ticket.id] = record.match
-        pool.matches[record.match] = record
-        pool.version += 1
-        self._post(record.host, [InboxEvent(kind="host", match=record, match_id=record.match, mode=record.mode)])
-        return []
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
         return self._pool(mode).matches.get(match)
@@ -251,10 +143,10 @@ class MemoryRegionStore:
         pool = self._pool(record.mode)
         if not self._forget(pool, record.match):
             return False
-        for ticket in record.tickets:
-            if ticket.player not in pool.players and ticket.id not in pool.tickets:
-                self._enqueue(pool, ticket)
-        pool.version += 1
+        queued = [t for t in record.tickets if t.player not in pool.players and t.id not in pool.tickets]
+        for ticket in queued:
+            pool.enqueue(ticket)
+        pool.changed([ticket.id for ticket in queued])
         return True
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
@@ -292,7 +184,7 @@ class MemoryRegionStore:
         return adopted
 
     @staticmethod
-    def _forget(pool: _Pool, match: MatchId) -> bool:
+    def _forget(pool: Pool, match: MatchId) -> bool:
         record = pool.matches.pop(match, None)
         pool.checkpoints.pop(match, None)
         if record is None:
@@ -422,6 +314,15 @@ class MemoryRegionStore:
         evidence, expires_ms = self._evidence[flag]
         self._evidence[flag] = (msgspec.structs.replace(evidence, state=state), expires_ms)
         return True
+
+    async def evidence_decide(self, flag: FlagId, state: str, expected: str) -> str | None:
+        self._check()
+        if flag not in self._evidence:
+            return None
+        evidence, expires_ms = self._evidence[flag]
+        if evidence.state == expected:
+            self._evidence[flag] = (msgspec.structs.replace(evidence, state=state), expires_ms)
+        return evidence.state
 
     async def erase_player(self, player: PlayerId) -> int:
         self._check()

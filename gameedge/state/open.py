@@ -1,13 +1,14 @@
 """From a URL of the configuration to a store.
 
-`redis://[:password@]host:port/db` and `rediss://` (TLS) open a server, `memory://` a store of this process: `memory://name` is
-the same one for everybody in the process who asks for that name, `memory://` is the asker's own.
+`redis://`, `redis+cluster://` and `redis+sentinel://` (with `rediss` for TLS) open servers, `redis_urls.py` has the forms.
+`memory://` is a store of this process: `memory://name` is the same one for everybody in the process who asks for that name,
+`memory://` is the asker's own.
 """
 
-from gameedge.core.errors import ConfigError
 from gameedge.state.base import GlobalStore, RegionStore
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
+from gameedge.state.redis_urls import parse
 
 _regions: dict[str, MemoryRegionStore] = {}
 _globals: dict[str, MemoryGlobalStore] = {}
@@ -36,6 +37,7 @@ def open_global_store(url: str) -> GlobalStore:
 
 def _split(url: str) -> tuple[str, str]:
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("redis", "rediss", "memory"):
-        raise ConfigError(f"redis = {url!r}: use redis://host:port, rediss://host:port or memory://")
+    if scheme == "memory" and separator:
+        return scheme, rest
+    parse(url)
     return scheme, rest

@@ -1,4 +1,4 @@
-"""The one module that speaks to Redis (or Valkey): connections, server-side functions, errors.
+"""The one place that speaks to Redis (or Valkey): server-side functions and errors; `redis_links.py` has the connections.
 
 Every call ends within limits.STORE_WAIT_MS_MAX, with an answer or with UnavailableError: whatever the client library, the
 network or the server says, callers see that one error. Connections are made when needed and made anew after any failure, so
@@ -17,19 +17,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from gameedge.core import limits
-from gameedge.core.errors import ConfigError, UnavailableError
+from gameedge.core.errors import UnavailableError
+from gameedge.state.redis_links import CONNECTIONS_MAX, Links, exceptions
+from gameedge.state.redis_urls import parse
 
-CONNECTIONS_MAX: Final = 16  # of one store; a call waits for one within its own time
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
+_USES: Final = "-- uses: "
 
 log = logging.getLogger(__name__)
+
+
+def _text(name: str) -> str:
+    return files("gameedge.state").joinpath("functions", f"{name}.lua").read_text("utf-8")
 
 
 class Script:
@@ -37,7 +38,10 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = files("gameedge.state").joinpath("functions", f"{name}.lua").read_text("utf-8")
+        self.text = _text(name)
+        if self.text.startswith(_USES):  # a part that several functions share stands before them
+            shared, _, rest = self.text.removeprefix(_USES).partition("\n")
+            self.text = f"{_text(f'_{shared}')}{rest}"
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], *arguments: Argument) -> Command:
@@ -51,28 +55,15 @@ def script(name: str) -> Script:
 
 
 class RedisClient:
-    """A server, reached through a few connections. `blocking` ones wait for as long as a command says."""
+    """Where the URL says, reached through a few connections (`redis_urls.py` for its forms)."""
 
     def __init__(self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX) -> None:
         self._wait_s = wait_ms / 1000
-        self._where = url.rpartition("@")[2]  # without a password
-        common: dict[str, Any] = {
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_connect_timeout": self._wait_s,
-            "socket_keepalive": True,
-            "decode_responses": False,
-        }
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url, max_connections=CONNECTIONS_MAX, timeout=self._wait_s, socket_timeout=self._wait_s, **common
-            )
-            self._waiting_pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS_MAX, socket_timeout=None, **common)
-        except (ValueError, TypeError, exceptions.RedisError) as error:
-            raise ConfigError(f"redis = {self._where!r}: {error}") from error
-        self._redis: Any = Redis(connection_pool=self._pool)
-        self._waiting: Any = Redis(connection_pool=self._waiting_pool)
-        self.secure = issubclass(self._pool.connection_class, SSLConnection)
+        place = parse(url)
+        self._where = str(place)  # without a password
+        self._links = Links(place, self._wait_s)
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
+        self.secure = place.tls
 
     async def call(self, command: Command) -> Any:
         """One command. Raises UnavailableError."""
@@ -87,10 +78,9 @@ class RedisClient:
         answers = await self._send(commands)
         first = next((i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)), None)
         if first is not None:
-            wanted = {command[1] for command in commands if command[0] == "EVALSHA"}
-            loads: list[Command] = [("SCRIPT LOAD", item.text) for item in _known() if item.sha in wanted]
-            again = await self._send([*loads, *commands[first:]])
-            answers = [*answers[:first], *again[len(loads) :]]
+            texts = {item.sha: item.text for item in _known()}
+            again = [("EVAL", texts[str(c[1])], *c[2:]) if c[0] == "EVALSHA" else c for c in commands[first:]]
+            answers = [*answers[:first], *await self._send(again)]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise self._unavailable(answer)
@@ -98,12 +88,11 @@ class RedisClient:
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         try:
-            async with asyncio.timeout(self._wait_s):
-                async with self._redis.pipeline(transaction=False) as pipeline:
-                    for command in commands:
-                        pipeline.execute_command(*command)
-                    answers: list[Any] = await pipeline.execute(raise_on_error=False)
-                    return answers
+            async with asyncio.timeout(self._wait_s), self._room, self._links.calls.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                answers: list[Any] = await pipeline.execute(raise_on_error=False)
+                return answers
         except (exceptions.RedisError, OSError, TimeoutError) as error:
             raise self._unavailable(error) from error
 
@@ -111,7 +100,7 @@ class RedisClient:
         """One command that waits on the server for up to `block_ms`, on a connection of its own. Raises UnavailableError."""
         try:
             async with asyncio.timeout(block_ms / 1000 + self._wait_s):
-                return await self._waiting.execute_command(*command)
+                return await self._links.waits.execute_command(*command)
         except (exceptions.RedisError, OSError, TimeoutError) as error:
             raise self._unavailable(error) from error
 
@@ -122,13 +111,10 @@ class RedisClient:
         return UnavailableError(f"the store at {self._where} is away ({type(error).__name__}: {error}); it is tried again")
 
     async def close(self) -> None:
-        for redis in (self._redis, self._waiting):
-            await redis.aclose()
-        for pool in (self._pool, self._waiting_pool):
-            await pool.disconnect()
+        await self._links.close()
 
 
 @cache
 def _known() -> list[Script]:
     folder = files("gameedge.state").joinpath("functions")
-    return [script(entry.name.removesuffix(".lua")) for entry in folder.iterdir() if entry.name.endswith(".lua")]
+    return [script(entry.name.removesuffix(".lua")) for entry in folder.iterdir() if entry.name.endswith(".lua") and entry.name[0] != "_"]

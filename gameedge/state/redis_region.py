@@ -3,19 +3,18 @@
 Keys. Everything of one mode has the hash tag `{mode}`, so that a claim touches one slot of a cluster; every script names keys
 of one tag only. `ge:{mode}:` + `tickets` (hash: id to record), `players` (player to ticket), `owners` (ticket to player),
 `moved` (ticket to session and process, after a resume elsewhere), `matches`, `members` (match to tickets), `seats` (ticket to
-match), `checkpoints` (match to state), `outbox` (stream), `version`, `gone`, `lease:<name>`, `fence:<name>`,
-`inbox:<edge>`. `ge:modes` lists the modes.
+match), `checkpoints` (match to state), `outbox` (stream), `version`, `feed` (stream: which tickets changed at which version),
+`gone`, `lease:<name>`, `fence:<name>`, `inbox:<edge>`. `ge:modes` lists the modes.
 `ge:session:<resume hash>`, `ge:{player-<id>}:sessions`, `ge:{edges}:*`, `ge:{edge-<id>}:inbox`, `ge:{evidence}:*`.
 """
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from gameedge.core import limits
-from gameedge.core.errors import Reason, RefusedError
-from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
+from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions, redis_inbox
 from gameedge.state.base import (
     EdgeRecord,
@@ -25,43 +24,33 @@ from gameedge.state.base import (
     Result,
     SessionRecord,
     StoredResult,
-    Ticket,
-    check_claim,
     check_evidence,
     check_result,
     lease_pool,
 )
 from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Command, RedisClient, script
+from gameedge.state.redis_pool import RedisPools, pool_keys
 
 _EVIDENCE = [f"ge:{{evidence}}:{part}" for part in ("records", "clips", "states", "all", "players", "names")]
 _EDGES = ["ge:{edges}:expiries", "ge:{edges}:records"]
 _ACKS_AT_ONCE = 1_000
 
-
-def _pool(mode: str, *parts: str) -> list[str]:
-    return [f"ge:{{{mode}}}:{part}" for part in parts]
+_pool = pool_keys
 
 
-def _where(session: SessionId, edge: EdgeId) -> bytes:
-    return encode([session, edge])
-
-
-class RedisRegionStore:
+class RedisRegionStore(RedisPools):
     """Connects with the first call; `close` when done."""
 
     def __init__(self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX, outbox_max: int = limits.OUTBOX_RESULTS_MAX) -> None:
-        self._client = RedisClient(url, wait_ms=wait_ms)
-        self._outbox_max = outbox_max
         self._counter = counter = Counter()
+        super().__init__(RedisClient(url, wait_ms=wait_ms), counter, outbox_max)
         self._inboxes = redis_inbox.Inboxes(self._client, counter)
         self._session = Codec(SessionRecord, counter)
-        self._ticket = Codec(Ticket, counter)
         self._match = Codec(MatchRecord, counter)
         self._result = Codec(Result, counter)
         self._edge = Codec(EdgeRecord, counter)
         self._evidence = Codec(Evidence, counter)
-        self._place = Codec(tuple[SessionId, EdgeId], counter)
 
     @property
     def corrupt(self) -> int:
@@ -74,6 +63,9 @@ class RedisRegionStore:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def modes(self) -> list[str]:
+        return await self._modes()
 
     async def _modes(self) -> list[str]:
         return sorted(name.decode(errors="replace") for name in await self._client.call(("SMEMBERS", redis_inbox.MODES)))
@@ -90,88 +82,20 @@ class RedisRegionStore:
     async def session_delete(self, resume_hash: str) -> None:
         await self._client.call(("DEL", f"ge:session:{resume_hash}"))
 
-    # -- tickets
-
-    async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
-        keys = _pool(ticket.mode, "tickets", "players", "owners", "version")
-        add = script("ticket_add")(keys, ticket.id, ticket.player, encode(ticket), pool_max)
-        _, answer = await self._client.pipe([("SADD", redis_inbox.MODES, ticket.mode), add])
-        if answer == b"queued":
-            raise RefusedError(Reason.ALREADY_QUEUED, f"the player is queued for {ticket.mode} already")
-        if answer == b"full":
-            raise RefusedError(Reason.POOL_FULL, f"{ticket.mode} holds {pool_max} tickets; try later")
-
-    async def ticket_cancel(self, mode: str, ticket: TicketId) -> bool:
-        return bool(await self._client.call(self._remove(mode, [(ticket, b"")])))
-
-    @staticmethod
-    def _remove(mode: str, tickets: Iterable[tuple[TicketId, bytes]]) -> Command:
-        keys = _pool(mode, "tickets", "players", "owners", "moved", "version")
-        return script("ticket_remove")(keys, *(part for pair in tickets for part in pair))
-
-    async def ticket_move(self, mode: str, ticket: TicketId, session: SessionId, edge: EdgeId) -> bool:
-        move = script("ticket_move")(_pool(mode, "tickets", "moved", "version"), ticket, _where(session, edge))
-        return bool(await self._client.call(move))
-
-    async def tickets(self, mode: str) -> list[Ticket]:
-        count, joined, pairs = await self._client.call(script("tickets")(_pool(mode, "tickets", "moved")))
-        found = self._ticket.joined(count, joined)
-        if found is None:
-            found = self._ticket.some(await self._client.call(("HVALS", f"ge:{{{mode}}}:tickets")))
-        if pairs:
-            places = {ticket.decode(errors="replace"): self._place.one(place) for ticket, place in zip(*[iter(pairs)] * 2, strict=True)}
-            for i, ticket in enumerate(found):
-                if (place := places.get(ticket.id)) is not None:
-                    found[i] = msgspec.structs.replace(ticket, session=place[0], edge=place[1])
-        found.sort(key=lambda ticket: (ticket.created_ms, ticket.id))
-        return found
-
-    async def tickets_of_edge_gone(
-        self, mode: str, live: Collection[EdgeId], now_ms: int, keep_ms: int = limits.RESUME_MS_MAX
-    ) -> list[Ticket]:
-        tickets = await self.tickets(mode)
-        missed = {ticket.edge for ticket in tickets}.difference(live)
-        gone = await self._client.call(script("edge_gone")(_pool(mode, "gone"), now_ms, keep_ms, *sorted(missed)))
-        expired = {name.decode(errors="replace") for name in gone}
-        of_gone = [ticket for ticket in tickets if ticket.edge in expired]
-        if not of_gone:
-            return []
-        pairs = [(ticket.id, _where(ticket.session, ticket.edge)) for ticket in of_gone]
-        removed = {name.decode(errors="replace") for name in await self._client.call(self._remove(mode, pairs))}
-        return [ticket for ticket in of_gone if ticket.id in removed]
-
-    async def pool_version(self, mode: str) -> int:
-        return int(await self._client.call(("GET", f"ge:{{{mode}}}:version")) or 0)
-
     # -- leases
 
     async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:
         fence = await self._client.call(script("lease")(_pool(lease_pool(name), f"lease:{name}", f"fence:{name}"), owner, ttl_ms))
         return None if fence is None else int(fence)
 
+    async def lease_owner(self, name: str) -> EdgeId | None:
+        owner = await self._client.call(("GET", *_pool(lease_pool(name), f"lease:{name}")))
+        return None if owner is None else EdgeId(owner.decode(errors="replace"))
+
     async def lease_release(self, name: str, owner: EdgeId) -> None:
         await self._client.call(script("lease_release")(_pool(lease_pool(name), f"lease:{name}"), owner))
 
     # -- matches
-
-    async def claim(self, record: MatchRecord, lease_name: str) -> list[TicketId]:
-        check_claim(record, lease_name)
-        mode = record.mode
-        event = InboxEvent(kind="host", match=record, match_id=record.match, mode=mode)
-        keys = [
-            *_pool(mode, "matches", "members", "seats", "tickets", "players", "owners", "moved", "version"),
-            *_pool(mode, f"fence:{lease_name}", "outbox"),
-            redis_inbox.of_pool(mode, record.host),
-        ]
-        bounds = (self._outbox_max, limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
-        pairs = (part for ticket in record.tickets for part in (ticket.id, _where(ticket.session, ticket.edge)))
-        claim = script("claim")(keys, record.match, record.fence, encode(record), encode(event), *bounds, *pairs)
-        _, (answer, *missing), *_ = await self._client.pipe([("SADD", redis_inbox.MODES, mode), claim, *redis_inbox.ring(record.host)])
-        if answer == b"stale":
-            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
-        if answer == b"full":
-            raise RefusedError(Reason.SERVER_FULL, f"{mode}: the outbox has no place for another result")
-        return [TicketId(name.decode()) for name in missing]
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
         return self._match.one(await self._client.call(("HGET", f"ge:{{{mode}}}:matches", match)))
@@ -184,9 +108,9 @@ class RedisRegionStore:
         return sorted(found, key=lambda record: (record.created_ms, record.match))
 
     async def match_unclaim(self, record: MatchRecord) -> bool:
-        keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version", "checkpoints")
+        keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version", "checkpoints", "feed")
         triples = (part for ticket in record.tickets for part in (ticket.id, ticket.player, encode(ticket)))
-        return bool(await self._client.call(script("match_unclaim")(keys, record.match, *triples)))
+        return bool(await self._client.call(script("match_unclaim")(keys, record.match, limits.FEED_ENTRIES_MAX, *triples)))
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
         check_result(mode, match, result)
@@ -313,6 +237,10 @@ class RedisRegionStore:
 
     async def evidence_set_state(self, flag: FlagId, state: str) -> bool:
         return bool(await self._client.call(script("evidence_state")([_EVIDENCE[0], _EVIDENCE[2]], flag, state)))
+
+    async def evidence_decide(self, flag: FlagId, state: str, expected: str) -> str | None:
+        before = await self._client.call(script("evidence_decide")([_EVIDENCE[0], _EVIDENCE[2]], flag, state, expected))
+        return before.decode(errors="replace") if before is not None else None
 
     async def erase_player(self, player: PlayerId) -> int:
         index = f"ge:{{player-{player}}}:sessions"

@@ -26,6 +26,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "trace": "a traceback, for our own faults",
     "player": "player id",
     "session": "session id",
+    "ask": "what a coordinator asked a process",
     "ticket": "ticket id",
     "match": "match id",
     "mode": "game mode",

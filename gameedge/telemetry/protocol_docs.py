@@ -68,7 +68,7 @@ def part(name: str) -> str:
         case "server-messages":
             return "\n\n".join(_message(kind) for kind in get_args(ServerMessage))
         case "structs":
-            kinds: tuple[type[msgspec.Struct], ...] = (messages.Party, messages.ModeInfo, messages.RosterSeat)
+            kinds: tuple[type[msgspec.Struct], ...] = (messages.Party, messages.ModeInfo, messages.RuleSeen, messages.RosterSeat)
             return "\n\n".join(f"#### {kind.__name__}\n\n{_doc(kind)}{_fields(kind)}" for kind in kinds)
         case "close-codes":
             rows = [(f"{code}", f"`{reason}`", _MEANING[reason], _THEN[retry_after(code)]) for reason, code in CLOSE_CODES.items()]
@@ -87,6 +87,11 @@ def _doc(kind: type) -> str:
     return f"{text}\n\n" if text and not text.startswith(f"{kind.__name__}(") else ""
 
 
+def _default(field: inspect.Field) -> object:
+    """Mutable ones are made anew for each message."""
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+
+
 def _fields(kind: type[msgspec.Struct]) -> str:
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
@@ -94,7 +99,7 @@ def _fields(kind: type[msgspec.Struct]) -> str:
     rows = []
     for field in info.fields:
         numbered = field.name in ("s", "n") and getattr(kind, "critical", False)
-        default = "required" if field.required or numbered else f"`{msgspec.json.encode(field.default).decode()}`"
+        default = "required" if field.required or numbered else f"`{msgspec.json.encode(_default(field)).decode()}`"
         rows.append((f"`{field.encode_name}`", _type(field.type), default, notes.get((kind.__name__, field.name), "")))
     return _table(("field", "type", "default", "meaning"), rows) if rows else "No fields."
 
@@ -145,6 +150,7 @@ def _budgets() -> str:
         ("snapshots waiting in your socket", f"{limits.WRITE_BUFFER_BYTES_SKIP} bytes", "snapshots are skipped"),
         ("anything waiting in your socket", f"{limits.WRITE_BUFFER_BYTES_MAX} bytes", "close 4019"),
         ("taking a seat after `match_found`", f"{limits.JOIN_MS_MAX} ms", "an NPC plays; a match nobody joined is abandoned"),
+        ("spectators", f"{limits.SPECTATORS_PER_MATCH_MAX} a match, {limits.SPECTATORS_MAX} a process", "close 4013"),
         ("a ticket in the queue", f"{limits.TICKET_MS_MAX // 1000} s", "`dequeued` with `not_found`"),
     ]
     return _table(("what", "bound", "beyond it"), rows)
@@ -165,9 +171,11 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "last_s": "the last critical server message that was processed",
         "client": "what is connecting, for the operator's logs",
     },
+    "Watch": {"token": "the session token of a placement, in whatever region", "match": "of `GET /v1/matches`"},
     "Ack": {"s": "every critical message up to this one was processed"},
     "Queue": {"n": _N, "mode": "a name of `welcome.modes`", "party": "people who want to play together"},
     "Cancel": {"n": _N},
+    "Explain": {"n": _N},
     "Join": {"n": _N, "match": "of `match_found`", "match_token": "of `match_found`"},
     "Leave": {"n": _N},
     "Ping": {"id": "comes back in the `pong`"},
@@ -206,6 +214,28 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "eta_ms": "how much longer it may take; left out: nobody has been matched here lately",
     },
     "Dequeued": {"s": _S, "ticket": "as in `queued`", "reason": "left out: you asked for it with `cancel`", "detail": "for people"},
+    "RuleSeen": {
+        "rule": "its name in the operator's rules, such as `skill`, `latency` or `equal platform`",
+        "excludes": "people in the queue whom it keeps apart from this ticket",
+        "alone": "of them, those whom no other rule excludes",
+        "next_ms": "in how long waiting alone makes it admit somebody more; left out: waiting does not change it",
+    },
+    "Explained": {
+        "s": _S,
+        "ticket": "as in `queued`",
+        "state": "`party`: a member is missing; `stuck`: never as it is; `alone`: too few people, whatever widens; `widening`: enough "
+        "once rules have widened; `gathering`: a match waits a moment for better company; `next`: enough fit, others waited longer; "
+        "`unknown`: it was matched or cancelled a moment ago",
+        "text": "for people",
+        "waited_ms": "so far",
+        "others": "people in the same queue",
+        "needed": "more people for a match",
+        "fits": "of the others, those whom every rule admits now",
+        "first_ms": "in how long somebody fits, if nobody comes or goes; left out: never by waiting",
+        "enough_ms": "in how long as many as are needed fit; left out: never by waiting",
+        "eta_ms": "as in `queue_status`",
+        "rules": "those that exclude somebody, most first",
+    },
     "MatchFound": {
         "s": _S,
         "ticket": "as in `queued`; empty where the ticket is not known any more",
@@ -228,6 +258,16 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "seat": "yours",
         "team": "yours",
         "tick": "the process's tick now; `seen_tick` until the first snapshot",
+        "duration_ms": "of the whole match; snapshots say what is left",
+        "roster": "all seats",
+    },
+    "Watching": {
+        "match": "as asked for",
+        "mode": "of the match",
+        "delay_ms": "how old the snapshots are",
+        "tick": "the process's tick now; the first snapshot has about this one, and comes `delay_ms` later",
+        "tick_hz": "ticks a second",
+        "snapshot_hz": "snapshots a second",
         "duration_ms": "of the whole match; snapshots say what is left",
         "roster": "all seats",
     },

@@ -6,6 +6,7 @@ HdrHistogram and DDSketch, less their generality.
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,11 @@ class Window:
         ranks = [max(1, math.ceil(q * int(running[-1]))) for q in shares]
         return tuple(_middle(int(bucket)) for bucket in np.searchsorted(running, ranks))
 
+    def counts(self, bounds: tuple[float, ...], now_ms: float) -> list[int]:
+        """How many values lie at or below each bound and above the one before, and last how many above all: len(bounds) + 1."""
+        index = _index(bounds)
+        return [int(count) for count in np.bincount(index, self._all(now_ms), len(bounds) + 1)]
+
     def _all(self, now_ms: float) -> NDArray[np.int64]:
         if now_ms - self._began_ms >= self._slice_ms:
             self._turn(now_ms)
@@ -89,6 +95,12 @@ class Window:
         if passed >= slices + 1:  # silent for longer than the window: even the slice just closed is too old
             self._old[:] = 0
             self._total[:] = 0
+
+
+@lru_cache(maxsize=64)
+def _index(bounds: tuple[float, ...]) -> NDArray[np.int64]:
+    """For each bucket the place of its middle among the bounds."""
+    return np.searchsorted(np.array(bounds), [_middle(bucket) for bucket in range(_BUCKETS)])
 
 
 def _middle(bucket: int) -> float:

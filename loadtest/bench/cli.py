@@ -8,7 +8,20 @@ from typing import Final
 from gameedge.core.errors import ConfigError
 from loadtest.bench import report, routing
 
-BENCHES: Final = ("anticheat", "codec", "failover", "inference", "routing", "scenarios", "tick", "transport")
+BENCHES: Final = (
+    "anticheat",
+    "codec",
+    "dashboard",
+    "failover",
+    "inference",
+    "matchmaking",
+    "matchmaking-redis",
+    "routing",
+    "scenarios",
+    "tick",
+    "transport",
+    "web",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -28,7 +41,7 @@ def main(argv: list[str]) -> int:
         where = report.machine()
         more = {"options": options} if name == "routing" else {}
         try:
-            rows = importlib.import_module(f"loadtest.bench.{name}").run(notes, quick=options.quick, **more)
+            rows = importlib.import_module(f"loadtest.bench.{name.replace('-', '_')}").run(notes, quick=options.quick, **more)
         except ConfigError as error:
             report.say(str(error))
             return 2

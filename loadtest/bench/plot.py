@@ -122,6 +122,7 @@ DRAWINGS: Final = {
     "routing": (),
     "failover": (),
     "scenarios": (),
+    "web": (),
 }
 
 

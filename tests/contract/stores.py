@@ -1,5 +1,5 @@
-"""Stores under contract: the memory twin, a real server, and a real server in cluster mode (which refuses any script whose keys
-lie in two slots). A server is started once a session and emptied before each test."""
+"""Stores under contract: the memory twin, a real server, and a real cluster of three masters (which refuses any script whose keys
+lie in two slots). Servers are started once a session and emptied before each test."""
 
 import re
 import socket
@@ -59,24 +59,52 @@ def start_server(data: Path, *options: str) -> tuple["subprocess.Popen[bytes]", 
             return child, port
 
 
+def start_cluster(folder: Path, masters: int = 3) -> tuple[list["subprocess.Popen[bytes]"], str]:
+    """A cluster on loopback, its slots shared evenly; returns once every node serves."""
+    children, ports, buses = [], [], []
+    for number in range(masters):
+        data = folder / f"node{number}"
+        data.mkdir(parents=True)
+        bus = free_port()
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
+        child, port = start_server(data, "--appendonly", "yes", "--appendfsync", "no", *options)
+        children.append(child)
+        ports.append(port)
+        buses.append(bus)
+    clients = [Redis(port=port) for port in ports]
+    for number, client in enumerate(clients):
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 16384 * number // masters, 16384 * (number + 1) // masters - 1)
+        client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+    for port, bus in zip(ports[1:], buses[1:], strict=True):
+        clients[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
+    deadline = time.monotonic() + 30
+    while not all(_cluster_ok(client, masters) for client in clients):
+        assert time.monotonic() < deadline, clients[0].execute_command("CLUSTER NODES")
+        time.sleep(0.02)
+    for client in clients:
+        client.close()
+    return children, f"redis+cluster://{','.join(f'127.0.0.1:{port}' for port in ports)}"
+
+
+def _cluster_ok(client: Redis, masters: int) -> bool:
+    said = str(client.execute_command("CLUSTER INFO"))
+    size = re.search(r"cluster_size\W+(\d+)", said)
+    return re.search(r"cluster_state\W+ok", said) is not None and size is not None and int(size[1]) == masters
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[str, str]]:
     """URLs by kind."""
     children, urls = [], {"memory": "memory://"}
     with tempfile.TemporaryDirectory(prefix="gameedge-test-") as folder:
         try:
-            for kind in ("redis", "cluster"):
-                data = Path(folder) / kind
-                data.mkdir()
-                cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port())) if kind == "cluster" else ()
-                child, port = start_server(data, "--appendonly", "yes", "--appendfsync", "no", *cluster)
-                children.append(child)
-                urls[kind] = f"redis://127.0.0.1:{port}"
-                if kind == "cluster":
-                    with Redis(port=port) as client:
-                        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-                        while not re.search(r"cluster_state\W+ok", str(client.execute_command("CLUSTER INFO"))):
-                            time.sleep(0.02)
+            data = Path(folder) / "redis"
+            data.mkdir()
+            child, port = start_server(data, "--appendonly", "yes", "--appendfsync", "no")
+            children.append(child)
+            urls["redis"] = f"redis://127.0.0.1:{port}"
+            nodes, urls["cluster"] = start_cluster(Path(folder) / "cluster")
+            children += nodes
             yield urls
         finally:
             for child in children:
@@ -85,8 +113,11 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 def empty(url: str) -> None:
-    if url.startswith("redis"):
-        with Redis.from_url(url) as client:
+    scheme, _, hosts = url.partition("://")
+    if scheme == "memory":
+        return
+    for host in hosts.split(","):
+        with Redis.from_url(f"redis://{host}") as client:
             client.flushall()
 
 

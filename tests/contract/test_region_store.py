@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
-from gameedge.state.base import InboxEvent, RegionStore
+from gameedge.state.base import InboxEvent, RegionStore, Ticket
 from tests.contract.stores import (
     KINDS,
     MODE,
@@ -141,6 +142,178 @@ class TestTickets:
         assert await store.tickets_of_edge_gone(MODE, [B], 14_000, 5_000) == []
         assert await store.tickets_of_edge_gone(MODE, [], 16_000, 5_000) == []
         assert len(await store.tickets_of_edge_gone(MODE, [], 21_000, 5_000)) == 1
+
+
+class Mirror:
+    """A pool as somebody knows it who reads only changes."""
+
+    def __init__(self, store: RegionStore) -> None:
+        self.store, self.at = store, ""
+        self.tickets: dict[TicketId, Ticket] = {}
+        self.wholes = 0
+
+    async def read(self) -> None:
+        more = True
+        while more:
+            read = await self.store.pool_read(MODE, self.at)
+            if read.whole:
+                self.wholes += 1
+                self.tickets.clear()
+            self.tickets.update((t.id, t) for t in read.tickets)
+            for gone in read.gone:
+                self.tickets.pop(gone, None)
+            self.at, more = read.at, read.more
+
+    async def is_the_pool(self) -> bool:
+        await self.read()
+        there = {t.id: t for t in await self.store.tickets(MODE)}
+        return there == self.tickets
+
+
+class TestManyAtOnce:
+    async def test_each_ticket_has_its_own_answer(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        asked = [
+            ticket(1),  # sent again
+            ticket(2, player=PlayerId("p_1")),  # another of the same player
+            ticket(3),
+            ticket(4, player=PlayerId("p_3")),  # the same player within one call
+            ticket(3),
+            ticket(5),
+            ticket(6),
+        ]
+        said = await store.tickets_add(MODE, asked, 3)
+        queued, full = Reason.ALREADY_QUEUED, Reason.POOL_FULL
+        assert said == [None, queued, None, queued, None, None, full]
+        assert [t.id for t in await store.tickets(MODE)] == ["t_1", "t_3", "t_5"]
+        assert await store.tickets_add(MODE, [], 3) == []
+
+    async def test_more_than_one_call_takes(self, store: RegionStore) -> None:
+        many = [ticket(number) for number in range(2 * limits.TICKETS_AT_ONCE + 7)]
+        said = await store.tickets_add(MODE, many, len(many) - 2)
+        assert said == [None] * (len(many) - 2) + [Reason.POOL_FULL] * 2
+        assert await store.tickets(MODE) == many[:-2]
+
+    async def test_of_another_pool(self, store: RegionStore) -> None:
+        with pytest.raises(ValueError, match="squads"):
+            await store.tickets_add(MODE, [ticket(1), ticket(2, mode="squads")], MAX)
+        assert await store.tickets(MODE) == []
+
+    async def test_which_are_there(self, store: RegionStore) -> None:
+        await store.tickets_add(MODE, [ticket(1), ticket(2), ticket(3)], MAX)
+        assert await store.ticket_of_player(MODE, PlayerId("p_2")) == "t_2"
+        await store.ticket_cancel(MODE, TicketId("t_2"))
+        asked = [TicketId(f"t_{number}") for number in (1, 2, 9)]
+        assert await store.tickets_there(MODE, asked) == (2, {"t_1"})
+        assert await store.tickets_there(MODE, []) == (2, set())
+        assert await store.ticket_of_player(MODE, PlayerId("p_2")) is None
+
+    async def test_claims_are_each_all_or_nothing(self, store: RegionStore) -> None:
+        await store.tickets_add(MODE, [ticket(number) for number in range(8)], MAX)
+        moved = ticket(6)
+        await store.ticket_move(MODE, moved.id, SessionId("s_new"), B)
+        said = await store.claim_many(
+            [
+                match("m_1", ticket(0), ticket(1)),
+                match("m_2", ticket(1), ticket(2)),  # one of them is in the first
+                match("m_3", ticket(2), ticket(3), host=A),
+                match("m_4", ticket(4), ticket(99)),
+                match("m_5", ticket(5), moved),  # read before it moved
+                match("m_1", ticket(0), ticket(1)),  # sent again
+            ],
+            "",
+        )
+        assert said == [[], ["t_1"], [], ["t_99"], ["t_6"], []]
+        assert [record.match for record in await store.matches(MODE)] == ["m_1", "m_3"]
+        assert [t.id for t in await store.tickets(MODE)] == ["t_4", "t_5", "t_6", "t_7"]
+        assert [event.match for event in await store.inbox_read(B, 0)] == [match("m_1", ticket(0), ticket(1))]
+        assert [event.match_id for event in await store.inbox_read(A, 0)] == ["m_3"]
+        await store.ticket_add(ticket(10, player=PlayerId("p_0")), MAX)  # who plays may queue again
+
+    async def test_more_claims_than_one_call_takes(self, store: RegionStore) -> None:
+        count = limits.CLAIMS_AT_ONCE + 3
+        await store.tickets_add(MODE, [ticket(number) for number in range(2 * count)], MAX)
+        records = [match(f"m_{number}", ticket(2 * number), ticket(2 * number + 1)) for number in range(count)]
+        assert await store.claim_many(records, "") == [[]] * count
+        assert await store.tickets(MODE) == []
+        assert await store.claim_many([], "") == []
+
+    async def test_a_stale_fence_claims_nothing(self, store: RegionStore) -> None:
+        await store.tickets_add(MODE, [ticket(1), ticket(2)], MAX)
+        old = await store.lease("matcher-duel", A, 60_000)
+        await store.lease_release("matcher-duel", A)
+        new = await store.lease("matcher-duel", B, 60_000)
+        assert old
+        assert new
+        said = await store.claim_many([match("m_1", ticket(1), fence=old), match("m_2", ticket(2), fence=old)], "matcher-duel")
+        assert [said_of.reason for said_of in said if isinstance(said_of, RefusedError)] == [Reason.OUT_OF_ORDER] * 2
+        assert len(await store.tickets(MODE)) == 2
+        with pytest.raises(ValueError, match="one fence"):
+            await store.claim_many([match("m_1", ticket(1), fence=old), match("m_2", ticket(2), fence=new)], "matcher-duel")
+
+
+class TestFeed:
+    async def test_a_mirror_is_the_pool_whatever_happens(self, store: RegionStore) -> None:
+        mirror = Mirror(store)
+        assert await mirror.is_the_pool()
+        await store.tickets_add(MODE, [ticket(number) for number in range(6)], MAX)
+        assert await mirror.is_the_pool()
+        await store.ticket_cancel(MODE, TicketId("t_0"))
+        await store.ticket_move(MODE, TicketId("t_1"), SessionId("s_new"), B)
+        await store.ticket_add(ticket(7), MAX)
+        before = mirror.wholes
+        assert await mirror.is_the_pool()
+        await store.claim_many([match("m_1", ticket(2), ticket(3)), match("m_2", ticket(4), ticket(99))], "")
+        assert await mirror.is_the_pool()
+        await store.match_unclaim(match("m_1", ticket(2), ticket(3)))
+        assert await mirror.is_the_pool()
+        assert await store.tickets_of_edge_gone(MODE, [B], 10_000, 0) != []
+        assert await mirror.is_the_pool()
+        assert [t.id for t in mirror.tickets.values()] == ["t_1"]
+        assert mirror.wholes == before, "changes alone were enough"
+        at = mirror.at
+        await mirror.read()
+        assert mirror.at == at
+
+    async def test_added_and_gone_between_two_looks(self, store: RegionStore) -> None:
+        mirror = Mirror(store)
+        await store.ticket_add(ticket(1), MAX)
+        await mirror.read()
+        await store.ticket_add(ticket(2), MAX)
+        await store.ticket_cancel(MODE, TicketId("t_2"))
+        read = await store.pool_read(MODE, mirror.at)
+        assert (read.tickets, read.gone, read.whole) == ([], ["t_2"], False)
+
+    async def test_whoever_was_away_for_too_long_reads_everything(self, store: RegionStore) -> None:
+        mirror = Mirror(store)
+        await store.ticket_add(ticket(0), MAX)
+        await mirror.read()
+        wholes = mirror.wholes
+        for _ in range(limits.FEED_ENTRIES_MAX // 2 + 1):
+            await store.ticket_cancel(MODE, TicketId("t_0"))
+            await store.ticket_add(ticket(0), MAX)
+        assert await mirror.is_the_pool()
+        assert mirror.wholes == wholes + 1
+
+    async def test_a_position_of_another_life(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        for after in ("1-1", "999999-5", "999999"):
+            read = await store.pool_read(MODE, after)
+            assert read.whole
+            assert [t.id for t in read.tickets] == ["t_1"]
+
+    async def test_waiting_ends_with_a_change(self, store: RegionStore) -> None:
+        mirror = Mirror(store)
+        await store.ticket_add(ticket(1), MAX)
+        await store.pool_wait(MODE, mirror.at, 10_000)  # there is something to read already
+        await mirror.read()
+        waiting = asyncio.create_task(store.pool_wait(MODE, mirror.at, 10_000))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await store.ticket_add(ticket(2), MAX)
+        await asyncio.wait_for(waiting, 5)
+        await mirror.read()
+        await asyncio.wait_for(store.pool_wait(MODE, mirror.at, 30), 5)  # nothing happened: it ends by itself
 
 
 class TestLeases:
@@ -410,6 +583,17 @@ class TestEvidence:
         assert found is not None
         assert (found.state, found.clip) == ("upheld", b"clip")
         assert [e.state for e in await store.evidence_list(9)] == ["open", "upheld", "open"]
+
+    async def test_of_two_who_decide_one_is_told(self, store: RegionStore) -> None:
+        await store.evidence_add(evidence(1))
+        await store.evidence_add(msgspec.structs.replace(evidence(2), state="recommended"))
+        answers = await asyncio.gather(*(store.evidence_decide(FlagId("f_1"), "upheld", "open") for _ in range(5)))
+        assert sorted(str(answer) for answer in answers) == ["open", *["upheld"] * 4]
+        assert await store.evidence_decide(FlagId("f_2"), "cleared", "open") == "recommended"  # looked at an older state
+        assert await store.evidence_decide(FlagId("f_2"), "cleared", "recommended") == "recommended"
+        assert await store.evidence_decide(FlagId("f_2"), "upheld", "cleared") == "cleared"  # on appeal
+        assert await store.evidence_decide(FlagId("f_9"), "upheld", "open") is None
+        assert [e.state for e in await store.evidence_list(9)] == ["upheld", "upheld"]
 
     async def test_bounded_a_player(self, store: RegionStore) -> None:
         await store.evidence_add(evidence(1_000, player="p_2"))

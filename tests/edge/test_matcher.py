@@ -2,12 +2,16 @@
 
 from collections import Counter
 
+import msgspec
+import pytest
+
 from gameedge.core import limits
+from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.core.matchmaking.propose import Proposal
-from gameedge.edge.matcher import MISSING_MS, Matcher, choose_host
-from gameedge.state.base import EdgeRecord, Ticket
+from gameedge.edge.matcher import MISSING_MS, UNOPENED_MS, Matcher, choose_host
+from gameedge.state.base import EdgeRecord, InboxEvent, Ticket
 
 from .parts import ME, OTHER, REGION, Bench, bench
 
@@ -67,7 +71,8 @@ def test_equals_take_turns() -> None:
 async def reap(on: Bench, matcher: Matcher, now_ms: float) -> None:
     await on.store.edge_beat(beat(), 60_000)
     for pool in matcher._pools.values():
-        pool.leads = True
+        pool.fence = 1
+    matcher._matches_ms = -1e12
     matcher._clock = _Clock(now_ms)  # type: ignore[assignment]
     await matcher._reap()
 
@@ -110,3 +115,107 @@ async def test_after_an_outage_everybody_has_time_to_beat() -> None:
         await on.store.edge_beat(EdgeRecord(edge=OTHER, region=REGION, url="ws://o", pid=2, started_ms=1), 60_000)
         await reap(on, matcher, 10_300.0 + limits.EDGE_DEAD_MS + MISSING_MS)
         assert len(await on.store.matches("duel")) == 1, "it beat again"
+
+
+async def test_a_process_that_was_asleep_does_not_open_what_was_given_to_others() -> None:
+    """It had taken the event, slept, and its match went back to the queue: nobody is seated twice."""
+    async with bench() as on:
+        connection, _, ada = on.connect("ada")
+        record = on.record("m_1", ada)
+        await on.claim(record)
+        assert await on.store.match_unclaim(record)
+        await on.edge._open_match(record)
+        assert on.edge.host.get(record.match) is None
+        assert connection.said() == []
+        assert [ticket.player for ticket in await on.store.tickets("duel")] == ["ada"]
+
+
+async def test_a_silent_process_gets_its_unopened_matches_taken_before_it_is_dead() -> None:
+    """One beat was stored, long ago by the store's clock: what it has not taken goes back, what it runs stays."""
+    async with bench() as on:
+        (_, _, ada), (_, _, bob) = on.connect("ada"), on.connect("bob")
+        silent = EdgeRecord(edge=OTHER, region=REGION, url="ws://o", pid=2, started_ms=1)
+        await on.store.edge_beat(silent, int(limits.EDGE_DEAD_MS - UNOPENED_MS - 1))
+        for name, player in (("m_unread", ada), ("m_read", bob)):
+            await on.claim(on.record(name, player, host=OTHER))
+        events = await on.store.inbox_read(OTHER, 0)
+        asked = InboxEvent(kind="rejoin", match_id=events[1].match_id, mode="duel")
+        await on.store.inbox_post(OTHER, [events[0], asked])
+        await reap(on, on.edge.matcher, 100_000.0)
+        assert [record.match for record in await on.store.matches("duel")] == ["m_read"]
+        assert [ticket.player for ticket in await on.store.tickets("duel")] == ["ada"]
+        assert [event.kind for event in await on.store.inbox_read(OTHER, 0)] == ["rejoin"], "what else it was told is kept"
+
+
+async def look(on: Bench, matcher: Matcher) -> None:
+    """One round of the one who leads."""
+    await on.store.edge_beat(msgspec.structs.replace(beat(), free_matches=100, free_entities=1_000), 60_000)
+    matcher._edges_ms = -1e12
+    assert await matcher._lease("duel")
+    await matcher._look("duel")
+
+
+async def test_a_ticket_that_completes_a_match_is_matched_in_the_same_round() -> None:
+    async with bench(fill_ms=0) as on:
+        matcher = on.edge.matcher
+        await on.store.ticket_add(lone(1), 10)
+        await look(on, matcher)
+        assert matcher.claimed == 0
+        assert matcher.queued == {"duel": 1}
+        await on.store.ticket_add(lone(2), 10)
+        await look(on, matcher)
+        assert matcher.claimed == 1
+        assert matcher.queued == {}
+
+
+async def test_a_ticket_that_moved_unseen_is_a_collision_and_is_matched_by_the_next_round() -> None:
+    async with bench(fill_ms=0) as on:
+        matcher = on.edge.matcher
+        for number in (1, 2, 3):
+            await on.store.ticket_add(lone(number, trust=number == 3), 10)
+        pool = matcher._pools["duel"]
+        assert await matcher._lease("duel")
+        await pool.mirror.read(on.store)
+        before = pool.mirror.at
+        await on.store.ticket_move("duel", TicketId("t_1"), SessionId("s_new"), ME)
+        pool.mirror.at, kept = (await on.store.pool_read("duel", before)).at, before  # the change is not seen
+        await look(on, matcher)
+        assert (matcher.claimed, matcher.collisions) == (0, 0 if not pool.again else 1)
+        assert matcher.collisions == 1
+        pool.mirror.at = kept
+        await look(on, matcher)
+        assert matcher.claimed == 1
+        assert [ticket.id for ticket in await on.store.tickets("duel")] == ["t_3"]
+
+
+async def test_who_lost_the_lease_claims_nothing_and_forgets_the_pool() -> None:
+    async with bench(fill_ms=0) as on:
+        matcher = on.edge.matcher
+        await look(on, matcher)
+        for number in (1, 2):
+            await on.store.ticket_add(lone(number), 10)
+        await on.store.lease_release("matcher-duel", ME)
+        assert await on.store.lease("matcher-duel", OTHER, 60_000)
+        with pytest.raises(RefusedError) as caught:
+            await matcher._look("duel")  # it does not know yet
+        assert caught.value.reason is Reason.OUT_OF_ORDER
+        assert not await matcher._lease("duel")
+        assert matcher.queued == {}
+        assert len(await on.store.tickets("duel")) == 2
+        assert matcher.claimed == 0
+
+
+async def test_a_clock_that_steps_back_stops_nobody() -> None:
+    """Tickets from the future wait for nothing: they count as new."""
+    async with bench(fill_ms=0) as on:
+        for number in (1, 2):
+            await on.store.ticket_add(msgspec.structs.replace(lone(number), created_ms=on.edge.clock.unix_ms() + 3_600_000), 10)
+        waits: list[float] = []
+        on.edge.matcher._waited = lambda mode, wait_ms: waits.append(wait_ms)
+        await look(on, on.edge.matcher)
+        assert waits == [0, 0]
+
+
+def lone(number: int, *, trust: int = 0) -> Ticket:
+    return Ticket(id=TicketId(f"t_{number}"), player=PlayerId(f"p{number}"), session=SessionId(f"s{number}"), edge=ME, mode="duel",
+                  created_ms=1, trust=trust)  # fmt: skip

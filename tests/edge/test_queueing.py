@@ -1,14 +1,17 @@
 """The queue as players see it: who may ask, what a store that is away means, and tickets that nobody waits for."""
 
 import contextlib
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from gameedge.core.errors import Reason, UnavailableError
+from gameedge.core.errors import ConfigError, Reason, UnavailableError
 from gameedge.core.ids import MatchId
-from gameedge.core.protocol.messages import Dequeued, Queue, Queued, QueueStatus, Refused
+from gameedge.core.protocol.messages import Dequeued, Explain, Explained, Queue, Queued, QueueStatus, Refused
+from gameedge.state.base import InboxEvent
 
-from .parts import Bench, bench
+from .parts import ME, Bench, bench, ticket_of
 
 
 async def asked(on: Bench, mode: str = "duel", *, draining: bool = False, full: bool = False, in_match: bool = False) -> list[object]:
@@ -50,13 +53,13 @@ async def test_a_store_that_is_away_ends_the_ticket_and_what_it_kept_of_it_is_ti
     async with bench() as on:
         connection, _, ada = on.connect("ada")
         await run_lanes(on)
-        add = on.store.ticket_add
+        add = on.store.tickets_add
 
         async def lost_answer(*arguments: object) -> None:
             await add(*arguments)  # type: ignore[arg-type]
             raise UnavailableError("the answer was lost")
 
-        on.store.ticket_add = lost_answer  # type: ignore[method-assign, assignment]
+        on.store.tickets_add = lost_answer  # type: ignore[method-assign, assignment]
         on.edge.queueing.ask(ada, Queue(n=1, mode="duel"), 0.0)
         await run_lanes(on)
         queued, dequeued = connection.said()
@@ -103,3 +106,76 @@ async def test_a_player_who_is_forgotten_while_the_store_is_away_leaves_no_ticke
         assert len(await on.store.tickets("duel")) == 1
         await on.edge.queueing.tell_queues(lambda mode, waited: None)
         assert await on.store.tickets("duel") == []
+
+
+async def leading(on: Bench) -> None:
+    """This process leads the matching of duels, and has read the pool."""
+    await on.edge.reports.beat_once()
+    assert await on.edge.matcher._lease("duel")
+    await on.edge.matcher._look("duel")
+
+
+async def test_a_queued_player_hears_why_there_is_no_match_yet() -> None:
+    async with bench(fill_ms=0) as on:
+        connection, _, ada = on.connect("ada")
+        on.edge.queueing.ask(ada, Queue(n=1, mode="duel"), 0.0)
+        await run_lanes(on)
+        far = msgspec.structs.replace(ticket_of(on.connect("bob")[2]), rating=900.0, created_ms=on.edge.clock.unix_ms())
+        await on.store.ticket_add(far, 10)
+        await leading(on)
+        connection.said()
+        on.edge.queueing.ask_why(ada, Explain(n=2), 0.0)
+        await run_lanes(on)
+        for event in await on.store.inbox_read(ME, 0):
+            await on.edge._heard(event)
+        (why,) = connection.said()
+        assert isinstance(why, Explained)
+        assert (why.ticket, why.others, why.needed, why.fits) == (ada.ticket, 1, 1, 0)
+        assert why.state == "alone", "no window ever reaches that far"
+        assert [(rule.rule, rule.excludes, rule.alone) for rule in why.rules] == [("skill", 1, 1)]
+        on.edge.queueing.ask_why(ada, Explain(n=3), 100.0)
+        ada.flush()
+        (refused,) = connection.said()
+        assert isinstance(refused, Refused)
+        assert (refused.re, refused.reason) == ("explain", Reason.TOO_OFTEN)
+        assert refused.retry_after_ms == 1_901
+
+
+async def test_nobody_leads_or_nobody_can_say() -> None:
+    async with bench(fill_ms=0) as on:
+        connection, _, ada = on.connect("ada")
+        on.edge.queueing.ask_why(ada, Explain(n=1), 0.0)
+        ada.flush()
+        (refused,) = connection.said()
+        assert isinstance(refused, Refused)
+        assert refused.reason is Reason.NOT_FOUND
+        on.edge.queueing.ask(ada, Queue(n=2, mode="duel"), 0.0)
+        await run_lanes(on)
+        connection.said()
+        on.edge.queueing.ask_why(ada, Explain(n=3), 0.0)
+        await run_lanes(on)
+        (refused,) = connection.said()
+        assert isinstance(refused, Refused)
+        assert refused.reason is Reason.UNAVAILABLE
+        # It was asked, and leads no more.
+        asked = InboxEvent(kind="explain", mode="duel", ticket=ada.ticket, session=ada.session.session, edge=ME)
+        await on.edge._heard(asked)
+        (refused,) = connection.said()
+        assert isinstance(refused, Refused)
+        assert refused.reason is Reason.UNAVAILABLE
+
+
+async def test_rules_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("[modes.duel.skill]\nwindow = 5\n[modes.duel]\nfill_ms = 750\n")
+    async with bench(match_rules=str(file)) as on:
+        assert on.edge.match_rules["duel"].fill_ms == 750
+        assert set(on.edge.match_rules) == set(on.edge.game.spec.modes), "the others are matched by rating alone"
+        assert on.edge.matcher._pools["duel"].mirror.rules is on.edge.match_rules["duel"]
+    file.write_text("[modes.chess]\nteams = 2\n")
+    with pytest.raises(ConfigError, match="chess"):
+        async with bench(match_rules=str(file)):
+            pass
+    with pytest.raises(ConfigError, match="match_rules"):
+        async with bench(match_rules=str(tmp_path / "none.toml")):
+            pass

@@ -5,6 +5,8 @@ import asyncio
 from gameedge.bus import topics
 from gameedge.bus.payloads import Desired, encode
 from gameedge.core.ids import RegionId
+from gameedge.edge.tick import NPC_MODEL
+from gameedge.telemetry import compact
 
 from .parts import ME, REGION, bench
 
@@ -13,7 +15,9 @@ async def test_figures_count_what_is_there() -> None:
     async with bench() as on:
         _, _, ada = on.connect("ada")
         on.connect("bob")
-        await on.edge._open_match(on.record("m_1", ada))
+        record = on.record("m_1", ada)
+        await on.claim(record)
+        await on.edge._open_match(record)
         report = on.edge.reports.figures()
         assert (report.players, report.players_max, report.matches, report.free_matches) == (2, 8, 1, 3)
         assert report.matches_started == 1
@@ -23,6 +27,30 @@ async def test_figures_count_what_is_there() -> None:
         assert (beat.edge, beat.matches, beat.free_entities, beat.draining) == (ME, 1, 14, False)
         on.edge.reports.refresh()
         assert on.edge.metrics.value("players") == 2
+
+
+async def test_models_are_measured_for_prometheus_and_for_the_report() -> None:
+    async with bench() as on:
+        _, _, ada = on.connect("ada")
+        record = on.record("m_1", ada)
+        await on.claim(record)
+        await on.edge._open_match(record)
+        calls = on.edge.engine.figures(NPC_MODEL).calls  # type: ignore[union-attr]
+        for _ in range(5):
+            on.edge.tick.run(on.edge.clock.monotonic_ms())
+            on.edge.reports.ticked(0.4, 1.5, on.edge.clock.monotonic_ms())
+        ran = on.edge.engine.figures(NPC_MODEL).calls - calls  # type: ignore[union-attr]
+        assert ran > 0
+        text = on.edge.metrics.text().decode()
+        for name in ("inference_ms", "inference_batch_rows"):
+            assert f'gameedge_{name}_count{{model="npc"}} {float(ran)}' in text
+        report = on.edge.reports.figures()
+        assert sum(report.histograms["inference_batch_rows"]) == sum(report.histograms["inference_ms"]) == ran
+        assert report.histograms["tick_lateness_ms"][2] == 5  # over 0.25 and at most 0.5
+        assert "queue_wait_ms" not in report.histograms  # nobody waited
+        for name, counts in report.histograms.items():
+            assert len(counts) == len(compact.BOUNDS[name]) + 1
+        assert compact.merge([report.histograms, report.histograms])["tick_ms"][5] == 10
 
 
 async def test_why_it_is_not_ready() -> None:

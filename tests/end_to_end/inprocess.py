@@ -14,7 +14,7 @@ from gameedge.config import CoordinatorConfig, EdgeConfig, Listen
 from gameedge.coordinator.app import Running
 from gameedge.coordinator.app import serve as serve_coordinator
 from gameedge.core import limits
-from gameedge.edge.app import Edge, load_game
+from gameedge.edge.app import Edge, load_game, warm_game
 from gameedge.edge.reports import Reports
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
@@ -38,7 +38,16 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def stack(*, game: str = "gameedge.arena:Arena", transport: str = "auto", fill_ms: int = 500, port: int = 0) -> AsyncIterator[Stack]:
+async def stack(
+    *,
+    game: str = "gameedge.arena:Arena",
+    transport: str = "auto",
+    fill_ms: int = 500,
+    port: int = 0,
+    demo: bool = True,
+    spectators_max: int = 64,
+    spectate_delay_ms: int = 3_000,
+) -> AsyncIterator[Stack]:
     """Everything up and ready; everything down at the end."""
     broker, store, global_store = MemoryBroker(), MemoryRegionStore(), MemoryGlobalStore()
     gateway = CoordinatorConfig(redis="memory://", bus="memory://", listen=Listen(port=port), operator_token=OPERATOR)
@@ -55,7 +64,9 @@ async def stack(*, game: str = "gameedge.arena:Arena", transport: str = "auto", 
             token_keys=[coordinator.services.signer.public_text],
             game=game,
             transport=transport,
-            demo=True,
+            demo=demo,
+            spectators_max=spectators_max,
+            spectate_delay_ms=spectate_delay_ms,
             fill_ms=fill_ms,
             drain_ms=1_000,
             connections_max=256,
@@ -63,7 +74,9 @@ async def stack(*, game: str = "gameedge.arena:Arena", transport: str = "auto", 
             entities_max=512,
         )
         bus = await opened.enter_async_context(Reports.connect(broker.factory, config))
-        edge = Edge(config, store, bus, load_game(config), aim_model=load_aim())
+        game = load_game(config)
+        warm_game(game)
+        edge = Edge(config, store, bus, game, aim_model=load_aim())
         settings = TransportSettings("127.0.0.1", 0, limits.FRAME_BYTES_MAX)
         server = await open_transport(transport).serve(edge.lobby.accept, settings)
         opened.push_async_callback(server.close)
@@ -71,7 +84,7 @@ async def stack(*, game: str = "gameedge.arena:Arena", transport: str = "auto", 
         edge.reports.addresses(edge.seating.url, "", transport)
         running = asyncio.create_task(edge.run(), name="edge")
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(10):
                 while not coordinator.services.registry.online(coordinator.services.now_ms()):
                     await asyncio.sleep(0.02)
             yield Stack(coordinator.url, coordinator, edge, store, global_store, broker)

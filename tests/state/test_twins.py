@@ -165,6 +165,10 @@ class Twins(RuleBasedStateMachine):
     def evidence_set_state(self, number: int, state: str) -> None:
         self.both(lambda store: store.evidence_set_state(FlagId(f"f_{number}"), state))
 
+    @rule(number=NUMBERS, state=st.sampled_from(["cleared", "upheld"]), expected=st.sampled_from(["open", "cleared"]))
+    def evidence_decide(self, number: int, state: str, expected: str) -> None:
+        self.both(lambda store: store.evidence_decide(FlagId(f"f_{number}"), state, expected))
+
     @rule(player=NUMBERS)
     def erase_player(self, player: int) -> None:
         self.both(lambda store: store.erase_player(PlayerId(f"p_{player}")))

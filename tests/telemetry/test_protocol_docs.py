@@ -27,7 +27,7 @@ def test_a_change_is_noticed() -> None:
 
 
 def test_every_field_says_what_it_means() -> None:
-    kinds = [*get_args(ClientMessage), *get_args(ServerMessage), messages.Party, messages.ModeInfo, messages.RosterSeat]
+    kinds = [*get_args(ClientMessage), *get_args(ServerMessage), messages.Party, messages.ModeInfo, messages.RuleSeen, messages.RosterSeat]
     assert set(protocol_docs.FIELD_NOTES) <= {kind.__name__ for kind in kinds}
     for kind in kinds:
         info = inspect.type_info(kind)

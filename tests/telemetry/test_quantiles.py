@@ -42,6 +42,15 @@ def test_a_long_silence_forgets_everything() -> None:
     assert window.count(1e9) == 1
 
 
+def test_counts_by_bounds_are_of_the_window_and_sum_to_it() -> None:
+    window = Window(1_000)
+    for value in (0.2, 0.9, 3.0, 3.0, 1_000.0, 0.0):
+        window.add(value, 0.0)
+    assert window.counts((0.5, 1.0, 5.0), 0.0) == [2, 1, 2, 1]
+    assert window.counts((10.0,), 0.0) == [5, 1]
+    assert window.counts((10.0,), 5_000.0) == [0, 0]
+
+
 def test_odd_values_do_no_harm() -> None:
     window = Window()
     for value in (math.nan, math.inf, -1.0, 0.0, 1e300):

@@ -10,7 +10,7 @@ async with client.connect(await client.place(mode="duel")) as session:
 
 from gameedge.core.protocol.arena_v1 import Event, Other, Subtick, View
 from gameedge.core.protocol.frames import SnapshotHeader
-from gameedge.core.protocol.messages import MatchEnded, MatchFound, MatchStarted, Party, QueueStatus, Welcome
+from gameedge.core.protocol.messages import Explained, MatchEnded, MatchFound, MatchStarted, Party, QueueStatus, RuleSeen, Welcome
 from gameedge_client.beacons import ping_beacon, ping_regions
 from gameedge_client.client import Client, GuestAccount, Placement, RegionInfo
 from gameedge_client.dial import Dial
@@ -30,6 +30,7 @@ __all__ = [
     "ConnectionLostError",
     "Dial",
     "Event",
+    "Explained",
     "GameEdgeError",
     "GuestAccount",
     "Match",
@@ -44,6 +45,7 @@ __all__ = [
     "Reason",
     "RefusedError",
     "RegionInfo",
+    "RuleSeen",
     "Session",
     "SessionLostError",
     "Snapshot",

@@ -18,6 +18,8 @@ from gameedge.core.protocol.messages import (
     Cancel,
     Dequeued,
     Draining,
+    Explain,
+    Explained,
     Join,
     Leave,
     MatchEnded,
@@ -43,12 +45,13 @@ CONNECT_S: Final = 5.0  # one attempt
 BACKOFF_S: Final = 0.1  # before the second attempt in a row; doubled each time, with full jitter
 BACKOFF_S_MAX: Final = 5.0
 LOST_ROUNDS: Final = 2  # after so many tries of every URL without a welcome another placement is asked for: the region is lost
+EXPLAIN_S: Final = 5.0  # for an explanation; then nobody can say
 GIVE_UP_S: Final = 60.0  # without a connection
 COMMANDS_WAITING_MAX: Final = 8  # in a slow connection; drop oldest, counted
 SERVER_FRAME_BYTES_MAX: Final = 65_536
 EXTRA_EDGES_MAX: Final = 8
 
-_ANSWERS: Final[dict[str, type[Message]]] = {"queue": MatchFound, "cancel": Dequeued, "join": MatchStarted}
+_ANSWERS: Final[dict[str, type[Message]]] = {"queue": MatchFound, "cancel": Dequeued, "explain": Explained, "join": MatchStarted}
 """What answers a message: a refusal of the one goes to who waits for the other."""
 
 Place = Callable[[], Awaitable[tuple[str, tuple[str, ...]]]]
@@ -175,6 +178,19 @@ class Session:
             return False
         return True
 
+    async def explain(self) -> Explained:
+        """Why the queue has found no match yet: which rule excludes how many, and what widens when. Raises RefusedError: not queued,
+        asked too often, or nobody can say just now."""
+        told = self._expect(Explained)
+        self._send(Explain())
+        try:
+            async with asyncio.timeout(EXPLAIN_S):
+                answer = await self._answer(told)
+        except TimeoutError:
+            raise RefusedError(Reason.UNAVAILABLE, "nobody could say in time; ask again") from None
+        assert isinstance(answer, Explained)
+        return answer
+
     async def join(self, found: MatchFound) -> Match:
         """Take the seat, on the process that hosts the match."""
         self._go_to(found.url)
@@ -240,6 +256,8 @@ class Session:
                 self._on_welcome(message)
             case QueueStatus():
                 self.queue_status = message
+            case Explained():
+                self._settle(Explained, message)
             case Dequeued():
                 why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
                 self._settle(MatchFound, why)

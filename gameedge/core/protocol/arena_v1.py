@@ -19,6 +19,7 @@ Snapshot payload: 20 bytes of the viewer's own state, then team scores, visible 
             i8 vx, i8 vy (1/16 unit/s), u16 aim (65536 = full turn, 0 = +x, counter-clockwise), u8 health, u8 0
     V x 4:  u8 kind (1 hit, 2 kill, 3 respawn), u8 by seat, u8 of seat, u8 value (damage; 0 otherwise)
 
+A spectator's is the same with own seat 255 and everybody among the others, not alive, in the middle of the map.
 Dead players see nobody but their own team. Walls are static and never sent: clients have the map (docs/protocol.md).
 """
 
@@ -33,7 +34,9 @@ EVENT_SIZE: Final = 4
 TEAMS_MAX: Final = 8
 OTHERS_MAX: Final = 31
 EVENTS_MAX: Final = 16
+SPECTATOR: Final = 255  # the own seat in what a spectator sees; all seats are among the others then
 SNAPSHOT_SIZE_MAX: Final = SELF_SIZE + 2 * TEAMS_MAX + OTHER_SIZE * OTHERS_MAX + EVENT_SIZE * EVENTS_MAX  # 472
+SPECTATE_SIZE_MAX: Final = SNAPSHOT_SIZE_MAX + OTHER_SIZE
 
 AIM_SCALE: Final = 32.0
 POSITION_SCALE: Final = 64.0

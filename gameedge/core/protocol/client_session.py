@@ -29,6 +29,7 @@ from gameedge.core.protocol.messages import (
     Ack,
     Bye,
     Cancel,
+    Explain,
     Hello,
     Join,
     Leave,
@@ -48,7 +49,7 @@ ACK_DELAY_MS: Final = 500  # a lone one is acknowledged after this
 PINGS_MAX: Final = 8  # unanswered pings whose time is remembered; drop oldest
 _UNUSED: Final = (Reason.OUT_OF_ORDER, Reason.MALFORMED)  # refusals that leave their `n` unused
 
-Numbered = Queue | Cancel | Join | Leave
+Numbered = Queue | Cancel | Explain | Join | Leave
 
 
 class ClientState(Enum):

@@ -41,6 +41,13 @@ class Hello(Message, tag="hello", kw_only=True, frozen=True):
     client: ShortText = ""  # what is connecting, for the operator's logs
 
 
+class Watch(Message, tag="watch", kw_only=True, frozen=True):
+    """Instead of `hello`: watch a match without a session. Answered by `watching`, or by a close frame that says why not."""
+
+    token: Token  # the session token of a placement, in whatever region
+    match: ShortText
+
+
 class Ack(Message, tag="ack", frozen=True):
     """All critical server messages up to `s` were processed. Send at least every 16 of them."""
 
@@ -65,6 +72,13 @@ class Queue(Message, tag="queue", kw_only=True, frozen=True):
 
 class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
     """Leave the queue. Answered by `dequeued`, or by `match_found` where the match came first."""
+
+    critical: ClassVar[bool] = True
+    n: Number = 0
+
+
+class Explain(Message, tag="explain", kw_only=True, frozen=True):
+    """Ask why no match has been found yet. Answered by `explained`, not more often than every two seconds."""
 
     critical: ClassVar[bool] = True
     n: Number = 0
@@ -97,7 +111,7 @@ class Bye(Message, tag="bye", frozen=True):
     """The client goes away for good: its session is not kept for a resume."""
 
 
-ClientMessage = Hello | Ack | Queue | Cancel | Join | Leave | Ping | Bye
+ClientMessage = Hello | Watch | Ack | Queue | Cancel | Explain | Join | Leave | Ping | Bye
 
 
 # ---------------------------------------------------------------------------------------------------------- server → client
@@ -159,6 +173,33 @@ class Dequeued(Message, tag="dequeued", kw_only=True, frozen=True):
     detail: Text = ""
 
 
+class RuleSeen(msgspec.Struct, frozen=True):
+    """One rule of the mode as one ticket meets it."""
+
+    rule: str
+    excludes: Count
+    alone: Count
+    next_ms: Count | None = None
+
+
+class Explained(Message, tag="explained", kw_only=True, frozen=True):
+    """Why the ticket is not matched yet. Times are when rules widen if nobody comes or goes: no promise that somebody is there."""
+
+    critical: ClassVar[bool] = True
+    s: Number = 0
+    ticket: str
+    state: ShortText
+    text: Text
+    waited_ms: Count = 0
+    others: Count = 0
+    needed: Count = 0
+    fits: Count = 0
+    first_ms: Count | None = None
+    enough_ms: Count | None = None
+    eta_ms: Count | None = None
+    rules: list[RuleSeen] = []
+
+
 class MatchFound(Message, tag="match_found", kw_only=True, frozen=True):
     """Join within `join_ms`: on this connection where `url` is the one it was opened with, else on a new one to `url`."""
 
@@ -189,6 +230,19 @@ class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     seat: int
     team: int
     tick: Count
+    duration_ms: int
+    roster: list[RosterSeat]
+
+
+class Watching(Message, tag="watching", kw_only=True, frozen=True):
+    """You watch: binary snapshots with everybody in them follow, `delay_ms` old. The connection is closed with 1000 at the end."""
+
+    match: str
+    mode: str
+    delay_ms: int
+    tick: Count
+    tick_hz: int
+    snapshot_hz: int
     duration_ms: int
     roster: list[RosterSeat]
 
@@ -240,7 +294,21 @@ class Draining(Message, tag="draining", kw_only=True, frozen=True):
     within_ms: Count
 
 
-ServerMessage = Welcome | Queued | QueueStatus | Dequeued | MatchFound | MatchStarted | MatchEnded | MatchLost | Pong | Refused | Draining
+ServerMessage = (
+    Welcome
+    | Queued
+    | QueueStatus
+    | Dequeued
+    | Explained
+    | MatchFound
+    | MatchStarted
+    | Watching
+    | MatchEnded
+    | MatchLost
+    | Pong
+    | Refused
+    | Draining
+)
 
 
 class Unknown(msgspec.Struct, frozen=True):

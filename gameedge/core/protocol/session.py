@@ -40,6 +40,8 @@ from gameedge.core.protocol.messages import (
     Ack,
     Bye,
     Cancel,
+    ClientMessage,
+    Explain,
     Hello,
     Join,
     Leave,
@@ -48,6 +50,8 @@ from gameedge.core.protocol.messages import (
     Queue,
     Refused,
     ServerMessage,
+    Watch,
+    Watching,
     Welcome,
     decode_client,
     encode,
@@ -55,7 +59,7 @@ from gameedge.core.protocol.messages import (
 )
 from gameedge.core.protocol.rates import TokenBucket, Window, control_buckets
 
-Event = Hello | Queue | Cancel | Join | Leave | Bye
+Event = Hello | Watch | Queue | Cancel | Explain | Join | Leave | Bye
 """What the edge process acts on. `Bye`: the session is closed. Closes are not events: look at `closing`."""
 
 
@@ -63,6 +67,7 @@ class State(Enum):
     AWAIT_HELLO = "await_hello"
     VERIFYING = "verifying"  # the hello is with the edge process, which answers with open(), attach() of another, or close()
     OPEN = "open"
+    WATCHING = "watching"  # a spectator: nothing is numbered, only pings and a goodbye are taken, and nothing is resumed
     DETACHED = "detached"  # no connection; kept for limits.RESUME_MS_MAX
     CLOSED = "closed"
 
@@ -142,8 +147,11 @@ class ServerSession:
             self.close(Close(NORMAL, None))
             return [message]
         tag = tag_of(message)
-        if self.state is State.VERIFYING or isinstance(message, Hello):
-            self._refuse(Refused(re=tag, reason=Reason.OUT_OF_ORDER, detail="wait for welcome; one hello a connection"), now_ms)
+        if self.state is State.WATCHING:
+            self._spectator(message, tag, now_ms, tick)
+            return _NOTHING
+        if self.state is State.VERIFYING or isinstance(message, Hello | Watch):
+            self._refuse(Refused(re=tag, reason=Reason.OUT_OF_ORDER, detail="wait for welcome; one hello or watch a connection"), now_ms)
             return _NOTHING
         bucket = self._buckets[tag]
         in_budget = bucket.take(now_ms)
@@ -238,6 +246,14 @@ class ServerSession:
         self.state = State.OPEN
         self._welcome(welcome, now_ms, resumed)
 
+    def watch(self, watching: Watching, now_ms: float) -> None:
+        """The `watch` was good: this connection sees a match, and is no session that could be resumed."""
+        if self.state is not State.VERIFYING:
+            raise ValueError(f"watch() of a session that is {self.state.value}")
+        self.state = State.WATCHING
+        self._heard_ms = self._pinged_ms = now_ms
+        self._out.append(encode(watching))
+
     def attach(self, welcome: Welcome, last_s: int, now_ms: float) -> bool:
         """A new connection goes on with this session: welcome, then every critical message after `last_s`.
 
@@ -286,7 +302,7 @@ class ServerSession:
         if self.state is State.CLOSED:
             return Poll.EXPIRED
         silent_ms = now_ms - self._heard_ms
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN and self.state is not State.WATCHING:
             if silent_ms >= limits.HANDSHAKE_MS_MAX:
                 self.close(close_for(Reason.IDLE, "no hello came in time"))
                 return Poll.CLOSE
@@ -297,7 +313,7 @@ class ServerSession:
             self.close(close_for(Reason.TOO_OFTEN, "far more commands than the budget"))
             return Poll.CLOSE
         if silent_ms >= limits.IDLE_MS_MAX:
-            self.closing = close_for(Reason.IDLE, "nothing was heard")  # the state stays: it may be resumed
+            self.closing = close_for(Reason.IDLE, "nothing was heard")  # the state stays: a session may be resumed
             return Poll.CLOSE
         if silent_ms >= limits.HEARTBEAT_MS and now_ms - self._pinged_ms >= limits.HEARTBEAT_MS:
             self._pinged_ms = now_ms
@@ -307,12 +323,12 @@ class ServerSession:
     # -------------------------------------------------------------------------------------------------------- inside
 
     def _first(self, message: object, now_ms: float, tick: int) -> list[Event]:
-        """The hello; before it a few pings, so that a client whose API has no WebSocket ping can measure a region."""
+        """The hello or watch; before it a few pings, so that a client whose API has no WebSocket ping can measure a region."""
         if isinstance(message, Ping) and self._early_pings < limits.BEACON_PINGS_MAX:
             self._early_pings += 1
             self._pong(message, now_ms, tick)
             return _NOTHING
-        if isinstance(message, Hello):
+        if isinstance(message, Hello | Watch):
             self._heard_ms = now_ms
             self.state = State.VERIFYING
             return [message]
@@ -324,11 +340,19 @@ class ServerSession:
             self.close(close_for(Reason.OUT_OF_ORDER, "hello comes first"))
         return _NOTHING
 
+    def _spectator(self, message: ClientMessage, tag: str, now_ms: float, tick: int) -> None:
+        if not isinstance(message, Ping):
+            self._refuse(Refused(re=tag, reason=Reason.OUT_OF_ORDER, detail="a spectator sends ping and bye alone"), now_ms)
+        elif not self._buckets[tag].take(now_ms):
+            self._refuse(Refused(re=tag, reason=Reason.TOO_OFTEN, retry_after_ms=self._buckets[tag].wait_ms()), now_ms)
+        else:
+            self._pong(message, now_ms, tick)
+
     def _pong(self, ping: Ping, now_ms: float, tick: int) -> None:
         self._out.append(encode(Pong(id=ping.id, tick=tick, server_ms=max(0, int(now_ms)), received=self.received_n)))
 
     def _numbered(
-        self, message: Queue | Cancel | Join | Leave, tag: str, in_budget: bool, bucket: TokenBucket, now_ms: float
+        self, message: Queue | Cancel | Explain | Join | Leave, tag: str, in_budget: bool, bucket: TokenBucket, now_ms: float
     ) -> list[Event]:
         """Exactly once: only `received_n + 1` passes, and it is used up even where the budget refuses it."""
         if message.n <= self.received_n:
@@ -367,7 +391,7 @@ class ServerSession:
         self._out.append(encode(filled))
 
     def _refuse(self, refused: Refused, now_ms: float) -> None:
-        if self.state in (State.OPEN, State.VERIFYING) and self.closing is None:
+        if self.state in (State.OPEN, State.VERIFYING, State.WATCHING) and self.closing is None:
             self._out.append(encode(refused))
             self._count_refusal(now_ms)
 

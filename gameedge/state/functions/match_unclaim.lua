@@ -1,9 +1,12 @@
--- A match that could not be opened: its tickets are queued again. KEYS: matches, members, seats, tickets, players, owners, version, checkpoints.
--- ARGV: match, then triples of a ticket, its player and its record. Answers 1, or 0 when the match was not there.
+-- uses: feed
+-- A match that could not be opened: its tickets are queued again. KEYS: matches, members, seats, tickets, players, owners, version,
+-- checkpoints, feed. ARGV: match, most entries of the feed, then triples of a ticket, its player and its record.
+-- Answers 1, or 0 when the match was not there.
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('HDEL', KEYS[8], ARGV[1])
-for i = 2, #ARGV, 3 do
+local queued = {}
+for i = 3, #ARGV, 3 do
   local ticket, player = ARGV[i], ARGV[i + 1]
   if redis.call('HGET', KEYS[3], ticket) == ARGV[1] then redis.call('HDEL', KEYS[3], ticket) end
   -- Whoever queued again meanwhile keeps the newer ticket.
@@ -11,7 +14,8 @@ for i = 2, #ARGV, 3 do
     redis.call('HSET', KEYS[4], ticket, ARGV[i + 2])
     redis.call('HSET', KEYS[5], player, ticket)
     redis.call('HSET', KEYS[6], ticket, player)
+    queued[#queued + 1] = ticket
   end
 end
-redis.call('INCR', KEYS[7])
+changed(KEYS[7], KEYS[9], ARGV[2], queued)
 return 1

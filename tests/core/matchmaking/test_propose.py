@@ -134,9 +134,14 @@ def test_nobody_who_could_play_is_left_waiting() -> None:
 
 
 def test_oldest_is_served_first_with_the_nearest_company() -> None:
+    pool = [ticket(1, 25.0, wait_ms=3_000), ticket(2, 28.0), ticket(3, 25.5)]
+    assert ids(propose(pool, DUEL, NOW)) == [{"t_0001", "t_0003"}]
+
+
+def test_a_match_more_comes_before_the_nearest_company() -> None:
+    """1 would have 3; with 4 there, all four can play."""
     pool = [ticket(1, 25.0, wait_ms=3_000), ticket(2, 28.0), ticket(3, 25.5), ticket(4, 22.0)]
-    proposals = propose(pool, DUEL, NOW)
-    assert ids(proposals)[0] == {"t_0001", "t_0003"}
+    assert ids(propose(pool, DUEL, NOW)) == [{"t_0001", "t_0004"}, {"t_0002", "t_0003"}]
 
 
 def test_windows_are_mutual() -> None:

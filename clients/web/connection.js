@@ -1,0 +1,183 @@
+/**
+ * A session over whatever connections it takes: opens, resumes, follows its match to another process, asks for a new placement where
+ * the protocol says so (docs/protocol.md, "When a connection ends").
+ */
+
+import { REASONS, retryAfter } from "../js/close.js";
+import { ClientSession } from "../js/session.js";
+import { sleep } from "./api.js";
+
+const SUBPROTOCOL = "gameedge.v1";
+const CLIENT = "gameedge-web/1";
+const OPEN_MS = 4000;
+const POLL_MS = 250;
+const GIVE_UP_MS = 60000; // then a placement is asked for
+const TOKEN_SPARE_MS = 10000; // a token that ends this soon is renewed before it is used
+
+/** `on` has: message(m), snapshot(data, nowMs), state("connecting" | "open" | "lost"), over(text). `placer(current)` → a placement. */
+export class Connection {
+  constructor(placement, placer, on) {
+    this.placer = placer;
+    this.on = on;
+    this.session = new ClientSession(placement.token, CLIENT);
+    this.lostMs = null;
+    this.closed = false;
+    this.socket = null;
+    this.#take(placement);
+    this.timer = setInterval(() => this.#poll(), POLL_MS);
+    this.#open(this.urls[0]);
+  }
+
+  send(message) {
+    const n = this.session.send(message);
+    this.#flush();
+    return n;
+  }
+
+  sendBinary(data) {
+    if (this.session.open && this.socket?.readyState === WebSocket.OPEN) this.socket.send(data);
+  }
+
+  ping() {
+    if (!this.session.open) return;
+    this.session.ping(performance.now());
+    this.#flush();
+  }
+
+  /** Go to the process that hosts the match; the session comes along. */
+  follow(url) {
+    if (url === this.url) return;
+    this.url = url;
+    this.#drop();
+    this.#open(url);
+  }
+
+  /** The process goes away: be placed anew and go on there. */
+  async move() {
+    this.#drop();
+    await this.#again(true);
+  }
+
+  /** For good. */
+  close() {
+    this.closed = true;
+    clearInterval(this.timer);
+    if (this.session.open && this.socket?.readyState === WebSocket.OPEN) this.socket.send('{"t":"bye"}');
+    this.#drop();
+  }
+
+  #take(placement) {
+    this.urls = placement.edges;
+    this.expiresMs = placement.expires_ms;
+    this.region = placement.region;
+    this.session.token = placement.token;
+  }
+
+  #drop() {
+    const socket = this.socket;
+    this.socket = null;
+    this.session.detach();
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  #open(url) {
+    if (this.closed) return;
+    this.url = url;
+    this.on.state("connecting");
+    let socket;
+    try {
+      socket = new WebSocket(url, SUBPROTOCOL);
+    } catch {
+      this.#again(false);
+      return;
+    }
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    const late = setTimeout(() => socket.close(), OPEN_MS);
+    socket.onopen = () => {
+      clearTimeout(late);
+      socket.send(this.session.hello());
+    };
+    socket.onmessage = ({ data }) => this.#hear(data);
+    socket.onclose = ({ code, reason }) => {
+      clearTimeout(late);
+      if (socket === this.socket) this.#lost(code, reason);
+    };
+  }
+
+  #hear(data) {
+    const now = performance.now();
+    if (typeof data !== "string") {
+      this.session.heard(now);
+      this.on.snapshot(data, now);
+      return;
+    }
+    for (const message of this.session.receive(data, now)) {
+      if (message.t === "welcome") {
+        this.lostMs = null;
+        this.on.state("open");
+      }
+      this.on.message(message);
+    }
+    this.#flush();
+  }
+
+  #flush() {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    for (const text of this.session.outgoing()) this.socket.send(text);
+    if (this.session.broken) this.socket.close(4004, this.session.broken.slice(0, 100));
+  }
+
+  #poll() {
+    this.session.poll(performance.now());
+    this.#flush();
+  }
+
+  #lost(code, reason) {
+    const ours = this.session.broken !== "";
+    this.#drop();
+    if (this.closed) return;
+    const what = ours ? "resume" : retryAfter(code);
+    if (what === "never") {
+      this.closed = true;
+      clearInterval(this.timer);
+      this.on.over(REASONS[code] ?? "closed", reason);
+      return;
+    }
+    this.#again(what === "place");
+  }
+
+  /** Try until it works: the same process, then its neighbours, then wherever a new placement says. */
+  async #again(placed) {
+    this.on.state("lost");
+    const first = this.lostMs === null;
+    this.lostMs ??= performance.now();
+    this.attempt = first ? 0 : (this.attempt ?? 0) + 1;
+    if (this.attempt) await sleep(Math.min(5000, Math.random() * 100 * 2 ** Math.min(this.attempt, 10)));
+    if (this.closed || this.socket) return;
+    const expired = Date.now() > this.expiresMs - TOKEN_SPARE_MS;
+    if (placed || expired || performance.now() - this.lostMs > GIVE_UP_MS) {
+      try {
+        this.#take(await this.placer(this.region));
+      } catch (error) {
+        if (error.retryAfterMs === null && error.status !== 503) {
+          this.closed = true;
+          clearInterval(this.timer);
+          this.on.over(error.reason, error.message);
+        } else {
+          await sleep(1000);
+          if (!this.closed) this.#again(true);
+        }
+        return;
+      }
+      if (this.closed || this.socket) return;
+      this.#open(this.urls[0]);
+      return;
+    }
+    // The same one twice, since a connection may be lost for other reasons than a process.
+    this.#open(this.attempt < 2 ? this.url : this.urls[this.attempt % this.urls.length]);
+  }
+}

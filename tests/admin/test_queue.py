@@ -1,0 +1,114 @@
+"""`gameedge admin queue` on a real Redis, with a real matcher that leads."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gameedge.admin import queue
+from gameedge.admin.cli import app
+from gameedge.core.game import ModeSpec
+from gameedge.core.ids import EdgeId, MatchId, PlayerId
+from gameedge.core.matchmaking.propose import rules_of, warm
+from gameedge.core.matchmaking.settings import DEFAULT
+from gameedge.edge.clock import SystemClock
+from gameedge.edge.matcher import Matcher
+from gameedge.edge.queueing import explained
+from gameedge.state.redis_region import RedisRegionStore
+from tests.contract.stores import (
+    MODE,
+    A,
+    edge_record,
+    empty,
+    servers,  # noqa: F401
+    ticket,
+)
+
+LEADER = EdgeId("leader")
+
+
+async def lead(url: str, stop: threading.Event, ready: threading.Event) -> None:
+    """A process that matches, and answers what its inbox asks, as an edge process does."""
+    spec = ModeSpec(MODE, teams=2, team_size=1, duration_ms=1_000)
+    store = RedisRegionStore(url)
+    matcher = Matcher(
+        store, {MODE: spec}, {MODE: rules_of(spec, DEFAULT)}, LEADER, SystemClock(), fill_ms=0, new_match=lambda: (MatchId("m_1"), 1),
+        waited=lambda mode, wait_ms: None,
+    )  # fmt: skip
+    now_ms = SystemClock().unix_ms()
+    await store.edge_beat(edge_record(A), 60_000)
+    for number, rating in ((1, 0.0), (2, 900.0), (3, -900.0)):
+        await store.ticket_add(ticket(number, rating=rating, created_ms=now_ms), 100)
+    running = asyncio.create_task(matcher.run())
+    while not stop.is_set():
+        if matcher.queued:
+            ready.set()
+        for event in await store.inbox_read(LEADER, 50):
+            if event.edge is not None:
+                await store.inbox_post(event.edge, [explained(event, matcher)])
+    running.cancel()
+    await store.close()
+
+
+@pytest.fixture
+def region(servers: dict[str, str]) -> Iterator[str]:  # noqa: F811
+    warm()
+    url = servers["redis"]
+    empty(url)
+    stop, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(lead(url, stop, ready)))
+    thread.start()
+    assert ready.wait(20)
+    yield url
+    stop.set()
+    thread.join(20)
+
+
+def ask(url: str, *words: str) -> Result:
+    return CliRunner().invoke(app, ["queue", "--redis", url, *words])
+
+
+def test_who_waits_and_why(region: str) -> None:
+    (shown,) = json.loads(ask(region, "show", "--json").stdout)
+    assert (shown["mode"], shown["tickets"], shown["leader"], shown["edges"]) == (MODE, 3, LEADER, {A: 3})
+    assert "leader" in ask(region, "show").stdout
+    said = json.loads(ask(region, "explain", "p_1", "--json").stdout)
+    assert (said["ticket"], said["state"], said["others"], said["mode"], said["matched_by"]) == ("t_1", "alone", 2, MODE, LEADER)
+    assert said["rules"][0]["rule"] == "skill"
+    assert said["rules"][0]["excludes"] == 2
+    people = ask(region, "explain", "t_1", "--mode", MODE)
+    assert people.exit_code == 0
+    assert "never by waiting" in people.stdout
+
+
+def test_what_is_not_there(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = ask(region, "explain", PlayerId("p_99"))
+    assert nobody.exit_code == queue.NOT_FOUND
+    assert "p_99" in nobody.stderr
+    assert json.loads(ask(region, "show", "--mode", "chess", "--json").stdout) == []
+
+
+def test_nobody_leads(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    url = servers["redis"]
+    empty(url)
+
+    async def fill(owner: EdgeId | None) -> None:
+        store = RedisRegionStore(url)
+        await store.ticket_add(ticket(1), 10)
+        if owner is not None:
+            await store.lease(f"matcher-{MODE}", owner, 60_000)
+        await store.close()
+
+    asyncio.run(fill(None))
+    assert "nobody matches" in ask(url, "explain", "t_1").stderr
+    monkeypatch.setattr(queue, "ANSWER_S", 0.2)
+    asyncio.run(fill(EdgeId("deaf")))
+    assert "did not answer" in ask(url, "explain", "t_1").stderr
+
+
+def test_which_region() -> None:
+    assert "--redis" in CliRunner().invoke(app, ["queue", "show"], env={"GAMEEDGE_REGION_REDIS": ""}).stderr
+    assert ask("redis+sentinel://localhost", "show").exit_code == queue.REFUSED

@@ -1,0 +1,120 @@
+/** What of the client runs without a browser: prediction, interpolation, sight and names. `node modules.mjs`; exits 1 where something differs. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+import { step } from "../../clients/js/arena.js";
+import { difference } from "../../clients/js/frames.js";
+import { Timeline } from "../../clients/js/interpolate.js";
+import { Predictor, rounded } from "../../clients/js/predict.js";
+import { person } from "../../clients/web/names.js";
+import { free, visible } from "../../clients/web/sight.js";
+
+const map = JSON.parse(readFileSync(new URL("../../clients/vectors/arena_map.json", import.meta.url), "utf8"));
+const checks = {};
+const near = (found, wanted, tolerance = 1e-9) => assert.ok(Math.abs(found - wanted) <= tolerance, `${found} is not ${wanted}`);
+const wish = (x, y) => ({ aim_x: 1, aim_y: 0, move_x: x, move_y: y, fire: false, dt_ms: 17 });
+const view = (body, others = [], alive = true) => ({ ...body, alive, others });
+const start = { x: 20, y: 16, vx: 0, vy: 0 };
+
+checks["a prediction that the server confirms has no error"] = () => {
+  const predictor = new Predictor(map);
+  predictor.confirm(view(start), 0, difference);
+  const truth = [start];
+  for (let i = 0; i < 30; i++) truth.push(step(truth[i], rounded(0.7), rounded(-0.3), map));
+  for (let i = 0; i < 30; i++) {
+    predictor.tick(wish(0.7, -0.3), true);
+    if (i % 3 === 2 && i > 8) predictor.confirm(view(truth[i - 5]), (i - 5) / 3, difference); // two commands ago
+  }
+  near(predictor.body.x, truth[30].x);
+  near(predictor.body.y, truth[30].y);
+  near(predictor.correction, 0);
+  assert.equal(predictor.sequence, 10);
+};
+checks["a small error fades, a large one is shown at once"] = () => {
+  const predictor = new Predictor(map);
+  predictor.confirm(view(start), 0, difference);
+  predictor.confirm(view({ ...start, x: 20.5 }), 0, difference);
+  near(predictor.shown(1, 0).x, 20);
+  near(predictor.shown(1, 1000).x, 20.5, 1e-6);
+  predictor.confirm(view({ ...start, x: 30 }), 0, difference);
+  near(predictor.shown(1, 0).x, 30);
+};
+checks["a command is three sub-ticks, numbers go on through matches"] = () => {
+  const predictor = new Predictor(map);
+  assert.deepEqual([1, 2, 3, 4, 5, 6].map(() => predictor.tick(wish(1, 0), true)?.sequence ?? null), [null, null, 1, null, null, 2]);
+  predictor.reset();
+  assert.equal(predictor.sequence, 2);
+  for (let i = 0; i < 400; i++) predictor.tick(wish(1, 0), true);
+  assert.ok(predictor.sent.length <= 40, "what the server never confirms does not pile up");
+};
+checks["the dead do not walk"] = () => {
+  const predictor = new Predictor(map);
+  predictor.confirm(view(start, [], false), 0, difference);
+  for (let i = 0; i < 9; i++) predictor.tick(wish(1, 1), false);
+  assert.deepEqual(predictor.body, start);
+};
+
+const other = (x, more = {}) => ({ seat: 1, team: 1, alive: true, npc: true, fired: false, x, y: 10, vx: 6, vy: 0, aim: 0, health: 100, ...more });
+checks["others are shown between two snapshots, in the past"] = () => {
+  const timeline = new Timeline(60);
+  for (let i = 0; i < 20; i++) assert.ok(timeline.push(1000 + 3 * i, view(start, [other(10 + 0.3 * i)]), 5000 + 50 * i));
+  const { others, tick } = timeline.at(5950); // 100 ms before it is snapshot 17
+  near(others[0].x, 10 + 0.3 * 17, 0.05);
+  near(tick, 1000 + 3 * 17, 1);
+  assert.equal(timeline.push(1030, view(start), 6000), false, "an old one");
+  assert.equal(timeline.missing, 0);
+};
+checks["a lost snapshot is bridged and counted, silence is not guessed at for long"] = () => {
+  const timeline = new Timeline(60);
+  for (let i = 0; i < 20; i++) if (i !== 10) timeline.push(3 * i, view(start, [other(10 + 0.3 * i)]), 50 * i);
+  assert.equal(timeline.missing, 1);
+  near(timeline.at(600).others[0].x, 10 + 0.3 * 10, 0.1);
+  const far = timeline.at(99_999).others[0].x;
+  assert.ok(far <= 10 + 0.3 * 19 + 6 * 0.15 + 0.01, "150 ms at most");
+  assert.ok(timeline.at(99_999).tick <= 57, "nobody has seen what has not come");
+};
+checks["ticks wrap at 2 ** 32"] = () => {
+  const timeline = new Timeline(60);
+  const ticks = [2 ** 32 - 6, 2 ** 32 - 3, 0, 3, 6].map((tick) => tick >>> 0);
+  assert.deepEqual(ticks.map((tick, i) => timeline.push(tick, view(start, [other(i)]), 50 * i)), [true, true, true, true, true]);
+};
+checks["who is out of sight fades, who comes back anew does not slide there"] = () => {
+  const timeline = new Timeline(60);
+  timeline.push(0, view(start, [other(10)]), 0);
+  timeline.push(3, view(start, [other(10.3)]), 50);
+  timeline.push(6, view(start, []), 100);
+  timeline.push(9, view(start, []), 150);
+  timeline.at(140);
+  const [faded] = timeline.at(260).others;
+  assert.ok(faded.alpha >= 0 && faded.alpha <= 1);
+  assert.equal(timeline.at(600).others.length, 0);
+  const jumping = new Timeline(60);
+  jumping.push(0, view(start, [other(10)]), 0);
+  jumping.push(3, view(start, [other(50)]), 50);
+  assert.ok([10, 50].includes(jumping.at(125).others[0].x));
+};
+
+checks["sight ends at walls"] = () => {
+  near(free(map, 20, 16, -1, 0, 40), 4); // the wall from 14 to 16
+  near(free(map, 32, 4, 0, -1, 40), 4); // the edge of the world
+  assert.ok(visible(map, 20, 16, 48).every(([x, y]) => x > -0.1 && y > -0.1 && x < 64.1 && y < 64.1));
+};
+checks["names of NPCs say how they play; other names are left alone"] = () => {
+  assert.deepEqual(person({ seat: 3, name: "npc-3 flanker L7", npc: true }), { name: "Flanker 3", note: "NPC · level 7", level: "7", npc: true });
+  assert.equal(person({ seat: 3, name: "npc-3", npc: true }).name, "NPC 3");
+  assert.equal(person({ seat: 3, name: "npc-3 flanker L7", npc: false }).name, "npc-3 flanker L7", "a player may be called anything");
+  assert.equal(person({ seat: 3, name: "", npc: false }).name, "seat 3");
+};
+
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    check();
+  } catch (error) {
+    failed++;
+    console.error(`${name}: ${error.message}`);
+  }
+}
+console.log(JSON.stringify({ checked: Object.keys(checks).length, failed }));
+process.exit(failed ? 1 : 0);
