@@ -58,7 +58,7 @@ docs: $(STAMP)  ## regenerate the generated pages of docs/ and clients/vectors/
 	@$(BIN)/python -m clients.vectors.generate
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile pyproject.toml --universal --python-version 3.11 --extra edge --extra embedded --extra dev --extra docs --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --extra edge --extra embedded --extra dev --extra docs --extra onnx --extra otel --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
 
 clean:  ## remove everything that the commands above created
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .gameedge
