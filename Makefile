@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+TORCH := $(VENV)/.torch
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench train train-npc train-anticheat docs lock clean
+.PHONY: help setup torch demo test check format bench train train-npc train-anticheat docs lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -22,6 +23,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## create .venv and install the locked versions
+
+$(TORCH): $(STAMP)
+	@echo "gameedge: installing torch, for training and for the tests that compare with it"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 'matplotlib>=3.9'
+	@touch $(TORCH)
+
+torch: $(TORCH)  ## also install torch: for training, and for the tests that compare with it
 
 demo: $(STAMP)  ## the whole game on this machine: 3 regions, 60 bots, until Ctrl-C (ARGS="--for 30s --summary s.json")
 	@$(BIN)/gameedge up --regions 3 --bots 60 --cheaters 0.1 $(ARGS)
@@ -47,8 +55,7 @@ train: train-anticheat  ## train the shipped models again
 train-anticheat: $(STAMP)  ## train the anti-cheat's models again (numpy; about a quarter of an hour on two cores)
 	@$(BIN)/python -m models.anticheat.train
 
-train-npc: $(STAMP)  ## train the NPC policy, set its levels and measure it (about an hour on one core; needs torch; ARGS="--minutes 6")
-	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "gameedge: training needs torch: $(BIN)/python -m pip install torch==2.13.0"; exit 1; }
+train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (about an hour on one core; installs torch; ARGS="--minutes 6")
 	@$(BIN)/python -m models.npc train $(ARGS)
 	@$(BIN)/python -m models.npc build
 	@$(BIN)/python -m models.npc evaluate
