@@ -4,12 +4,14 @@ Everything heard is checked and bounded: a message whose topic names something e
 is dropped and counted. The table is this coordinator's own; several coordinators hear the same bus and agree soon enough.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
-from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence, SpotReport
+from gameedge.coordinator.between import Between
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
@@ -64,6 +66,8 @@ class Registry:
         self.version = 0  # grows when a process comes or goes, or a region is steered: tables made before are wrong
         self.dropped: dict[str, int] = {}  # why -> how many
         self.outdated: set[RegionId] = set()  # the bus retains an older desired state than is known here: say it again
+        self.between = Between()
+        self.on_spot: Callable[[RegionId, SpotReport, int], None] = _nobody
         self._bus_online = False
         self._bus_since_ms = 0
 
@@ -132,6 +136,9 @@ class Registry:
         entry.placed //= 2  # those who came are in `players` now; the rest is still on its way, or never comes
         if not message.retained:
             entry.heard_ms = now_ms
+            self.between.hear(region, report.regions_ms, self.regions, now_ms)
+            for spot in report.spots:
+                self.on_spot(region, spot, now_ms)
 
     def _hear_desired(self, message: BusMessage) -> None:
         region = topics.parse_region(message.topic)
@@ -284,6 +291,10 @@ class Registry:
 
     def _drop(self, why: str) -> None:
         self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def _nobody(region: RegionId, spot: SpotReport, now_ms: int) -> None:
+    """Nobody wants to know."""
 
 
 def _matters(report: EdgeReport) -> tuple[bool, ...]:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gameedge.core.ids import RegionId
-from gameedge.core.routing.netmap import CELLS_MAX, LEAST, RTT_MS_MAX, NetworkMap, cell_of
+from gameedge.core.routing.netmap import CELLS_MAX, LEAST, RTT_MS_MAX, NetworkMap, Spot, cell_of
 
 A = RegionId("a")
-HERE = (3, 4)
+HERE = Spot((3, 4))
 
 
 def learned(values: list[float]) -> NetworkMap:
@@ -38,10 +38,10 @@ def test_a_few_liars_move_little_and_a_new_route_much() -> None:
 def test_it_is_bounded() -> None:
     made = NetworkMap()
     for number in range(CELLS_MAX + 100):
-        made.learn((number, 0), {A: 10.0})
+        made.learn(Spot((number, 0)), {A: 10.0})
     assert len(made) == CELLS_MAX
     made.forget(set())
-    assert made.prior((CELLS_MAX + 50, 0)) == {}
+    assert made.prior(Spot((CELLS_MAX + 50, 0))) == {}
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
