@@ -15,6 +15,7 @@ from gameedge.coordinator.between import Between
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
+from gameedge.core.routing.distance import haversine_km
 from gameedge.core.routing.health import Heart
 from gameedge.core.routing.load import EdgeLoad, RegionLoad
 
@@ -22,6 +23,7 @@ SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better 
 PLAYERS_MAX: Final = 100_000  # of one process: nobody attracts a continent by announcing more
 LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
 BEACONS_MAX: Final = 3
+ONE_PLACE_KM: Final = 500.0  # processes of one region are not farther apart
 URL_SCHEMES: Final = ("ws://", "wss://")
 
 _presence = Codec(Presence)
@@ -42,6 +44,7 @@ class Edge:
     gone_ms: int = 0  # when it went offline
     heart: Heart | None = None  # None: no heartbeat yet (a release before them, or a moment ago)
     placed: int = 0  # players sent there that its reports do not show yet
+    stranger: bool = False  # it is somewhere else than the region of its name
 
     @property
     def url(self) -> str:
@@ -105,11 +108,9 @@ class Registry:
         self.version += 1
         if presence.online:
             entry.online, entry.presence = True, presence
-            place = self.regions[region]
-            place.title = presence.region_title or region
-            place.latitude, place.longitude = presence.latitude, presence.longitude
         else:
             entry.online, entry.gone_ms, entry.heard_ms, entry.placed, entry.heart = False, now_ms, None, 0, None
+        _settle_place(self.regions[region])
 
     def _hear_beat(self, region: RegionId, edge: EdgeId, now_ms: int) -> None:
         entry = self._entry(region, edge, now_ms, make=False)
@@ -183,7 +184,7 @@ class Registry:
             return "silent"
         if edge.report is not None and not edge.report.store_ok:
             return "its store cannot be reached"
-        return ""
+        return "another region has its name" if edge.stranger else ""
 
     def loads(self, now_ms: int) -> list[RegionLoad]:
         """What placement needs, regions without a process included."""
@@ -291,6 +292,19 @@ class Registry:
 
     def _drop(self, why: str) -> None:
         self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def _settle_place(region: Region) -> None:
+    """A region is where the process says that has been known longest; who has its name and is far from there is a stranger, used
+    only where nothing better is there: two regions with one name must not move each other's players."""
+    online = sorted((e for e in region.edges.values() if e.online and e.presence is not None), key=lambda e: (e.first_ms, e.edge))
+    for edge in online:
+        assert edge.presence is not None
+        if edge is online[0]:
+            region.title = edge.presence.region_title or region.region
+            region.latitude, region.longitude = edge.presence.latitude, edge.presence.longitude
+        apart_km = haversine_km(region.latitude, region.longitude, edge.presence.latitude, edge.presence.longitude)
+        edge.stranger = apart_km > ONE_PLACE_KM
 
 
 def _nobody(region: RegionId, spot: SpotReport, now_ms: int) -> None:
