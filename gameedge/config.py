@@ -56,6 +56,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     matches_max: Annotated[int, Meta(ge=1, le=65536, description="open matches")] = limits.MATCHES_MAX
     entities_max: Annotated[int, Meta(ge=2, le=65536, description="seats of all open matches")] = limits.ENTITIES_MAX
     express: Annotated[bool, Meta(description="read and write plain sockets past the transport, where it can be (Linux, no TLS)")] = True
+    ping_regions: Annotated[bool, Meta(description="ping other regions: it confirms where regions say they are")] = True
     npc_level: Annotated[int, Meta(ge=1, le=10, description="level of NPCs that fill seats")] = 5
     npc_model: Annotated[str, Meta(description="artifact that plays NPCs (name or name-hash); empty: the scripted policy")] = "npc"
     model_folder: Annotated[str, Meta(description="where artifacts lie; empty: those of the installation")] = ""

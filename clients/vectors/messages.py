@@ -100,6 +100,7 @@ SERVER: Final[tuple[m.ServerMessage, ...]] = (
     m.Pong(id=2, tick=53_730, server_ms=895_500, received=2),
     m.Refused(re="queue", reason=Reason.ALREADY_QUEUED, detail="cancel first", n=2),
     m.Refused(re="ping", reason=Reason.TOO_OFTEN, retry_after_ms=201),
+    m.Reroute(rtt_ms=140, placed_ms=31),
     m.Draining(within_ms=30_000),
 )
 FUTURE: Final = (

@@ -77,6 +77,15 @@ class WatchableMatch(Payload, frozen=True, kw_only=True):
     scores: Annotated[list[int], Meta(max_length=16)] = []
 
 
+class SpotReport(Payload, frozen=True, kw_only=True):
+    """Round trips that the sockets of several players of one place have here: never of fewer than limits.SPOT_PLAYERS_MIN."""
+
+    spot: Id  # core/routing/netmap.py
+    players: Annotated[int, Meta(ge=limits.SPOT_PLAYERS_MIN, le=2**31)]
+    median_ms: Annotated[float, Meta(gt=0, le=60_000)]
+    low_ms: Annotated[float, Meta(gt=0, le=60_000)]  # the second smallest
+
+
 class EdgeReport(Payload, frozen=True, kw_only=True):
     """What a process says of itself."""
 
@@ -102,6 +111,9 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     npc_styles: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # style -> NPCs that play it now
     npc_levels: Annotated[dict[Id, Count], Meta(max_length=64)] = {}  # level they began at -> NPCs
     models: Annotated[list[ModelReport], Meta(max_length=16)] = []
+    # Region -> smallest round trip measured to it lately, in ms; and places of players. In some reports only.
+    regions_ms: Annotated[dict[Id, Annotated[float, Meta(gt=0, le=60_000)]], Meta(max_length=limits.REGIONS_MAX)] = {}
+    spots: Annotated[list[SpotReport], Meta(max_length=limits.SPOTS_REPORTED_MAX)] = []
     watchable: Annotated[list[WatchableMatch], Meta(max_length=limits.WATCHABLE_MAX)] = []
     histograms: Annotated[dict[Id, Annotated[list[Count], Meta(max_length=32)]], Meta(max_length=16)] = {}  # telemetry/compact.py
     matches_started: Count = 0

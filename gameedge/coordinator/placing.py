@@ -6,14 +6,16 @@ from typing import Final
 
 import msgspec
 
+from gameedge.bus.payloads import SpotReport
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.schemas import PlacementExplained, WhyRegion
 from gameedge.core.ids import RegionId
-from gameedge.core.routing.netmap import NetworkMap, cell_of
+from gameedge.core.routing.netmap import NOWHERE, NetworkMap, Shift, Spot, cell_of, network_of, parse_spot
 from gameedge.core.routing.placement import Placement, Score, Seen, Table
 from gameedge.core.routing.policy import Policy
 
+MOVES_LIFE_MS: Final = 1_800_000  # a move makes the next one harder for this long
 TABLE_MS: Final = 100  # reports come twice a second; arrivals meanwhile are counted in the table itself
 
 
@@ -35,7 +37,8 @@ class Placing:
         self._registry = registry
         self._policy = policy_of(config)
         self._accelerator = frozenset(config.accelerator_modes)
-        self.map = NetworkMap()  # what this coordinator's players measured; each has its own
+        self.map = NetworkMap()  # what this coordinator's players measured (each has its own), and what all regions' sockets say
+        registry.on_spot = self._observe
         self._tables: dict[bool, tuple[int, int, Table]] = {}
 
     def table(self, mode: str | None, now_ms: int) -> Table:
@@ -43,27 +46,60 @@ class Placing:
         needs = mode in self._accelerator
         at_ms, version, table = self._tables.get(needs, (0, -1, None))
         if table is None or version != self._registry.version or not 0 <= now_ms - at_ms < TABLE_MS:
-            table = Table(self._registry.loads(now_ms), policy=self._policy, accelerator=needs)
+            between = self._registry.between.matrix(self._registry.regions, now_ms)
+            table = Table(self._registry.loads(now_ms), policy=self._policy, accelerator=needs, between_ms=between)
             self._tables[needs] = (now_ms, self._registry.version, table)
         return table
 
-    def place(self, seen: Seen, party: list[Seen], mode: str | None, now_ms: int, draw: Callable[[], float]) -> Placement:
-        """Raises what `Table.place` raises."""
+    def place(
+        self,
+        seen: Seen,
+        party: list[Seen],
+        mode: str | None,
+        now_ms: int,
+        draw: Callable[[], float],
+        spot: Spot = NOWHERE,
+    ) -> tuple[Placement, list[Shift]]:
+        """A placement, and what its measurements show to have changed on the way. Raises what `Table.place` raises."""
         table = self.table(mode, now_ms)
-        cell = cell_of(seen.latitude, seen.longitude)
-        if cell is not None:
-            seen = replace(seen, learned_ms=self.map.prior(cell))
+        seen = replace(seen, learned_ms=self.map.prior(spot, now_ms), floor_ms=self.map.floors(spot, now_ms))
         found = table.place_party([seen, *party], draw) if party else table.place(seen, draw)
-        if cell is not None and not party:
-            measured = {name: score.rtt_ms for name, score in found.why.items() if score.basis == "measured"}
-            self.map.learn(cell, measured)
+        shifts: list[Shift] = []
+        if not party:
+            shifts = self.map.learn(spot, {name: score.rtt_ms for name, score in found.why.items() if score.basis == "measured"})
         table.placed(found.region)
         self._registry.placed(found.region, found.edges[0].edge)
-        return found
+        return found, shifts
+
+    def _observe(self, region: RegionId, report: SpotReport, now_ms: int) -> None:
+        """What a region's sockets say of players of one place."""
+        spot = parse_spot(report.spot)
+        if spot != NOWHERE:
+            self.map.observe(spot, region, report.median_ms, report.low_ms, now_ms)
 
 
-def explain(player: str, at_ms: int, found: Placement, seen: Seen, party: int, mode: str | None, coordinator: str) -> bytes:
-    """For the store."""
+def spot_of(seen: Seen, address: str) -> Spot:
+    """Where a client comes from, as coarsely as anything is remembered of it."""
+    return Spot(cell_of(seen.latitude, seen.longitude), network_of(address))
+
+
+def moves_of(last: PlacementExplained | None, now_ms: int) -> int:
+    """How often a player was sent elsewhere within the last MOVES_LIFE_MS, from its last placement."""
+    return last.moves if last is not None and 0 <= now_ms - last.moved_ms < MOVES_LIFE_MS else 0
+
+
+def explain(
+    player: str,
+    at_ms: int,
+    found: Placement,
+    seen: Seen,
+    party: int,
+    mode: str | None,
+    coordinator: str,
+    last: PlacementExplained | None = None,
+) -> bytes:
+    """For the store. `last`: the placement before."""
+    moved = seen.current is not None and found.region != seen.current
     return msgspec.msgpack.encode(
         PlacementExplained(
             player=player,
@@ -73,6 +109,8 @@ def explain(player: str, at_ms: int, found: Placement, seen: Seen, party: int, m
             party=party,
             mode=mode,
             coordinator=coordinator,
+            moves=seen.moves + moved,
+            moved_ms=at_ms if moved or last is None else last.moved_ms,
             samples={region: len(samples) for region, samples in seen.rtt_ms.items() if region in found.why},
             why={region: why_view(score) for region, score in found.why.items()},
         )

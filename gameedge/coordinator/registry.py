@@ -4,15 +4,18 @@ Everything heard is checked and bounded: a message whose topic names something e
 is dropped and counted. The table is this coordinator's own; several coordinators hear the same bus and agree soon enough.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
-from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence, SpotReport
+from gameedge.coordinator.between import Between
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
+from gameedge.core.routing.distance import haversine_km
 from gameedge.core.routing.health import Heart
 from gameedge.core.routing.load import EdgeLoad, RegionLoad
 
@@ -20,6 +23,7 @@ SUSPECTED_MS: Final = 3_000  # without a report: used only where nothing better 
 PLAYERS_MAX: Final = 100_000  # of one process: nobody attracts a continent by announcing more
 LOST_MS: Final = 30_000  # without a report while the broker is there: its retained presence is a ghost
 BEACONS_MAX: Final = 3
+ONE_PLACE_KM: Final = 500.0  # processes of one region are not farther apart
 URL_SCHEMES: Final = ("ws://", "wss://")
 
 _presence = Codec(Presence)
@@ -40,6 +44,7 @@ class Edge:
     gone_ms: int = 0  # when it went offline
     heart: Heart | None = None  # None: no heartbeat yet (a release before them, or a moment ago)
     placed: int = 0  # players sent there that its reports do not show yet
+    stranger: bool = False  # it is somewhere else than the region of its name
 
     @property
     def url(self) -> str:
@@ -64,6 +69,8 @@ class Registry:
         self.version = 0  # grows when a process comes or goes, or a region is steered: tables made before are wrong
         self.dropped: dict[str, int] = {}  # why -> how many
         self.outdated: set[RegionId] = set()  # the bus retains an older desired state than is known here: say it again
+        self.between = Between()
+        self.on_spot: Callable[[RegionId, SpotReport, int], None] = _nobody
         self._bus_online = False
         self._bus_since_ms = 0
 
@@ -101,11 +108,9 @@ class Registry:
         self.version += 1
         if presence.online:
             entry.online, entry.presence = True, presence
-            place = self.regions[region]
-            place.title = presence.region_title or region
-            place.latitude, place.longitude = presence.latitude, presence.longitude
         else:
             entry.online, entry.gone_ms, entry.heard_ms, entry.placed, entry.heart = False, now_ms, None, 0, None
+        _settle_place(self.regions[region])
 
     def _hear_beat(self, region: RegionId, edge: EdgeId, now_ms: int) -> None:
         entry = self._entry(region, edge, now_ms, make=False)
@@ -132,6 +137,9 @@ class Registry:
         entry.placed //= 2  # those who came are in `players` now; the rest is still on its way, or never comes
         if not message.retained:
             entry.heard_ms = now_ms
+            self.between.hear(region, report.regions_ms, self.regions, now_ms)
+            for spot in report.spots:
+                self.on_spot(region, spot, now_ms)
 
     def _hear_desired(self, message: BusMessage) -> None:
         region = topics.parse_region(message.topic)
@@ -176,7 +184,7 @@ class Registry:
             return "silent"
         if edge.report is not None and not edge.report.store_ok:
             return "its store cannot be reached"
-        return ""
+        return "another region has its name" if edge.stranger else ""
 
     def loads(self, now_ms: int) -> list[RegionLoad]:
         """What placement needs, regions without a process included."""
@@ -284,6 +292,23 @@ class Registry:
 
     def _drop(self, why: str) -> None:
         self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def _settle_place(region: Region) -> None:
+    """A region is where the process says that has been known longest; who has its name and is far from there is a stranger, used
+    only where nothing better is there: two regions with one name must not move each other's players."""
+    online = sorted((e for e in region.edges.values() if e.online and e.presence is not None), key=lambda e: (e.first_ms, e.edge))
+    for edge in online:
+        assert edge.presence is not None
+        if edge is online[0]:
+            region.title = edge.presence.region_title or region.region
+            region.latitude, region.longitude = edge.presence.latitude, edge.presence.longitude
+        apart_km = haversine_km(region.latitude, region.longitude, edge.presence.latitude, edge.presence.longitude)
+        edge.stranger = apart_km > ONE_PLACE_KM
+
+
+def _nobody(region: RegionId, spot: SpotReport, now_ms: int) -> None:
+    """Nobody wants to know."""
 
 
 def _matters(report: EdgeReport) -> tuple[bool, ...]:

@@ -132,6 +132,8 @@ class PlacementExplained(Answer, frozen=True, kw_only=True):
     party: int
     mode: str | None = None
     coordinator: str = ""
+    moves: int = 0  # lately, from one region to another
+    moved_ms: int = 0  # when it was last moved (Unix)
     samples: dict[str, int] = {}
     why: dict[str, WhyRegion]
 

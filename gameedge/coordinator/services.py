@@ -18,7 +18,7 @@ from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
-from gameedge.coordinator.placing import Placing, explain
+from gameedge.coordinator.placing import Placing, explain, moves_of, spot_of
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.roles import acting
@@ -31,12 +31,17 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
+from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
 from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
 
 if TYPE_CHECKING:
     from gameedge.coordinator.live import Live
+
+
+log = logs.get(__name__)
 
 
 def secret_hash(secret: str) -> str:
@@ -128,18 +133,46 @@ class Services:
             account = await self.authenticate(player, secret)
             ratings = await self.store.ratings(account.player)
             now_ms = self.now_ms()
-            seen = replace(seen, residency=account.residency)
-            found = self.placing.place(seen, list(party), mode, now_ms, self.draw)
+            last = await self._last_placement(account.player) if seen.current is not None else None
+            seen, spot = replace(seen, residency=account.residency, moves=moves_of(last, now_ms)), spot_of(seen, address)
+            found, shifts = self.placing.place(seen, list(party), mode, now_ms, self.draw, spot)
         except RefusedError:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
             raise
-        why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name)
+        self._note_shifts(shifts)
+        why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name, last)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
-        token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
+        score = found.why[found.region]
+        token, expires_ms = self.signer.session_token(
+            account,
+            found.region,
+            ratings,
+            now_ms,
+            self.config.token_life_ms,
+            first_mode=mode,
+            spot=spot.text(),
+            rtt_ms=round(min(score.rtt_ms, 60_000.0), 1) if score.basis == "measured" else 0.0,
+        )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms
+
+    async def _last_placement(self, player: PlayerId) -> PlacementExplained | None:
+        """None: not within the last day, or the store does not say; it only makes moving a little harder."""
+        with contextlib.suppress(UnavailableError, RefusedError):
+            return await self.explained(player)
+        return None
+
+    def _note_shifts(self, shifts: Sequence[Shift]) -> None:
+        for shift in shifts:
+            self.metrics.counter("coordinator_route_changes_total", region=shift.region).add()
+            log.info(
+                "route_changed",
+                region=shift.region,
+                name=shift.spot.text(),
+                detail=f"{shift.before_ms:.0f} ms, now {shift.after_ms:.0f} ms",
+            )
 
     async def explained(self, player: str) -> PlacementExplained:
         """Why a player was placed where it was. Raises RefusedError(NOT_FOUND)."""

@@ -64,6 +64,8 @@ class Signer:
         now_ms: int,
         life_ms: int,
         first_mode: str | None = None,
+        spot: str = "",
+        rtt_ms: float = 0.0,
     ) -> tuple[str, int]:
         """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in."""
         expires_s = (now_ms + life_ms) // 1000
@@ -77,6 +79,8 @@ class Signer:
                 name=account.name,
                 ratings={m: ModeRating(round(ratings[m].mu, 3), round(ratings[m].sigma, 3)) for m in chosen},
                 trust=min(255, max(0, account.trust)),
+                spot=spot,
+                rtt_ms=rtt_ms,
                 iat=now_ms // 1000,
                 exp=expires_s,
             )

@@ -29,6 +29,8 @@ TOKEN_LIFE_MS: Final = 3_600_000
 TOKEN_BYTES_MAX: Final = 2_048
 NAME_CHARS_MAX: Final = 32
 REGIONS_MAX: Final = 256
+SPOTS_REPORTED_MAX: Final = 64  # places whose round trips one report tells; the largest ones
+SPOT_PLAYERS_MIN: Final = 5  # players of a place below which nothing about it leaves the region
 EDGES_PER_REGION_MAX: Final = 256  # the one that went offline first is forgotten, else drop
 
 # -- rates, a second (and the burst that one stall may release at once)

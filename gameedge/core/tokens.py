@@ -44,6 +44,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
+    spot: Annotated[str, Meta(max_length=64)] = ""  # where it comes from, coarsely (core/routing/netmap.py); empty: not known
+    rtt_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0  # what it was placed for, by its own measurements; 0: it measured none
     iat: Seconds
     exp: Seconds
 

@@ -36,6 +36,7 @@ from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
 from gameedge.core.matchmaking.propose import warm as warm_matchmaking
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
+from gameedge.edge import pings
 from gameedge.edge.asks import Asks
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.express import DRAIN_MS, Express
@@ -44,6 +45,7 @@ from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
+from gameedge.edge.machine import Machine
 from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
@@ -92,6 +94,7 @@ class Edge:
         depot: Depot | None = None,
         clock: Clock | None = None,
         draw: Callable[[int], bytes] = secrets.token_bytes,
+        ping: pings.Ping | None = None,
     ) -> None:
         check_names(config)
         self.config, self.store, self.bus, self.game = config, store, bus, game
@@ -140,6 +143,8 @@ class Edge:
         self.tick = Tick(game, self.table, self.inbox, gate, self.engine, watch, self._ended)
         self.recorder = Recorder(store, bus, region, self.seating.match_stored, self.seating.match_disowned)
         self.relay = Relay(store, bus, region, edge, self.clock)
+        self.pings = pings.Pings(region, bus, self.clock, ping if config.ping_regions else None)
+        self.machine = Machine(self.engine)
         self.reports = Reports(self)
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.failover = Failover(self)
@@ -210,6 +215,9 @@ class Edge:
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
                 ("asks", self.asks.run),
+                ("pings-listen", self.pings.listen),
+                ("pings", self.pings.run),
+                ("machine", self.machine.run),
                 ("second", self._second_loop),
             ]
             self.lanes.start(group)
@@ -468,7 +476,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
         game = load_game(config)
         warm_game(game)
         bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
-        edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config))
+        edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config), ping=pings.ping)
         settings = TransportSettings(
             host=config.players.host,
             port=config.players.port,

@@ -69,7 +69,7 @@ class Lobby:
         self.rtt_window = Window(15_000)
         self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
         self._players, self._queueing, self._seating, self._spectators = players, queueing, seating, spectators
-        self._watching, self._keys, self._metrics, self._draw = watching, keys, metrics, draw
+        self._watching, self._keys, self._metrics, self.draw = watching, keys, metrics, draw
         self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
         self._rtt = metrics.histogram("rtt_ms")
@@ -85,7 +85,7 @@ class Lobby:
         if len(self._links) >= self._config.connections_max + self._config.connections_max // 4:
             return None
         now_ms = self.clock.monotonic_ms()
-        session = ServerSession(SessionId(encode("s", self._draw(16))), encode("r", self._draw(32)), now_ms)
+        session = ServerSession(SessionId(encode("s", self.draw(16))), encode("r", self.draw(32)), now_ms)
         link = Link(self, connection, session)
         self._links[link] = None
         return link
@@ -93,6 +93,10 @@ class Lobby:
     def rtt_heard(self, rtt_ms: float, now_ms: float) -> None:
         self._rtt.observe(rtt_ms)
         self.rtt_window.add(rtt_ms, now_ms)
+
+    def round_trips(self) -> list[tuple[str, float]]:
+        """Where each player comes from, and what its socket's round trip is."""
+        return [(player.claims.spot, path_ms) for player in self._players if player.claims.spot and (path_ms := player.path_ms) is not None]
 
     def disconnected(self, link: Link, code: int) -> None:
         self._links.pop(link, None)

@@ -1,6 +1,7 @@
 """One connection (`Link`) and one player's presence in this process (`Player`), which outlives connections."""
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from gameedge.core.errors import Reason
 from gameedge.core.ids import MatchId, PlayerId, TicketId
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from gameedge.edge.lobby import Lobby
 
 _EWMA = 0.3
+PINGS_OPEN_MAX: Final = 8  # that are not answered; drop oldest
+RTTS_KEPT: Final = 8  # one a second
+RTTS_LEAST: Final = 5  # before anything is concluded from them
+LONGER_MS: Final = 30.0  # than a player was placed for, and by this share of it: the route is another one
+LONGER_SHARE: Final = 0.5
 
 
 class Player:
@@ -27,6 +33,7 @@ class Player:
         "match",
         "mode",
         "queued_ms",
+        "rerouted",
         "resume_hash",
         "session",
         "ticket",
@@ -45,11 +52,24 @@ class Player:
         self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
+        self.rerouted = False  # was told that its way here is a detour: once is enough
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
 
     @property
     def id(self) -> PlayerId:
         return PlayerId(self.claims.sub)
+
+    @property
+    def path_ms(self) -> float | None:
+        """The socket's round trip without what queues add to it: the smallest of the last seconds; None: not known yet."""
+        rtts = self.link.rtts_ms if self.link is not None else ()
+        return min(rtts) if len(rtts) >= RTTS_LEAST else None
+
+    @property
+    def detour(self) -> bool:
+        """Whether the way here is much longer than what the player measured when it was placed: the route changed, or it lied."""
+        placed_ms, path_ms = self.claims.rtt_ms, self.path_ms
+        return path_ms is not None and placed_ms > 0 and path_ms > placed_ms + max(LONGER_MS, LONGER_SHARE * placed_ms)
 
     def flush(self) -> None:
         """Hand what the session wants to say to the socket."""
@@ -60,7 +80,7 @@ class Player:
 class Link:
     """The endpoint of one connection: frames in, to the inbox or the session."""
 
-    __slots__ = ("_closed", "_lobby", "connection", "player", "rtt_ms", "session", "slot")
+    __slots__ = ("_closed", "_lobby", "_pings", "connection", "player", "rtt_ms", "rtts_ms", "session", "slot")
 
     def __init__(self, lobby: "Lobby", connection: Connection, session: ServerSession) -> None:
         self._lobby = lobby
@@ -69,6 +89,8 @@ class Link:
         self.player: Player | None = None
         self.slot: int | None = None
         self.rtt_ms: float | None = None
+        self.rtts_ms: deque[float] = deque(maxlen=RTTS_KEPT)
+        self._pings: deque[tuple[bytes, float]] = deque(maxlen=PINGS_OPEN_MAX)
         self._closed = False
 
     # -- Endpoint
@@ -92,11 +114,13 @@ class Link:
     def on_pong(self, payload: bytes) -> None:
         now_ms = self._lobby.clock.monotonic_ms()
         self.session.heard(now_ms)
-        if len(payload) != 8:
-            return
-        rtt_ms = now_ms - int.from_bytes(payload, "little") / 1000.0
-        if not 0.0 <= rtt_ms < 60_000.0:
-            return  # not one of our pings
+        sent_ms = next((sent_ms for nonce, sent_ms in self._pings if nonce == payload), None)
+        if sent_ms is None:
+            return  # not one of our pings: whoever guesses them would seem nearer than it is
+        while self._pings and self._pings[0][1] <= sent_ms:
+            self._pings.popleft()
+        rtt_ms = max(0.0, now_ms - sent_ms)
+        self.rtts_ms.append(rtt_ms)
         self.rtt_ms = rtt_ms if self.rtt_ms is None else self.rtt_ms + _EWMA * (rtt_ms - self.rtt_ms)
         if self.slot is not None:
             self._lobby.table.rtt_ms[self.slot] = self.rtt_ms
@@ -110,7 +134,9 @@ class Link:
     # -- out
 
     def ping(self, now_ms: float) -> None:
-        self.connection.send_ping(int(now_ms * 1000.0).to_bytes(8, "little"))
+        nonce = self._lobby.draw(8)
+        self._pings.append((nonce, now_ms))
+        self.connection.send_ping(nonce)
 
     def flush(self) -> None:
         for data in self.session.outgoing():

@@ -23,6 +23,7 @@ from gameedge.core.game import REFUSAL_NAMES
 from gameedge.core.ids import EdgeId, RegionId
 from gameedge.core.matchmaking.eta import eta_ms
 from gameedge.core.routing.health import BEAT_MS
+from gameedge.edge.spots import spot_reports
 from gameedge.edge.tick import NOT_SEATED, NPC_MODEL
 from gameedge.state.base import EdgeRecord
 from gameedge.telemetry import compact, logs
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gameedge.edge.app import Edge
 
 REPORT_MS: Final = 500
+MAP_EVERY: Final = 20  # reports: what is known of the network changes slowly
 WAITS_KEPT: Final = 64  # of each mode, for the ETA
 log = logs.get(__name__)
 
@@ -167,15 +169,18 @@ class Reports:
     async def report(self) -> None:
         """Presence (again after every reconnection) and a report twice a second."""
         edge, bus = self._edge, self._edge.bus
-        present = False
+        present, number = False, 0
         while True:
             try:
+                number += 1
                 if bus.online and not present:
                     presence = topics.presence(self._region, self._name)
                     await bus.publish(presence, encode(self._presence()), retain=True)
                 present = bus.online
                 if present:
-                    await bus.publish(topics.report(self._region, self._name), encode(self.figures()), retain=True, qos=0)
+                    await bus.publish(
+                        topics.report(self._region, self._name), encode(self.figures(network=number % MAP_EVERY == 0)), retain=True, qos=0
+                    )
             except RefusedError as error:
                 present = False
                 log.debug("report_waits", detail=error.detail)
@@ -198,7 +203,8 @@ class Reports:
             started_ms=self._started_ms,
         )
 
-    def figures(self) -> EdgeReport:
+    def figures(self, *, network: bool = False) -> EdgeReport:
+        """`network`: with round trips to other regions and to places of players."""
         edge = self._edge
         now_ms = edge.clock.monotonic_ms()
         tick = edge.tick.figures
@@ -215,6 +221,11 @@ class Reports:
             tick=edge.tick.tick,
             tick_lateness_ms=self._quantiles(self._lateness, now_ms),
             tick_busy=self._busy,
+            memory=edge.machine.memory,
+            gpu=edge.machine.gpu,
+            accelerator=edge.machine.accelerator,
+            regions_ms=edge.pings.figures() if network else {},
+            spots=spot_reports(edge.lobby.round_trips()) if network else [],
             inference_batch=float(npc.batch) if npc else 0.0,
             inference_ms=self._quantiles(npc.took_ms, now_ms) if npc else Quantiles(),
             rtt_ms=self._quantiles(edge.lobby.rtt_window, now_ms),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, MatchId, SessionId, TicketId
-from gameedge.core.protocol.messages import Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted
+from gameedge.core.protocol.messages import Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted, Reroute
 from gameedge.edge.clock import Clock
 from gameedge.edge.host import Ended, HostedMatch, MatchHost, SeatState
 from gameedge.edge.player import Player
@@ -193,8 +193,17 @@ class Seating:
             if player is not None and player.match == match.id:
                 player.match = None
                 player.session.send(message)
+                self._reroute(player)
                 player.flush()
                 self._players.remember(player)
+
+    def _reroute(self, player: Player) -> None:
+        """Between two matches is the time to go elsewhere, where the way here became a detour."""
+        if player.detour and not player.rerouted:
+            player.rerouted = True
+            path_ms, placed_ms = player.path_ms or 0.0, player.claims.rtt_ms
+            player.session.send(Reroute(rtt_ms=round(path_ms), placed_ms=round(placed_ms)))
+            self._metrics.counter("reroutes_total").add()
 
     def match_disowned(self, ended: Ended) -> None:
         """The region gave this match up (it took the process for dead), so its result counts for nothing."""

@@ -121,6 +121,13 @@ EDGE: Final = (
     Metric("matches_adopted_total", _C, "matches", "Matches taken over from a process that died or drained.", labels=("mode",)),
     Metric("matches_handed_over_total", _C, "matches", "Matches that this process gave away while it drained.", labels=("mode",)),
     Metric("adopted_state_age_ms", _H, "ms", "How old the state was that an adopted match went on from.", bounds=RTT_MS),
+    Metric(
+        "reroutes_total",
+        _C,
+        "players",
+        "Players told after a match that their way here is much longer than what they were placed for.",
+        "routes that changed, or measurements that were forged",
+    ),
     # -- watching
     Metric("flags_total", _C, "flags", "Anti-cheat flags raised.", labels=("rule",)),
     Metric("evidence_dropped_total", _C, "records", "Evidence that could not be stored.", "the store was away"),
@@ -145,6 +152,13 @@ COORDINATOR: Final = (
     Metric("coordinator_request_ms", _H, "ms", "Duration of a request.", labels=("route",), bounds=DURATION_MS),
     Metric("coordinator_accounts_total", _C, "accounts", "Accounts signed up."),
     Metric("coordinator_placements_total", _C, "placements", "Placements decided.", "region, or refused", ("region",)),
+    Metric(
+        "coordinator_route_changes_total",
+        _C,
+        "changes",
+        "Routes from a place of players to the region that got slower or faster for good.",
+        labels=("region",),
+    ),
     Metric("coordinator_results_total", _C, "results", "Results heard.", "applied, duplicate, or bad", ("outcome",)),
     Metric("coordinator_regions", _G, "regions", "Regions with a process online."),
     Metric("coordinator_edges", _G, "processes", "Edge processes online.", labels=("region",)),

@@ -293,5 +293,6 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "n": "its number, where it had one",
         "retry_after_ms": "when it is worth trying again",
     },
+    "Reroute": {"rtt_ms": "of this connection", "placed_ms": "as measured when it was placed"},
     "Draining": {"within_ms": "the process ends by then"},
 }

@@ -85,7 +85,7 @@ def cable_cut(world: Matrix, people: int, notes: list[str]) -> list[Row]:
         for _ in range(BOUNDARIES):
             shaken = longer + (longer > rtt) * rng.uniform(0, 20, len(rtt))
             seen = sighting(shaken, None, rng)
-            chosen = table.decide(Seen(seen.rtt_ms, current=table.names[current]), draw)[0]
+            chosen = table.decide(Seen(seen.rtt_ms, current=table.names[current], moves=count), draw)[0]
             count += chosen != current
             current = chosen
         moves.append(count)

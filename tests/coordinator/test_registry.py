@@ -210,3 +210,62 @@ def test_absurd_capacity_is_bounded() -> None:
     registry.hear(presence(), 0)
     registry.hear(report(players_max=2**52, free_matches=2**52), 0)
     assert registry.loads(1)[0].edges[0].players_max == 100_000
+
+
+def test_two_regions_with_one_name_do_not_move_each_other() -> None:
+    registry = started(1_000)
+    registry.hear(presence(edge="e2", latitude=50.2, url="ws://h:2"), 2_000)
+    registry.hear(report(edge="e2"), 2_000)
+    registry.hear(presence(edge="x1", latitude=-33.0, url="ws://elsewhere:1", region_title="Sydney"), 3_000)
+    registry.hear(report(edge="x1"), 3_000)
+    region = registry.regions[EU]
+    assert (region.latitude, region.title) == (50.0, "eu"), "the place of who was there first"
+    assert doubt(registry, 3_000) == doubt(registry, 3_000, EdgeId("e2")) == ""
+    assert "name" in doubt(registry, 3_000, EdgeId("x1"))
+    for edge in ("e1", "e2"):  # a move of the whole region is told process by process, as these restart
+        registry.hear(presence(edge=edge, latitude=-33.0, url="ws://h:3"), 4_000)
+    assert region.latitude == -33.0
+    assert {doubt(registry, 4_000, EdgeId(edge)) for edge in ("e1", "e2", "x1")} == {""}
+
+
+@pytest.mark.parametrize("skew_ms", [-600_000, 600_000])
+def test_the_clocks_of_regions_do_not_matter(skew_ms: int) -> None:
+    registry = Registry()
+    registry.note_bus(True, 10_000_000)
+    registry.hear(presence(started_ms=10_000_000 + skew_ms), 10_000_000)
+    registry.hear(report(at_ms=10_000_000 + skew_ms), 10_000_000)
+    assert doubt(registry, 10_000_000 + SUSPECTED_MS) == ""
+    assert doubt(registry, 10_000_001 + SUSPECTED_MS) == "silent"
+
+
+def test_releases_before_and_after_this_one_are_understood() -> None:
+    """An old process says less, a new one more; an old coordinator says less of what it wants."""
+    registry = started(1_000)
+    old = json.dumps({"at_ms": 1, "players": 7, "players_max": 10, "free_matches": 1}).encode()
+    new = json.dumps({"at_ms": 1, "players": 8, "players_max": 10, "free_matches": 1, "moon": {"phase": [1, 2]}}).encode()
+    for data, players in ((old, 7), (new, 8)):
+        registry.hear(BusMessage(topics.report(EU, E1), data, retained=False), 2_000)
+        assert registry.loads(2_000)[0].edges[0].players == players
+    for revision, data in ((5, b'{"revision":5,"draining":true}'), (6, b'{"revision":6,"draining":true,"weather":"fine"}')):
+        registry.hear(BusMessage(topics.desired(EU), data, retained=True), 2_000)
+        assert (registry.regions[EU].desired.revision, registry.regions[EU].desired.draining) == (revision, True)
+    assert registry.dropped == {}
+
+
+def test_round_trips_between_regions_are_kept_bounded_and_forgotten() -> None:
+    registry = started(1_000)
+    registry.hear(presence("us", url="ws://us:1"), 1_000)
+    registry.hear(report("us", regions_ms={"eu": 90.0, "us": 1.0, "nowhere": 5.0}), 1_000)
+    registry.hear(report(regions_ms={"us": 95.0}), 1_000)
+    pings = registry.between.matrix(registry.regions, 1_000)
+    assert pings == {("us", "eu"): 90.0, ("eu", "us"): 95.0}
+    assert registry.between.matrix(registry.regions, 1_001) is pings, "a table may keep what it made of it"
+    registry.hear(report(regions_ms={"us": 300.0}), 2_000)  # a busy moment
+    assert registry.between.matrix(registry.regions, 2_000) == pings
+    registry.hear(report(regions_ms={"us": 300.0}), 200_000)  # another cable
+    assert registry.between.matrix(registry.regions, 200_000)[EU, RegionId("us")] == 300.0
+    assert list(registry.between.matrix(registry.regions, 700_000)) == [("eu", "us")]
+    assert registry.between.matrix(registry.regions, 2_000_000) == {}
+    for bad in (b'{"at_ms":1,"regions_ms":{"us":-1}}', b'{"at_ms":1,"regions_ms":{"us":NaN}}', b'{"at_ms":1,"regions_ms":{"us":1e99}}'):
+        registry.hear(BusMessage(topics.report(EU, E1), bad, retained=False), 2_000_000)
+    assert registry.dropped == {"bad_report": 3}

@@ -15,6 +15,7 @@ from gameedge.coordinator.app import Running
 from gameedge.coordinator.app import serve as serve_coordinator
 from gameedge.core import limits
 from gameedge.edge.app import Edge, load_game, warm_game
+from gameedge.edge.pings import ping
 from gameedge.edge.reports import Reports
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
@@ -35,6 +36,45 @@ class Stack:
     store: MemoryRegionStore
     global_store: MemoryGlobalStore
     broker: MemoryBroker
+
+
+@contextlib.asynccontextmanager
+async def another_region(
+    made: Stack, name: str, *, latitude: float, longitude: float, game: str, fill_ms: int = 300
+) -> AsyncIterator[Edge]:
+    """A second region with a store of its own, at the same broker; it measures the others."""
+    config = EdgeConfig(
+        region=name,
+        edge="edge-0",
+        latitude=latitude,
+        longitude=longitude,
+        redis="memory://",
+        bus="memory://",
+        token_keys=[made.coordinator.services.signer.public_text],
+        game=game,
+        fill_ms=fill_ms,
+        drain_ms=1_000,
+        connections_max=256,
+        matches_max=64,
+        entities_max=512,
+    )
+    async with contextlib.AsyncExitStack() as opened:
+        bus = await opened.enter_async_context(Reports.connect(made.broker.factory, config))
+        edge = Edge(config, MemoryRegionStore(), bus, load_game(config), aim_model=load_aim(), ping=ping)
+        server = await open_transport("auto").serve(edge.lobby.accept, TransportSettings("127.0.0.1", 0, limits.FRAME_BYTES_MAX))
+        opened.push_async_callback(server.close)
+        edge.seating.url = f"ws://127.0.0.1:{server.port}"
+        edge.reports.addresses(edge.seating.url, "", "auto")
+        running = asyncio.create_task(edge.run(), name=f"edge of {name}")
+        services = made.coordinator.services
+        try:
+            async with asyncio.timeout(10):
+                while name not in {region.region for region, _ in services.registry.online(services.now_ms())}:
+                    await asyncio.sleep(0.02)
+            yield edge
+        finally:
+            edge.stop()
+            await running
 
 
 @contextlib.asynccontextmanager

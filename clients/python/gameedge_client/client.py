@@ -103,7 +103,7 @@ class Client:
         """A session in the placed region: use it as `async with client.connect(placement) as session:`."""
 
         async def again() -> tuple[str, tuple[str, ...]]:
-            placed = await self.place(current=placement.region)
+            placed = await self.place(current=(self.placement or placement).region)
             return placed.token, placed.edges
 
         return Session(placement.token, placement.edges, client=self.name, dial=self.dial, place=again)

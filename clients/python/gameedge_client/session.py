@@ -32,6 +32,7 @@ from gameedge.core.protocol.messages import (
     Queued,
     QueueStatus,
     Refused,
+    Reroute,
     ServerMessage,
     Welcome,
 )
@@ -75,6 +76,8 @@ class Session:
         self.queue_wait_ms: float | None = None  # of the last queue(): asked → match found
         self.queue_status: QueueStatus | None = None
         self.draining: Draining | None = None
+        self.reroute: Reroute | None = None  # the way to this region became longer; the next `queue` measures and asks again
+        self.moves = 0  # to another region for this reason
         self.match: Match | None = None
         self.connections = 0  # that got a welcome
         self.resumes = 0  # of them: the session went on
@@ -88,6 +91,7 @@ class Session:
         self._commands: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._moving = False
+        self._elsewhere = False  # in another region on purpose: there the session begins anew
         self._keeper: asyncio.Task[None] | None = None
         self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
         self._joining: Join | None = None
@@ -155,6 +159,8 @@ class Session:
 
     async def queue(self, mode: str, *, party: Party | None = None) -> MatchFound:
         """Queue and wait until a match is found. Cancelling the wait leaves the queue."""
+        if self.reroute is not None and self._place is not None:
+            await self._look_elsewhere(self._place)
         started = time.perf_counter()
         found = self._expect(MatchFound)
         self.queue_status = None
@@ -283,6 +289,8 @@ class Session:
                 self._on_refused(message)
             case Draining():
                 self.draining = message
+            case Reroute():
+                self.reroute = message
             case Queued() | _:
                 pass  # `queue` waits for the match
 
@@ -301,9 +309,12 @@ class Session:
             self.resumes += 1
         elif self._moving and self._joining is not None:
             self._send(self._joining)  # the process does not know the session, but the match token is enough for the seat
+        elif self._elsewhere:
+            pass  # nothing was under way
         elif self.connections > 1:
             self._fail(SessionLostError("the server opened a new session; queue again"))
-        self._moving = False
+        self._moving = self._elsewhere = False
+        self.reroute = None
         self._settle(Welcome, welcome)
 
     def _on_refused(self, refused: Refused) -> None:
@@ -323,6 +334,26 @@ class Session:
             self._go_to(found.url)
             self._joining = Join(match=found.match, match_token=found.match_token)
             self._send(self._joining)
+
+    async def _look_elsewhere(self, place: Place) -> None:
+        """Measure and ask where to play; go there where that is another region. Who cannot say changes nothing."""
+        self.reroute = None
+        before = self.welcome.region
+        try:
+            token, edges = await place()
+        except GameEdgeError:
+            return
+        if self._keeper is None or self._keeper.done() or not edges:
+            return
+        self._core.token = token
+        if self._url in edges:
+            self._edges = list(edges)
+            return
+        self._edges, self._elsewhere = list(edges), True
+        welcomed = self._expect(Welcome)
+        self._go_to(edges[0])
+        await self._answer(welcomed)
+        self.moves += self.welcome.region != before
 
     # ----------------------------------------------------------------------------------------------- connections
 

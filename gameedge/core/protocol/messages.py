@@ -288,6 +288,14 @@ class Refused(Message, tag="refused", kw_only=True, frozen=True):
     retry_after_ms: Count | None = None
 
 
+class Reroute(Message, tag="reroute", kw_only=True, frozen=True):
+    """After a match: the way here has become much longer than what the client was placed for. Measure again and ask for a
+    placement before the next `queue`; staying is allowed."""
+
+    rtt_ms: Count  # what this connection's round trip is
+    placed_ms: Count  # what the client measured when it was placed
+
+
 class Draining(Message, tag="draining", kw_only=True, frozen=True):
     """This process goes away after `within_ms`. A running match is played to its end; ask for a placement after it."""
 
@@ -307,6 +315,7 @@ ServerMessage = (
     | MatchLost
     | Pong
     | Refused
+    | Reroute
     | Draining
 )
 

@@ -7,7 +7,8 @@ Method. Every region gets `total = rtt + load + inference + queue + cost`, in mi
     `estimate.py` from the client's own samples, never below what light allows; where a region was not measured, what the
     learned map of the client's network and city says, else what distance suggests (`distance.py`), shifted by how far off the
     same prior was for the regions that were measured; else a constant. The smallest total wins, with three corrections: a
-    player stays where it is unless moving gains more than `stay_ms`; among totals that differ by less than `near_ms` two are
+    player stays where it is unless moving gains more than `stay_ms`, and that again for each move of late;
+    among totals that differ by less than `near_ms` two are
     drawn and the one with clearly more room is taken (power of two choices, Mitzenmacher 2001), so that old reports do not
     send everybody to the same place; and slots that are nearly gone add so much that neighbours take over before saturation.
     A party goes where the worst of its members' totals is smallest.
@@ -35,6 +36,7 @@ Basis = Literal["measured", "learned", "distance", "unknown"]
 Unit = tuple[float, float, float]
 NO_PINGS: Final[Mapping[tuple[RegionId, RegionId], float]] = {}
 PRIOR_SHIFT_MS_MAX: Final = 200.0
+MOVES_MAX: Final = 3  # that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Seen:
     current: RegionId | None = None  # where it plays now
     residency: str = ""
     learned_ms: Mapping[RegionId, float] = field(default_factory=dict)
+    floor_ms: Mapping[RegionId, float] = field(default_factory=dict)  # what sockets of its network make implausible is raised to this
+    moves: int = 0  # how often it was sent elsewhere lately: each makes the next one harder
 
     @property
     def placed(self) -> bool:
@@ -109,10 +113,9 @@ class Table:
         self.sound = [i for i, score in enumerate(blank) if not score.excluded and not score.doubtful]
         self.open = [i for i, score in enumerate(blank) if not score.excluded]
         self._units = [_unit(region.latitude, region.longitude) if _on_earth(region) else None for region in self.regions]
-        pings = [[between_ms.get((a, b)) for b in self.names] for a in self.names] if between_ms else []
-        for i in misplaced(pings, _apart_ms(tuple(self._units))):
+        wrong, confirmed = _held_against(between_ms, tuple(self.names), tuple(self._units))
+        for i in wrong:
             self._units[i] = None
-        confirmed = {i for i, row in enumerate(pings) for k, ping in enumerate(row) if ping or pings[k][i]}
         held = tuple(unit if i in confirmed else None for i, unit in enumerate(self._units))
         self._slots = [max(1, sum(edge.players_max for edge in _usable(region))) for region in self.regions]
         self.apart_ms = _apart_ms(held)  # what measurements are held against
@@ -147,6 +150,9 @@ class Table:
         known = robust_rtts_ms(map(seen.rtt_ms.get, self.names), self.settings.jitter_weight)
         for i, floor in light_floors_ms(known, self.apart_ms).items():
             known[i] = max(known[i] or 0.0, floor)
+        for name, floor in seen.floor_ms.items():
+            if (at := self.index.get(name)) is not None and (claimed := known[at]) is not None:
+                known[at] = max(claimed, floor)
         if None not in known:
             return cast(list[float], known)
         if seen.placed and not self._possible(known, seen):
@@ -211,9 +217,9 @@ class Table:
     def decide(self, seen: Seen, draw: Callable[[], float], rtts: Sequence[float] | None = None) -> tuple[int, bool]:
         """The region's index, and whether the client stays there by hysteresis. The hot path of `place`."""
         found = self.candidates(seen)
-        return self._choose(found, self.rtts(seen) if rtts is None else rtts, seen.current, draw)
+        return self._choose(found, self.rtts(seen) if rtts is None else rtts, seen, draw)
 
-    def _choose(self, found: Sequence[int], rtts: Sequence[float], current: RegionId | None, draw: Callable[[], float]) -> tuple[int, bool]:
+    def _choose(self, found: Sequence[int], rtts: Sequence[float], seen: Seen, draw: Callable[[], float]) -> tuple[int, bool]:
         settings, added, names = self.settings, self.added, self.names
         totals = [rtts[i] + added[i] for i in found]
         best = min(totals)
@@ -227,9 +233,10 @@ class Table:
                 chosen, other = sorted(_two(near, draw), key=lambda i: (rtts[i] + added[i], names[i]))
             if self.fullness[other] < self.fullness[chosen] - settings.near_fullness:
                 chosen = other
-        if current is not None and names[chosen] != current:
-            here = self.index.get(current)
-            if here is not None and here in found and rtts[here] + added[here] <= rtts[chosen] + added[chosen] + settings.stay_ms:
+        if seen.current is not None and names[chosen] != seen.current:
+            here = self.index.get(seen.current)
+            stay_ms = settings.stay_ms * (1 + min(MOVES_MAX, max(0, seen.moves)))
+            if here is not None and here in found and rtts[here] + added[here] <= rtts[chosen] + added[chosen] + stay_ms:
                 return here, True
         return chosen, False
 
@@ -253,7 +260,7 @@ class Table:
         if not found:
             raise RefusedError(Reason.FORBIDDEN, "no region takes every member of this party")
         worst = [max(column) for column in zip(*each, strict=True)]
-        chosen, stayed = self._choose(found, worst, members[0].current, draw)
+        chosen, stayed = self._choose(found, worst, members[0], draw)
         return self._placement(chosen, stayed, worst, members[0], draw)
 
     def _placement(self, chosen: int, stayed: bool, rtts: Sequence[float], seen: Seen, draw: Callable[[], float]) -> Placement:
@@ -340,6 +347,27 @@ def _apart_ms(units: tuple[Unit | None, ...]) -> list[list[float]]:
             if a is not None and b is not None:
                 found[i][k] = math.acos(min(1.0, max(-1.0, a[0] * b[0] + a[1] * b[1] + a[2] * b[2]))) * per_radian
     return found
+
+
+_Held = tuple[frozenset[int], frozenset[int]]
+_held: list[tuple[Mapping[tuple[RegionId, RegionId], float], tuple[RegionId, ...], tuple[Unit | None, ...], _Held]] = []
+
+
+def _held_against(
+    between_ms: Mapping[tuple[RegionId, RegionId], float], names: tuple[RegionId, ...], units: tuple[Unit | None, ...]
+) -> _Held:
+    """Regions that are not where they say, and those whose place some ping confirms. The last answer is kept: pings change seldom,
+    tables are made ten times a second, and with 256 regions this takes longer than the rest of a table."""
+    if not between_ms:
+        return frozenset(), frozenset()
+    for pings_before, names_before, units_before, found in _held:
+        if pings_before is between_ms and names_before == names and units_before == units:
+            return found
+    pings = [[between_ms.get((a, b)) for b in names] for a in names]
+    wrong = frozenset(misplaced(pings, _apart_ms(units)))
+    confirmed = frozenset(i for i, row in enumerate(pings) for k, ping in enumerate(row) if ping or pings[k][i])
+    _held[:] = [(between_ms, names, units, (wrong, confirmed))]
+    return wrong, confirmed
 
 
 def _on_earth(*regions: RegionLoad) -> bool:
