@@ -136,7 +136,10 @@ class Services:
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
-        token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
+        measured = {str(region): score.rtt_ms for region, score in found.why.items() if score.basis == "measured"}
+        token, expires_ms = self.signer.session_token(
+            account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode, rtt_ms=measured
+        )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms

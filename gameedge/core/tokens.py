@@ -44,6 +44,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
+    # Round trips that the placement was made by, ms: the player's own measurements, signed, so that they do not change with each queue.
+    rtt_ms: Annotated[dict[str, Annotated[float, Meta(ge=0, le=limits.RTT_MS_MAX)]], Meta(max_length=limits.REGIONS_MAX)] = {}
     iat: Seconds
     exp: Seconds
 
