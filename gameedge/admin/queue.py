@@ -27,6 +27,7 @@ from gameedge.state.open import open_region_store
 
 app = typer.Typer(help="Queues of one region: who waits, and why.", no_args_is_help=True)
 ANSWER_S: Final = 3.0
+AGAIN_S: Final = 0.3  # between two questions, where nobody could answer the first
 _JSON = typer.Option(False, "--json", help="print JSON")
 _MODE = typer.Option("", "--mode", help="only this mode")
 _CONFIG = typer.Option(None, "--config", help="or the configuration file of one of its processes")
@@ -131,7 +132,24 @@ def explain(
 
 
 async def _explain(store: RegionStore, who: str, only: str) -> dict[str, Any] | str:
-    """The leader's explanation, or what is wrong."""
+    """The leader's explanation, or what is wrong. Where nobody can say just now (a process takes over, or explained much lately) it
+    asks again, for ANSWER_S in all."""
+    deadline, said = time.monotonic() + ANSWER_S, ""
+    while True:
+        found = await _explain_once(store, who, only, deadline)
+        if not isinstance(found, _NotNow):
+            return found
+        said = str(found)
+        if time.monotonic() + AGAIN_S >= deadline:
+            return said
+        await asyncio.sleep(AGAIN_S)
+
+
+class _NotNow(str):
+    """What is wrong, and may not be in a moment."""
+
+
+async def _explain_once(store: RegionStore, who: str, only: str, deadline: float) -> dict[str, Any] | str:
     for mode in [only] if only else await store.modes():
         _, there = await store.tickets_there(mode, [TicketId(who)])
         ticket = TicketId(who) if there else await store.ticket_of_player(mode, PlayerId(who))
@@ -139,15 +157,14 @@ async def _explain(store: RegionStore, who: str, only: str) -> dict[str, Any] | 
             continue
         leader = await store.lease_owner(f"matcher-{mode}")
         if leader is None:
-            return f"nobody matches {mode} just now: no edge process of the region runs, or one took over a moment ago; ask again"
+            return _NotNow(f"nobody matches {mode} just now: no edge process of the region runs, or one took over a moment ago; ask again")
         me = EdgeId(f"admin-{os.getpid()}-{time.monotonic_ns()}")
         await store.inbox_post(leader, [InboxEvent(kind="explain", mode=mode, ticket=ticket, edge=me)])
-        deadline = time.monotonic() + ANSWER_S
         while (left := deadline - time.monotonic()) > 0:
             for event in await store.inbox_read(me, max(1, int(left * 1000))):
                 if event.kind == "explained" and event.detail:
                     return {"mode": mode, "matched_by": leader, **json.loads(event.detail)}
                 if event.kind == "explained":
-                    return f"{leader} cannot say just now: it explained much lately, or another process leads by now; ask again"
+                    return _NotNow(f"{leader} cannot say just now: it explained much lately, or another process leads by now; ask again")
         return f"{leader} leads {mode} and did not answer within {ANSWER_S:.0f} s; `gameedge admin status` says whether it lives"
     return f"{who!r} does not wait in any queue of this region{f' of mode {only}' if only else ''}; it may be matched already"

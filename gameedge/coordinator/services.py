@@ -143,7 +143,7 @@ class Services:
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name, last)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
-        score = found.why[found.region]
+        measured = {str(region): score.rtt_ms for region, score in found.why.items() if score.basis == "measured"}
         token, expires_ms = self.signer.session_token(
             account,
             found.region,
@@ -152,7 +152,7 @@ class Services:
             self.config.token_life_ms,
             first_mode=mode,
             spot=spot.text(),
-            rtt_ms=round(min(score.rtt_ms, 60_000.0), 1) if score.basis == "measured" else 0.0,
+            rtt_ms=measured,
         )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)

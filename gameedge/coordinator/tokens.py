@@ -65,9 +65,11 @@ class Signer:
         life_ms: int,
         first_mode: str | None = None,
         spot: str = "",
-        rtt_ms: float = 0.0,
+        rtt_ms: Mapping[str, float] | None = None,
     ) -> tuple[str, int]:
-        """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in."""
+        """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in; of many round
+        trips, this region's and the shortest."""
+        nearest = sorted((rtt_ms or {}).items(), key=lambda pair: (pair[0] != region, pair[1]))[: limits.TOKEN_REGIONS_MAX]
         expires_s = (now_ms + life_ms) // 1000
         chosen = sorted(ratings, key=lambda mode: (mode != first_mode, -ratings[mode].games, mode))[:MODES_MAX]
         while True:
@@ -80,7 +82,7 @@ class Signer:
                 ratings={m: ModeRating(round(ratings[m].mu, 3), round(ratings[m].sigma, 3)) for m in chosen},
                 trust=min(255, max(0, account.trust)),
                 spot=spot,
-                rtt_ms=rtt_ms,
+                rtt_ms={name: round(min(max(0.0, rtt), limits.RTT_MS_MAX), 1) for name, rtt in nearest},
                 iat=now_ms // 1000,
                 exp=expires_s,
             )

@@ -45,9 +45,15 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
     spot: Annotated[str, Meta(max_length=64)] = ""  # where it comes from, coarsely (core/routing/netmap.py); empty: not known
-    rtt_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0  # what it was placed for, by its own measurements; 0: it measured none
+    # Round trips that the placement was made by, ms: the player's own measurements, signed, so that they do not change with each queue.
+    rtt_ms: Annotated[dict[str, Annotated[float, Meta(ge=0, le=limits.RTT_MS_MAX)]], Meta(max_length=limits.REGIONS_MAX)] = {}
     iat: Seconds
     exp: Seconds
+
+    @property
+    def placed_ms(self) -> float:
+        """The round trip to this region that the placement was made by; 0: the player measured none."""
+        return self.rtt_ms.get(self.region, 0.0)
 
 
 class OperatorClaims(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,7 +117,7 @@ class Edge:
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.players = Players(store, self.lanes, edge, self.clock)
         self.match_rules = load_rules(config.match_rules, spec)
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, edge, self.clock, draw)
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
             game, self.host, self._now_tick, spectators_max=config.spectators_max, delay_ms=config.spectate_delay_ms

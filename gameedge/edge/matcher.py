@@ -42,8 +42,8 @@ GATHER_MS_MAX: Final = 100.0  # and at most, however long a round took
 AGAIN_MS_MAX: Final = 500.0  # a pool that did not change is looked at again: processes come and go
 AGAIN_SHARE: Final = 0.1  # of the core for looks that only waiting asks for
 FOLLOW_MS: Final = 100.0  # between asking for a lease that somebody else holds
-EXPLAIN_SHARE: Final = 0.05  # of the core for explanations...
-EXPLAIN_FREE_MS: Final = 1.0  # ...that take longer than this
+EXPLAIN_SHARE: Final = 0.05  # of the core for explanations, in the long run...
+EXPLAIN_BURST_MS: Final = 100.0  # ...and so much of it may be asked for at once: an operator who asks thrice is answered
 RENEW_MS: Final = limits.LEASE_MS / 4
 THREAD_TICKETS: Final = 2_000  # from here on a proposal takes longer than a tick can wait
 CLAIM_ROUND: Final = 8 * limits.CLAIMS_AT_ONCE  # matches between two looks at the lease
@@ -69,7 +69,8 @@ class PoolState:
     looked_ms: float = -1e12
     took_ms: float = 0.0  # the last proposal
     due_ms: float = -1e12  # when waiting alone is a reason to look again
-    explain_ms: float = -1e12  # when there is time for another explanation
+    explained_ms: float = 0.0  # spent on explanations and not yet earned back
+    explain_ms: float = -1e12  # when that was counted
     again: bool = False  # propose though nothing changed: a claim found tickets missing, or nobody had room
 
     @property
@@ -270,11 +271,15 @@ class Matcher:
         """Why a ticket is not matched. None: this process does not lead the mode, or explained so much lately that its ticks would
         suffer."""
         pool, began = self._pools.get(mode), self._clock.monotonic_ms()
-        if pool is None or not pool.leads or began < pool.explain_ms:
+        if pool is None or not pool.leads:
+            return None
+        pool.explained_ms = max(0.0, pool.explained_ms - (began - pool.explain_ms) * EXPLAIN_SHARE)
+        pool.explain_ms = began
+        if pool.explained_ms >= EXPLAIN_BURST_MS:
             return None
         found = explain(pool.mirror.pool, ticket, self._clock.unix_ms(), live_edges=frozenset(self._edges) or None)
-        ended = self._clock.monotonic_ms()
-        pool.explain_ms = ended + (ended - began) / EXPLAIN_SHARE if ended - began > EXPLAIN_FREE_MS else ended
+        # What a busy machine did meanwhile is not ours: one explanation never silences the next few.
+        pool.explained_ms += min(self._clock.monotonic_ms() - began, EXPLAIN_BURST_MS / 4)
         return found
 
     # ---------------------------------------------------------------------------------------------------- reaping

@@ -68,7 +68,7 @@ class Player:
     @property
     def detour(self) -> bool:
         """Whether the way here is much longer than what the player measured when it was placed: the route changed, or it lied."""
-        placed_ms, path_ms = self.claims.rtt_ms, self.path_ms
+        placed_ms, path_ms = self.claims.placed_ms, self.path_ms
         return path_ms is not None and placed_ms > 0 and path_ms > placed_ms + max(LONGER_MS, LONGER_SHARE * placed_ms)
 
     def flush(self) -> None:

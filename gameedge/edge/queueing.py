@@ -8,12 +8,14 @@ import msgspec
 
 from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.game import GameSpec
-from gameedge.core.ids import EdgeId, TicketId, encode
+from gameedge.core.ids import EdgeId, PlayerId, RegionId, TicketId, encode
 from gameedge.core.matchmaking import rules
 from gameedge.core.matchmaking.explain import Explanation
+from gameedge.core.matchmaking.pool import PoolArrays
 from gameedge.core.matchmaking.propose import rules_of
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.core.matchmaking.settings import DEFAULT
+from gameedge.core.matchmaking.wishes import Wish, believed
 from gameedge.core.protocol.messages import Cancel, Dequeued, Explain, Explained, Queue, Queued, QueueStatus, RuleSeen
 from gameedge.core.protocol.session import State
 from gameedge.edge.clock import Clock
@@ -37,6 +39,10 @@ def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"match_rules = {path!r}: {error}") from error
         found = rules.load(text, spec.modes, name=path)
+        for mode, of_mode in found.items():
+            for i, rule in enumerate(of_mode.overlap):
+                if not rule.values:  # 64 words are known to a pool at once, and clients would think up others
+                    raise ConfigError(f"{path}: modes.{mode}.overlap[{i}].values: name the words that clients may say")
     return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
 
 
@@ -56,12 +62,15 @@ class Queueing:
         mode_rules: Mapping[str, ModeRules],
         store: RegionStore,
         players: Players,
+        region: RegionId,
         edge: EdgeId,
         clock: Clock,
         draw: Callable[[int], bytes],
+        shadow: Mapping[str, ModeRules] | None = None,
     ) -> None:
-        self._rules = mode_rules
-        self._spec, self._store, self._players, self._edge = spec, store, players, edge
+        self._rules, self._shadow = mode_rules, shadow or {}
+        self._spec, self._store, self._players, self._region, self._edge = spec, store, players, region, edge
+        self._scratch = {mode: PoolArrays(of) for mode, of in mode_rules.items()}  # empty: to hold one ticket against the rules
         self._clock, self._draw = clock, draw
         self._ingest = Ingest(store)
         self.draining = False
@@ -85,22 +94,46 @@ class Queueing:
         if problem is not None:
             player.session.refuse("queue", problem[0], now_ms, detail=problem[1], n=message.n)
             return
-        rating = player.claims.ratings.get(message.mode)
+        try:
+            ticket = self._ticket(player, message)
+        except RefusedError as error:
+            player.session.refuse("queue", error.reason, now_ms, detail=error.detail, n=message.n)
+            return
+        self._players.submit(player, message, lambda: self._enqueue(player, ticket, message.n))
+
+    def _ticket(self, player: Player, message: Queue) -> Ticket:
+        """What is known of the player and what it says. Raises RefusedError where no match could ever be made of that."""
+        claims = player.claims
+        rating = claims.ratings.get(message.mode)
+        mode_rules = [found[message.mode] for found in (self._rules, self._shadow) if message.mode in found]
+        said = Wish(message.attributes, message.roles, message.rtt_ms, message.loss, message.blocks)
+        measured_ms = player.link.rtt_ms if player.link is not None else None
+        wish = believed(said, mode_rules, player.id, self._region, placed_ms=claims.rtt_ms, measured_ms=measured_ms)
         ticket = Ticket(
             id=TicketId(encode("t", self._draw(16))),
             player=player.id,
             session=player.session.session,
             edge=self._edge,
             mode=message.mode,
-            name=player.claims.name,
+            name=claims.name,
             rating=rating.mu if rating else 25.0,
             sigma=rating.sigma if rating else 25.0 / 3.0,
-            trust=player.claims.trust,
+            trust=claims.trust,
             party=message.party.id if message.party else None,
             party_size=message.party.size if message.party else 1,
             created_ms=self._clock.unix_ms(),
+            attributes=wish.attributes,
+            roles=wish.roles,
+            rtt_ms=wish.rtt_ms,
+            loss=wish.loss,
+            blocks=[PlayerId(other) for other in wish.blocks],
         )
-        self._players.submit(player, message, lambda: self._enqueue(player, ticket, message.n))
+        size, sizes = ticket.party_size, mode_rules[0].party_sizes
+        if sizes and size not in sizes:
+            raise RefusedError(Reason.UNSUPPORTED, f"parties of {size} may not queue here, only of {', '.join(map(str, sizes))} (1: alone)")
+        if problem := self._scratch[message.mode].problem(ticket):
+            raise RefusedError(Reason.UNSUPPORTED, f"nobody could ever be found: {problem}"[:256])
+        return ticket
 
     async def _enqueue(self, player: Player, ticket: Ticket, n: int) -> None:
         now_ms = self._clock.monotonic_ms()

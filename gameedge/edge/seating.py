@@ -201,7 +201,7 @@ class Seating:
         """Between two matches is the time to go elsewhere, where the way here became a detour."""
         if player.detour and not player.rerouted:
             player.rerouted = True
-            path_ms, placed_ms = player.path_ms or 0.0, player.claims.rtt_ms
+            path_ms, placed_ms = player.path_ms or 0.0, player.claims.placed_ms
             player.session.send(Reroute(rtt_ms=round(path_ms), placed_ms=round(placed_ms)))
             self._metrics.counter("reroutes_total").add()
 

@@ -125,13 +125,21 @@ def _type(kind: inspect.Type) -> str:
         case inspect.StructType():
             return f"object [{kind.cls.__name__}](#{kind.cls.__name__.lower()})"
         case inspect.ListType():
-            return f"list of {_type(kind.item_type)}"
+            return f"list of {_most(kind.max_length)}{_type(kind.item_type)}"
+        case inspect.DictType():
+            return f"object of {_most(kind.max_length)}{_type(kind.key_type)} → {_type(kind.value_type)}"
+        case inspect.FloatType():
+            return "number" + (f", {kind.ge:g} to {kind.le:g}" if kind.ge is not None and kind.le is not None else "")
         case inspect.StrType():
             return "text" + (f", at most {kind.max_length} characters" if kind.max_length is not None else "")
         case inspect.IntType():
             top = "2^53 - 1" if kind.le == 2**53 - 1 else kind.le
             return "integer" + (f", {kind.ge} to {top}" if kind.ge is not None and kind.le is not None else "")
     raise TypeError(f"{kind}: say in protocol_docs how this type reads")
+
+
+def _most(count: int | None) -> str:
+    return "" if count is None else f"at most {count} "
 
 
 def _budgets() -> str:
@@ -173,7 +181,17 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
     },
     "Watch": {"token": "the session token of a placement, in whatever region", "match": "of `GET /v1/matches`"},
     "Ack": {"s": "every critical message up to this one was processed"},
-    "Queue": {"n": _N, "mode": "a name of `welcome.modes`", "party": "people who want to play together"},
+    "Queue": {
+        "n": _N,
+        "mode": "a name of `welcome.modes`",
+        "party": "people who want to play together",
+        "attributes": "what the mode's rules look at: numbers, words or lists of words; those that no rule looks at are ignored",
+        "roles": "that you would play, where the mode has roles; left out: any",
+        "rtt_ms": "round trips to regions, where the mode's rules look at them; left out: those that your placement was made by. A "
+        "region never counts as nearer than your placement or this process found it",
+        "loss": "share of packets that are lost, by region; left out: none",
+        "blocks": "players whom you will not be matched with, nor they with you",
+    },
     "Cancel": {"n": _N},
     "Explain": {"n": _N},
     "Join": {"n": _N, "match": "of `match_found`", "match_token": "of `match_found`"},

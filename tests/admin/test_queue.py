@@ -102,9 +102,9 @@ def test_nobody_leads(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
             await store.lease(f"matcher-{MODE}", owner, 60_000)
         await store.close()
 
+    monkeypatch.setattr(queue, "ANSWER_S", 0.5)
     asyncio.run(fill(None))
     assert "nobody matches" in ask(url, "explain", "t_1").stderr
-    monkeypatch.setattr(queue, "ANSWER_S", 0.2)
     asyncio.run(fill(EdgeId("deaf")))
     assert "did not answer" in ask(url, "explain", "t_1").stderr
 

@@ -179,3 +179,58 @@ async def test_rules_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="match_rules"):
         async with bench(match_rules=str(tmp_path / "none.toml")):
             pass
+
+
+WISHES = """
+[modes.duel]
+[[modes.duel.equal]]
+attribute = "input"
+[[modes.duel.distance]]
+attribute = "level"
+window = 5
+[modes.duel.latency]
+limit_ms = 80
+"""
+
+
+async def test_what_a_client_says_reaches_its_ticket(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(WISHES)
+    async with bench(match_rules=str(file)) as on:
+        connection, link, ada = on.connect("ada")
+        link.rtt_ms = 12.5  # as the process measured it
+        said = {"t": "queue", "n": 1, "mode": "duel", "attributes": {"input": "pad", "level": 3, "shoe": 42}, "blocks": ["bob"]}
+        link.on_text(msgspec.json.encode(said | {"rtt_ms": {"test-1": 1.0, "atlantis": 2.0}, "loss": {"test-1": 0.02}}))
+        await run_lanes(on)
+        (ticket,) = await on.store.tickets("duel")
+        assert ticket.attributes == {"input": "pad", "level": 3.0}
+        assert ticket.rtt_ms == {"test-1": 12.5}, "not nearer than it is, and no region that nobody knows"
+        assert (ticket.loss, ticket.blocks, ticket.player) == ({"test-1": 0.02}, ["bob"], ada.id)
+        assert isinstance(connection.said()[0], Queued)
+
+
+async def test_a_wish_that_nobody_could_meet_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(WISHES)
+    async with bench(match_rules=str(file)) as on:
+        connection, link, _ = on.connect("ada")
+        link.rtt_ms = 12.5
+        link.on_text(b'{"t":"queue","n":1,"mode":"duel"}')
+        link.rtt_ms = 300.0
+        link.on_text(b'{"t":"queue","n":2,"mode":"duel","attributes":{"level":1}}')
+        await run_lanes(on)
+        no_level, too_far = connection.said()
+        assert isinstance(no_level, Refused)
+        assert isinstance(too_far, Refused)
+        assert (no_level.reason, no_level.n) == (Reason.UNSUPPORTED, 1)
+        assert "'level'" in no_level.detail
+        assert "300 ms away" in too_far.detail
+        assert await on.store.tickets("duel") == []
+
+
+async def test_live_rules_name_the_words_that_clients_may_say(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('[[modes.duel.overlap]]\nattribute = "maps"\n')
+    with pytest.raises(ConfigError, match=r"overlap\[0\]\.values"):
+        async with bench(match_rules=str(file)):
+            pass

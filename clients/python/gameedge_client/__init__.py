@@ -23,7 +23,7 @@ from gameedge_client.errors import (
     SessionLostError,
 )
 from gameedge_client.match import Match, Snapshot
-from gameedge_client.session import Session
+from gameedge_client.session import Session, Wishes
 
 __all__ = [
     "Client",
@@ -53,6 +53,7 @@ __all__ = [
     "Subtick",
     "View",
     "Welcome",
+    "Wishes",
     "ping_beacon",
     "ping_regions",
 ]

@@ -4,7 +4,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final
 
@@ -57,6 +58,18 @@ _ANSWERS: Final[dict[str, type[Message]]] = {"queue": MatchFound, "cancel": Dequ
 
 Place = Callable[[], Awaitable[tuple[str, tuple[str, ...]]]]
 """Asks for a new placement: token and edges. Raises RefusedError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a player says beside the mode: only what the mode's rules look at counts (docs/matchmaking.md). Leave out what you do not
+    know; round trips that the placement was made by are known to the server already."""
+
+    attributes: Mapping[str, float | str | list[str]] = field(default_factory=dict)
+    roles: Sequence[str] = ()  # that you would play; none: any
+    rtt_ms: Mapping[str, float] = field(default_factory=dict)  # by region
+    loss: Mapping[str, float] = field(default_factory=dict)  # share of packets, by region
+    blocks: Sequence[str] = ()  # player ids
 
 
 def _ms() -> float:
@@ -153,18 +166,30 @@ class Session:
 
     # -------------------------------------------------------------------------------------------------- playing
 
-    async def play(self, mode: str, *, party: Party | None = None) -> Match:
+    async def play(self, mode: str, *, party: Party | None = None, wishes: Wishes | None = None) -> Match:
         """Queue, wait for a match, take the seat."""
-        return await self.join(await self.queue(mode, party=party))
+        return await self.join(await self.queue(mode, party=party, wishes=wishes))
 
-    async def queue(self, mode: str, *, party: Party | None = None) -> MatchFound:
-        """Queue and wait until a match is found. Cancelling the wait leaves the queue."""
+    async def queue(self, mode: str, *, party: Party | None = None, wishes: Wishes | None = None) -> MatchFound:
+        """Queue and wait until a match is found. Cancelling the wait leaves the queue. Raises RefusedError: `unsupported` where the
+        mode's rules do not take what `wishes` say, and why."""
         if self.reroute is not None and self._place is not None:
             await self._look_elsewhere(self._place)
         started = time.perf_counter()
         found = self._expect(MatchFound)
         self.queue_status = None
-        self._send(Queue(mode=mode, party=party))
+        said = wishes or Wishes()
+        self._send(
+            Queue(
+                mode=mode,
+                party=party,
+                attributes=dict(said.attributes),
+                roles=list(said.roles),
+                rtt_ms=dict(said.rtt_ms),
+                loss=dict(said.loss),
+                blocks=list(said.blocks),
+            )
+        )
         try:
             answer = await self._answer(found)
         except asyncio.CancelledError:

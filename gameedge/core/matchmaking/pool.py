@@ -183,6 +183,20 @@ class PoolArrays:
         self._enter(ticket)
         return True
 
+    def problem(self, ticket: Ticket) -> str:
+        """Why nobody who says what this ticket says is ever matched; "": they may be. Parties and their sizes aside; nothing changes."""
+        if not self._free:
+            self._grow(self.capacity * 2)
+        row, unit = self._free[-1], Unit((ticket,))
+        text = self._attributes(row, unit)
+        if ticket.party is None or (self.rules.latency is not None and self.rules.latency.party == "worst"):
+            text = text or self._network(row, unit.members)  # of a mean, others in the party may make up for it
+        text = text or self._play(row, unit.members)
+        for rule, words in unit.words:
+            self._words[rule].give_back(words)
+        self.blocking.pop(row, None)
+        return text
+
     def remove(self, ticket_id: TicketId) -> Ticket | None:
         """Cancelled or matched; its party, if it had one, waits for another member. None: it is not here."""
         ticket = self._tickets.pop(ticket_id, None)

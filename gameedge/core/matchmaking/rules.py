@@ -64,6 +64,7 @@ class Overlap(Rule, frozen=True, kw_only=True):
     """Sets of words with at least `least` in common to all of a match. Not having it accepts everything."""
 
     attribute: Word
+    values: Annotated[list[Word], Meta(max_length=limits.SET_VALUES_MAX)] = []  # that clients may say; none: any, in files of simulations
     least: Annotated[int, Meta(ge=1, le=limits.TICKET_WORDS_MAX)] = 1
 
 
@@ -116,6 +117,7 @@ class ModeRules(Rule, frozen=True, kw_only=True):
 
     teams: Annotated[int, Meta(ge=0, le=limits.SEATS_PER_MATCH_MAX)] = 0
     team_size: Annotated[int, Meta(ge=0, le=limits.SEATS_PER_MATCH_MAX)] = 0
+    blocks_max: Annotated[int, Meta(ge=0, le=limits.TICKET_BLOCKS_MAX)] = limits.TICKET_BLOCKS_MAX  # players that one ticket may block
     party_sizes: list[Annotated[int, Meta(ge=1)]] = []  # that may queue, 1 being people alone; none: all that fit a team
     npc_fill: bool = True
     fill_ms: Millis = 0  # after this wait NPCs take the empty seats; 0: never, unless the process is configured to

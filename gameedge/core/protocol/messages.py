@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason
+from gameedge.core.matchmaking.ticket import Attributes, Word, Words
 
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -21,6 +22,8 @@ ShortText = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=256)]
 Token = Annotated[str, Meta(max_length=limits.TOKEN_BYTES_MAX)]
 Name = Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
+RoundTrips = Annotated[dict[Word, Annotated[float, Meta(ge=0, le=limits.RTT_MS_MAX)]], Meta(max_length=limits.TICKET_REGIONS_MAX)]
+Losses = Annotated[dict[Word, Annotated[float, Meta(ge=0, le=1)]], Meta(max_length=limits.TICKET_REGIONS_MAX)]
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, frozen=True):
@@ -68,6 +71,11 @@ class Queue(Message, tag="queue", kw_only=True, frozen=True):
     n: Number = 0
     mode: ShortText
     party: Party | None = None
+    attributes: Attributes = {}
+    roles: Words = []
+    rtt_ms: RoundTrips = {}
+    loss: Losses = {}
+    blocks: Annotated[list[ShortText], Meta(max_length=limits.TICKET_BLOCKS_MAX)] = []
 
 
 class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
