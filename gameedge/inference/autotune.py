@@ -85,11 +85,14 @@ class Tuned:
         best = {(t.rows, t.backend): t.took_us for t in self.timings}
         return ", ".join(f"{size}: {kind} {best[size, kind]:.0f} us" for size, kind in self.chosen().items())
 
+    def pick(self, n: int) -> Backend:
+        """The candidate that runs batches of n rows."""
+        bucket, by_bucket = (n - 1).bit_length(), self._by_bucket
+        return by_bucket[bucket] if bucket < len(by_bucket) else by_bucket[-1]
+
     def run(self, rows: Floats, entities: NDArray[np.int32], out: Floats) -> None:
         """See `Backend.run`."""
-        bucket = (len(rows) - 1).bit_length()
-        by_bucket = self._by_bucket
-        (by_bucket[bucket] if bucket < len(by_bucket) else by_bucket[-1]).run(rows, entities, out)
+        self.pick(len(rows)).run(rows, entities, out)
 
     def forget(self, entities: NDArray[np.int32]) -> None:
         """Nothing is remembered."""

@@ -161,7 +161,7 @@ def test_a_candidate_that_differs_is_left_out() -> None:
     artifact = artifacts.load("npc")
     wrong = KernelMlp(artifact, npc_policy.metadata())
     wrong.kind = "wrong"
-    wrong._biases = [bias + 0.1 for bias in wrong._biases]
+    wrong.packed.packed += 0.1
     tuned = Tuned([NumpyMlp(artifact, npc_policy.metadata()), wrong])
     assert "differs by" in tuned.left_out["wrong"]
     assert set(tuned.chosen().values()) == {"numpy"}

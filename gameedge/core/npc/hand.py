@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gameedge.core import motion
 from gameedge.core.kernel import kernel
 from gameedge.core.npc import observation as o
-from gameedge.core.npc.scripted import chance
+from gameedge.core.npc.scripted import chance, scramble
 
 Floats = NDArray[np.float32]
 
@@ -60,23 +60,48 @@ FIRING: Final = 23
 SEEN: Final = 24  # sightings since the target is tracked
 RING: Final = 25  # SIGHTINGS x (tick, x, y, vx, vy)
 MOVE: Final = RING + 5 * SIGHTINGS  # MOVES x (start, duration, dx, dy, bow, done x, done y); duration 0: none
-HAND: Final = MOVE + 7 * MOVES  # columns of the hand; the policy's own follow
+TRAITS: Final = MOVE + 7 * MOVES  # what makes this individual, drawn once (`individual`)
+TRAIT_COUNT: Final = 13
+BOW: Final = 8  # the trait that bends movements
+HAND: Final = TRAITS + TRAIT_COUNT  # columns of the hand; the policy's own follow
 
 _PERSON_SALT: Final = 100
+_BITS = np.uint64(0x1FFFFF)
 _jerk = kernel(motion.minimum_jerk)
 _fitts = kernel(motion.fitts_ms)
 
 
 @kernel
 def normal(e: int, tick: int, salt: int) -> float:
-    """About a standard normal: three uniform numbers have its first moments and no tails to speak of."""
-    return chance(e, tick, salt) + chance(e, tick, salt + 1000) + chance(e, tick, salt + 2000)
+    """About a standard normal: three uniform numbers, 21 bits each, have its first moments and no tails to speak of."""
+    z = scramble(e, tick, salt)
+    whole = (z & _BITS) + ((z >> np.uint64(21)) & _BITS) + ((z >> np.uint64(42)) & _BITS)
+    return float(np.int64(whole)) / 1_048_576.0 - 3.0
 
 
 @kernel
-def trait(s: Floats, salt: int, share: float) -> float:
+def individual(s: Floats, person: int) -> None:
+    """Make this entity the individual of this number. Its traits are kept: drawn each tick they were half of the hand's cost."""
+    s[PERSON] = person
+    for k in range(TRAIT_COUNT):
+        s[TRAITS + k] = normal(person, 7, _PERSON_SALT + k)
+
+
+@kernel
+def trait(s: Floats, which: int, share: float) -> float:
     """This individual's factor for one figure, around 1."""
-    return 1.0 + share * normal(int(s[PERSON]), 7, _PERSON_SALT + salt)
+    return 1.0 + share * s[TRAITS + which]
+
+
+@kernel
+def sine(x: float) -> float:
+    """sin(x) for -pi/2 <= x <= 5 pi / 2, to 4e-6: without a library, so the same bits everywhere."""
+    if x > 4.71238898038469:
+        x -= 6.283185307179586
+    elif x > 1.5707963267948966:
+        x = 3.141592653589793 - x
+    q = x * x
+    return x * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0 * (1.0 - q / 72.0))))
 
 
 @kernel
@@ -196,7 +221,7 @@ def plan(s: Floats, e: int, x: float, y: float) -> None:
     across = (0.035 + 0.155 * h) * trait(s, 7, 0.15) * normal(e, tick, 24)
     if primary and chance(e, tick, 25) > 0.92 - 0.36 * h:  # astray
         along, across = along * (0.6 + 0.3 * chance(e, tick, 26)), 0.5 * normal(e, tick, 27)
-    bow = 0.07 * normal(int(s[PERSON]), 7, 108) + 0.07 * normal(e, tick, 28)
+    bow = 0.07 * s[TRAITS + BOW] + 0.07 * normal(e, tick, 28)
     duration = ticks(ms, motion.SUBMOVEMENT_MS_MIN)
     s[free], s[free + 1] = now, duration
     s[free + 2], s[free + 3], s[free + 4] = ex * along - ey * across, ey * along + ex * across, bow
@@ -233,13 +258,14 @@ def tremble(s: Floats, e: int, vx: float, vy: float) -> None:
     s[PURSUIT_Y] += 0.28 * (vy * pursuit - s[PURSUIT_Y])
     s[AIM_X] += s[PURSUIT_X] * TICK_MS / 1000.0
     s[AIM_Y] += s[PURSUIT_Y] * TICK_MS / 1000.0
-    s[PHASE] = (s[PHASE] + (10.0 + 2.0 * trait(s, 10, 0.3)) * 0.105 + 0.25 * chance(e, tick, 41)) % 6.2831853
+    phase = s[PHASE] + (10.0 + 2.0 * trait(s, 10, 0.3)) * 0.105 + 0.25 * chance(e, tick, 41)
+    s[PHASE] = phase - 6.2831853 if phase >= 6.2831853 else phase
     step = (0.006 + 0.02 * h) * trait(s, 11, 0.15)
     s[DRIFT_X] = 0.979 * s[DRIFT_X] + step * normal(e, tick, 42)
     s[DRIFT_Y] = 0.979 * s[DRIFT_Y] + step * normal(e, tick, 43)
     if chance(e, tick, 44) < 0.96:  # else the mouse repeats its last sample
-        s[CURSOR_X] = s[AIM_X] + 0.014 * np.sin(s[PHASE]) + s[DRIFT_X]
-        s[CURSOR_Y] = s[AIM_Y] + 0.014 * np.cos(0.93 * s[PHASE]) + s[DRIFT_Y]
+        s[CURSOR_X] = s[AIM_X] + 0.014 * sine(s[PHASE]) + s[DRIFT_X]
+        s[CURSOR_Y] = s[AIM_Y] + 0.014 * sine(0.93 * s[PHASE] + 1.5707963267948966) + s[DRIFT_Y]
 
 
 @kernel

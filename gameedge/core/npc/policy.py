@@ -71,6 +71,10 @@ LOGIT_NAMES: Final = (
 _WAYS = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (0.0, -1.0), (1.0, -1.0)])
 _WAYS[1:] /= np.sqrt((_WAYS[1:] ** 2).sum(axis=1, keepdims=True))
 
+_LEAST, _LOG2E, _LN2, _SHIFT = np.float32(-80.0), np.float32(1.4426950408889634), np.float32(0.6931471805599453), np.float32(12_582_912.0)
+_NOTHING, _UNIT, _ONE = np.float32(0.0), np.float32(1.0), np.int32(0x3F800000)  # _ONE: the bits of 1.0
+_C2, _C3, _C4, _C5, _C6 = (np.float32(1.0 / factorial) for factorial in (2, 6, 24, 120, 720))
+
 
 @kernel
 def featurize(rows: Floats, entities: Int32s, state: Floats, out: Floats) -> None:
@@ -93,20 +97,54 @@ def featurize(rows: Floats, entities: Int32s, state: Floats, out: Floats) -> Non
 
 
 @kernel
-def draw(logits: Floats, first: int, count: int, e: int, tick: int, salt: int) -> int:
-    """A choice in proportion to exp(logit), from a hash of a counter. The first one where a logit is not finite."""
+def below_top(logits: Floats, first: int, count: int, out: Floats) -> None:
+    """out[first:first + count] = how far each logit is below the largest of its head."""
     top = logits[first]
     for k in range(first + 1, first + count):
-        top = max(top, logits[k])
-    total = np.float32(0.0)
+        if logits[k] > top:
+            top = logits[k]
     for k in range(first, first + count):
-        total += np.exp(logits[k] - top)
-    left = (0.5 + 0.5 * chance(e, tick, salt)) * total
-    for k in range(count - 1):
-        left -= np.exp(logits[first + k] - top)
-        if left < 0.0:
-            return k
-    return count - 1 if left == left else 0
+        out[k] = logits[k] - top
+
+
+@kernel
+def weigh(logits: Floats, n: int) -> Floats:
+    """exp(logit - the largest of its head), float32 [n, LOGITS], to 1e-5 of itself; NaN where a head is not finite.
+
+    exp(x) = 2**k exp(r) with |r| <= ln 2 / 2: k is rounded by adding _SHIFT, in whose last bits it then stands, and exp(r) is a
+    polynomial. No library is called and nothing branches: the passes over all rows become SIMD, and give the same bits everywhere.
+    """
+    x, shifted, power = np.empty((n, LOGITS), np.float32), np.empty(n * LOGITS, np.float32), np.empty(n * LOGITS, np.int32)
+    for i in range(n):
+        below_top(logits[i], 0, WALKS, x[i])
+        below_top(logits[i], L_SLOT, SLOTS, x[i])
+        below_top(logits[i], L_SHOOT, 2, x[i])
+    flat = x.ravel()
+    for i in range(n * LOGITS):
+        shifted[i] = flat[i] * _LOG2E + _SHIFT
+    bits = shifted.view(np.int32)
+    for i in range(n * LOGITS):
+        power[i] = (bits[i] << 23) + _ONE
+    scale = power.view(np.float32)
+    for i in range(n * LOGITS):
+        r = flat[i] - (shifted[i] - _SHIFT) * _LN2
+        e = (((((r * _C6 + _C5) * r + _C4) * r + _C3) * r + _C2) * r + _UNIT) * r + _UNIT
+        flat[i] = _NOTHING if flat[i] < _LEAST else e * scale[i]
+    return x
+
+
+@kernel
+def draw(weights: Floats, first: int, count: int, e: int, tick: int, salt: int) -> int:
+    """A choice in proportion to the weights, from a hash of a counter. The first one where a weight is not finite."""
+    total = weights[first]
+    for k in range(first + 1, first + count):
+        total += weights[k]
+        weights[k] = total
+    bound = (0.5 + 0.5 * chance(e, tick, salt)) * total
+    below = 0
+    for k in range(first, first + count - 1):
+        below += 1 if weights[k] <= bound else 0
+    return below
 
 
 @kernel
@@ -116,13 +154,14 @@ def choose(logits: Floats, rows: Floats, entities: Int32s, state: Floats, chosen
     logits: float32 [N, LOGITS]; rows: the observations that they answer; chosen: int32 [N, 3], out: walk, target, shoot;
     rest_ticks: until the next decision of those that see no enemy, remember none and were not hurt lately.
     """
+    weights = weigh(logits, entities.shape[0])
     for i in range(entities.shape[0]):
         e = entities[i]
         s, row = state[e], rows[i]
         tick, person = int(s[hand.TICK]), int(s[hand.PERSON]) * 4096 + e
-        walk = draw(logits[i], 0, WALKS, person, tick, 60)
-        slot = draw(logits[i], L_SLOT, SLOTS, person, tick, 70)
-        shoot = draw(logits[i], L_SHOOT, 2, person, tick, 80)
+        walk = draw(weights[i], 0, WALKS, person, tick, 60)
+        slot = draw(weights[i], L_SLOT, SLOTS, person, tick, 70)
+        shoot = draw(weights[i], L_SHOOT, 2, person, tick, 80)
         chosen[i, 0], chosen[i, 1], chosen[i, 2] = walk, slot, shoot
         near = row[o.ENEMIES + o.E_PRESENT] > 0.5 or row[o.HURT] < 1.0
         s[WAIT] = DECIDE_TICKS if near else rest_ticks
@@ -179,6 +218,6 @@ def begin(entities: Int32s, state: Floats, first_person: int) -> None:
         e = entities[i]
         if 0 <= e < state.shape[0]:
             state[e, :] = 0.0
-            state[e, hand.PERSON] = (first_person + i) % 1_000_003
+            hand.individual(state[e], (first_person + i) % 1_000_003)
             state[e, hand.PRESS] = -1.0
             state[e, WAIT] = e % DECIDE_TICKS

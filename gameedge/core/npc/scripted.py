@@ -36,14 +36,19 @@ _RAYS /= np.sqrt((_RAYS * _RAYS).sum(axis=1, keepdims=True))
 
 
 @kernel
-def chance(entity: int, tick: int, salt: int) -> float:
-    """A number in [-1, 1) from a counter."""
+def scramble(entity: int, tick: int, salt: int) -> np.uint64:
+    """64 random bits from a counter (Steele, Lea and Flood 2014)."""
     z = np.uint64(entity) * np.uint64(0xD1B54A32D192ED03) + np.uint64(tick) * np.uint64(0x9E3779B97F4A7C15)
     z += np.uint64(salt) * np.uint64(0x8CB92BA72F3D8DD7)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return float(z >> np.uint64(40)) / 8_388_608.0 - 1.0
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def chance(entity: int, tick: int, salt: int) -> float:
+    """A number in [-1, 1) from a counter."""
+    return float(scramble(entity, tick, salt) >> np.uint64(40)) / 8_388_608.0 - 1.0
 
 
 @kernel

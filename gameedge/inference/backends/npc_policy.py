@@ -20,6 +20,7 @@ from gameedge.core.npc import observation as o
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT, STYLES
 from gameedge.inference.artifacts import Artifact
 from gameedge.inference.autotune import Tuned
+from gameedge.inference.backends import tiles
 from gameedge.inference.backends.kernel_mlp import KernelMlp
 from gameedge.inference.backends.numpy_mlp import NumpyMlp
 from gameedge.inference.base import Backend, Bools, Floats, Int32s
@@ -46,6 +47,45 @@ def grade(rows: Floats, entities: Int32s, state: Floats, levels: Floats) -> None
         style = min(max(int(rows[i, o.STYLE] * o.STYLE_UNIT + 0.5), 0), levels.shape[0] - 1)
         level = min(max(int(rows[i, o.LEVEL] * 10.0 + 0.5), 1), levels.shape[1])
         state[entities[i], hand.HANDICAP] = levels[style, level - 1]
+
+
+@kernel
+def decide(
+    rows: Floats,
+    entities: Int32s,
+    state: Floats,
+    levels: Floats,
+    packed: Floats,
+    plan: NDArray[np.int64],
+    features: Floats,
+    hidden: Floats,
+    logits: Floats,
+    chosen: Int32s,
+    rest_ticks: int,
+    out: Floats,
+) -> None:
+    """A decision and one tick of the hand for each row, block by block: what one stage writes is in the cache for the next."""
+    for start in range(0, rows.shape[0], tiles.BLOCK):
+        stop = min(start + tiles.BLOCK, rows.shape[0])
+        n, some, who = stop - start, rows[start:stop], entities[start:stop]
+        grade(some, who, state, levels)
+        policy.featurize(some, who, state, features[:n])
+        tiles.forward(features[:n], packed, plan, hidden, logits)
+        policy.choose(logits[:n], some, who, state, chosen[:n], rest_ticks)
+        policy.act(who, state, out[start:stop])
+        blank(logits[:n], out[start:stop])
+
+
+@kernel
+def blank(logits: Floats, out: Floats) -> None:
+    """NaN where the network's answer is not finite: a net that is broken must not hide behind the hand."""
+    for i in range(out.shape[0]):
+        total = np.float32(0.0)
+        for k in range(policy.LOGITS):
+            total += logits[i, k] * np.float32(0.0)
+        if total != 0.0:
+            for k in range(out.shape[1]):
+                out[i, k] = np.nan
 
 
 @kernel
@@ -77,6 +117,8 @@ class NpcPolicy:
         self.rest_ticks = policy.REST_TICKS
         self.state: Floats = np.zeros((entities_max, policy.STATE), np.float32)
         self._people = 0
+        self._pick: Callable[[int], Backend] = net.pick if isinstance(net, Tuned) else lambda n: net
+        self._block = tiles.aligned(tiles.BLOCK, policy.FEATURE_SIZE)
         self._grow(64)
         self.forget(np.arange(entities_max, dtype=np.int32))
 
@@ -114,14 +156,18 @@ class NpcPolicy:
         n = len(entities)
         if n > len(self._features):
             self._grow(1 << (n - 1).bit_length())
-        features, logits, state = self._features[:n], self._logits[:n], self.state
+        net, state = self._pick(n), self.state
+        if isinstance(net, KernelMlp):
+            p, b = net.packed, self._block
+            decide(rows, entities, state, self.levels, p.packed, p.plan, b, p.hidden, p.last, self._chosen, self.rest_ticks, out)
+            return
+        features, logits = self._features[:n], self._logits[:n]
         grade(rows, entities, state, self.levels)
         policy.featurize(rows, entities, state, features)
-        self.net.run(features, entities, logits)
+        net.run(features, entities, logits)
         policy.choose(logits, rows, entities, state, self._chosen[:n], self.rest_ticks)
         policy.act(entities, state, out)
-        if not np.isfinite(logits).all():  # a net that is broken must not hide behind the hand
-            out[~np.isfinite(logits).all(axis=1)] = np.nan
+        blank(logits, out)
 
     def coast(self, entities: NDArray[np.int32], out: Floats) -> None:
         """One tick of the hand, without a decision."""

@@ -67,7 +67,7 @@ def test_whatever_the_network_says_the_hand_is_human(seed: int, handicap: float,
         early = (tick - appears) * hand.TICK_MS < motion.REACTION_MS_MIN
         if early:
             assert not (out[:, action.FIRE] > 0.5).any()
-        moves = state[:, hand.MOVE : hand.HAND].reshape(N, hand.MOVES, 7)
+        moves = state[:, hand.MOVE : hand.TRAITS].reshape(N, hand.MOVES, 7)
         going = moves[:, :, 1] > 0
         assert (moves[:, :, 1][going] * hand.TICK_MS >= motion.SUBMOVEMENT_MS_MIN).all()
 
