@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.arena import combat, inputs, moving, view
+from gameedge.arena import gaze as gazing
 from gameedge.arena import world as at
 from gameedge.arena.settings import PATH, RESPAWN_TICKS, RULE, SCORE_LIMIT, WAVES, WAVES_RULE, game_spec
 from gameedge.arena.world import new_shot_log, new_world
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
-from gameedge.core.game import Bytes, Floats, GameSpec, Int32s, Int64s, MatchInfo, Outcome, Seat, Shots
+from gameedge.core.game import Bytes, Floats, GameSpec, Gaze, Int32s, Int64s, MatchInfo, Outcome, Seat, Shots
 from gameedge.core.npc.style import STYLE_DEFAULT, STYLES
 from gameedge.core.protocol.arena_v1 import SPECTATE_SIZE_MAX, TEAMS_MAX
 
@@ -42,6 +43,7 @@ class Arena:
         self._free_rows = list(range(entities_max - 1, -1, -1))
         self._log = new_shot_log(entities_max)
         self._shots = Shots.empty(entities_max, PATH)
+        self._gaze = Gaze.empty(entities_max)
         self._npcs = np.zeros(0, np.int32)
         self._npcs_stale = False
         self._running = 0
@@ -232,6 +234,12 @@ class Arena:
                 column[:count] = logged[:count]
             log.totals[0] = 0
         return shots
+
+    def gaze(self) -> Gaze:
+        """See `core.game.Gazing`. The target is the visible enemy nearest to the cursor, in range; it changes for a much nearer one."""
+        out = self._gaze
+        gazing.gaze(self._world, out.target, out.fresh, out.rows)
+        return out
 
     def ended(self) -> Sequence[Outcome]:
         slots = np.flatnonzero(self._world.m[at.STATE] == at.OVER)

@@ -32,6 +32,7 @@ def warm() -> int:
         policy.run(observed, npcs, actions)
         arena.act(npcs, actions)
         arena.step()
+        arena.gaze()
         arena.spectate(slot, None, np.zeros((1, arena.spectate_size_max), np.uint8))
         arena.snapshot(humans, out, np.zeros(1, np.int32), np.zeros(1, np.int64))
     arena.shots()

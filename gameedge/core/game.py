@@ -125,6 +125,33 @@ class Shots:
         )
 
 
+# Columns of `Gaze.rows`.
+GAZE_TARGET: Final = 0  # and 1: the target relative to the player, as the player's client showed it, 1/256 of a world unit
+GAZE_SPEED: Final = 2  # and 3: its velocity relative to the player's, as that client was told it, 1/4096 of a unit a tick
+GAZE_CURSOR: Final = 4  # and 5: the cursor relative to the player, 1/256 of a unit
+GAZE_SEEN: Final = 6  # the tick that the client saw others at, modulo 32,768
+GAZE_SIGHT: Final = 7  # ticks since when the target is in sight
+GAZE_FIRE: Final = 8  # 1: the trigger is held
+GAZE_COOLDOWN: Final = 9  # ticks until the weapon is ready
+GAZE_LEFT: Final = 10  # inputs that wait: how much the network held up
+GAZE_SIZE: Final = 12
+GAZE_SCALE: Final = 256.0
+GAZE_SPEED_SCALE: Final = 4096.0
+
+
+@dataclass(slots=True)
+class Gaze:
+    """Everybody's cursor in one tick, for the anti-cheat. Row i is entity i; whole numbers, so that evidence is exact and small."""
+
+    target: Int32s  # [capacity] entity of the visible enemy nearest to the cursor, -1: none
+    fresh: Bools  # [capacity] input of the player came into use in this tick, and there is a target
+    rows: NDArray[np.int16]  # [capacity, GAZE_SIZE] where fresh
+
+    @classmethod
+    def empty(cls, capacity: int) -> "Gaze":
+        return cls(np.full(capacity, -1, np.int32), np.zeros(capacity, np.bool_), np.zeros((capacity, GAZE_SIZE), np.int16))
+
+
 @dataclass(slots=True)
 class MatchInfo:
     """What a lobby, a spectator list or a dashboard shows of a running match."""
@@ -216,6 +243,15 @@ class Watchable(Protocol):
         `cursor` is what the call before for the same broadcast returned (None: the first), so that events are told once. 0 bytes
         for a slot that is not open.
         """
+        ...
+
+
+@runtime_checkable
+class Gazing(Protocol):
+    """What a game offers beside `Game` where aiming is to be watched every tick and not at shots alone."""
+
+    def gaze(self) -> Gaze:
+        """Of the last step (the same object each time, refilled)."""
         ...
 
 

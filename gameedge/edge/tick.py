@@ -17,7 +17,7 @@ import numpy as np
 from gameedge.core import limits
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
-from gameedge.core.game import Game, Int32s, Outcome
+from gameedge.core.game import Game, Gazing, Int32s, Outcome
 from gameedge.core.protocol.frames import HEADER_SIZE, UINT32
 from gameedge.edge.express import FRAME_HEAD_MAX, Expressable, send_frames, write_frames
 from gameedge.edge.inbox import Inbox
@@ -63,6 +63,7 @@ class Tick:
         self.figures = TickFigures()
         self.tick = 0
         self._ended = ended
+        self._gazing = game if isinstance(game, Gazing) else None
         self._tick_ms = 1000.0 / game.spec.tick_hz
         self._reasons = np.zeros(inbox.capacity, np.uint8)
         self._rewind_ms = np.zeros(inbox.capacity, np.float32)
@@ -88,6 +89,8 @@ class Tick:
         t2 = perf_counter_ns()
         self._think()
         t3 = perf_counter_ns()
+        if self._gazing is not None:
+            self.watch.gaze(self._gazing.gaze())
         self.watch.shots(self.game.shots(), self.tick)
         outcomes = self.game.ended()
         t4 = perf_counter_ns()

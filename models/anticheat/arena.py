@@ -6,13 +6,16 @@ figures from it are figures of a simulation (real hands are in `real.py`).
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from gameedge.arena import Arena
-from gameedge.core.game import Seat
+from gameedge.core.anticheat import stream
+from gameedge.core.anticheat.aim import AimModel
+from gameedge.core.game import Gaze, Seat
 from gameedge.core.game import Shots as GameShots
 from gameedge.core.ids import PlayerId
 from gameedge.core.protocol import arena_v1
@@ -23,6 +26,7 @@ from loadtest.motion import Person
 
 TICK_MS = 1000.0 / 60.0
 SEATS = 8
+JITTER_MS_MAX = 40.0
 RESEND_TICKS = 12  # a retransmission timeout of 200 ms
 KINDS = (Kind.AIMBOT, Kind.HOMING, Kind.TRIGGERBOT)
 LABELS = ("human", *FAMILIES, "aimbot", "homing", "triggerbot")
@@ -55,6 +59,7 @@ class _Bot:
         self.jitter = float(self.rng.uniform(0, 0.15))  # share of commands that are late by up to a command and a half
         self.loss = float(self.rng.choice([0.0, 0.0, 0.02, 0.15])) if who.loss is None else who.loss
         self.phase = int(self.rng.integers(0, 3))
+        self.took, self.jitter_ms = 0.0, 0.0  # the last command's delay, and how much delays change, as the gate has it
 
     def sit(self, entity: int) -> None:
         """A new match."""
@@ -89,15 +94,23 @@ class _Bot:
             self.sent.append((at, self.sequence, self.seen, payload))
 
 
-def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameShots, int, np.ndarray], None]) -> np.ndarray:
-    """Play free-for-all matches of eight, one after another, for `seconds`; each bot's round trip in ms and loss, [N, 2].
+class Seer(Protocol):
+    """What is told of a crowd that plays."""
 
-    see: called after each tick with the game's shots, the tick, and who plays which entity, int32 [entities] (-1: nobody).
-    """
+    def sat(self, entity: int, who: int) -> None:
+        """Player `who` plays this entity from now on; what the entity did before is over."""
+        ...
+
+    def link(self, entity: int, rtt_ms: float, jitter_ms: float) -> None: ...
+
+    def tick(self, gaze: Gaze, shots: GameShots, tick: int) -> None: ...
+
+
+def play(crowd: Sequence[Who], seconds: float, seed: int, seer: Seer) -> None:
+    """Play free-for-all matches of eight, one after another, for `seconds`."""
     arena = Arena(matches_max=len(crowd) // SEATS + 1, entities_max=len(crowd) + SEATS)
     rng = np.random.default_rng(seed)
     bots = [_Bot(who, i % SEATS, int(rng.integers(1 << 30))) for i, who in enumerate(crowd)]
-    owner = np.full(len(crowd) + SEATS, -1, np.int32)
     first_of: dict[int, int] = {}  # slot: the first of its bots
 
     def begin(first: int) -> None:
@@ -107,7 +120,8 @@ def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameSho
         first_of[slot] = first
         for i, bot in enumerate(some):
             bot.sit(arena.entity(slot, i))
-            owner[bot.entity] = first + i
+            seer.sat(bot.entity, first + i)
+            seer.link(bot.entity, 2 * bot.delay * TICK_MS, bot.jitter_ms)
 
     for first in range(0, len(crowd), SEATS):
         begin(first)
@@ -121,8 +135,10 @@ def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameSho
             rewind = np.array([min(250.0, (tick - d[2]) * TICK_MS) if d[2] else 0.0 for d in due], np.float32)
             entities = np.array([d[0].entity for d in due], np.int32)
             arena.receive(entities, payloads, np.array([d[1] for d in due], np.int64), rewind, np.zeros(n, np.uint8))
+            for bot, *_ in due:
+                seer.link(bot.entity, 2 * bot.delay * TICK_MS, bot.jitter_ms)
         arena.step()
-        see(arena.shots(), tick, owner)
+        seer.tick(arena.gaze(), arena.shots(), tick)
         for outcome in arena.ended():
             arena.close_match(outcome.slot)
             begin(first_of.pop(outcome.slot))
@@ -133,7 +149,6 @@ def play(crowd: Sequence[Who], seconds: float, seed: int, see: Callable[[GameSho
                 bot.show(tick, done, row[:size].tobytes())
         for bot in bots:
             bot.think(tick)
-    return np.array([(2 * bot.delay * TICK_MS, bot.loss) for bot in bots])
 
 
 def _arrived(bots: Sequence[_Bot], tick: int) -> list[tuple[_Bot, int, int, bytes]]:
@@ -141,6 +156,9 @@ def _arrived(bots: Sequence[_Bot], tick: int) -> list[tuple[_Bot, int, int, byte
     for bot in bots:
         while bot.sent and bot.sent[0][0] <= tick:
             _, sequence, seen, payload = bot.sent.popleft()
+            took = (tick - bot.sent_at.get(sequence, tick - bot.delay)) * TICK_MS
+            bot.jitter_ms = min(JITTER_MS_MAX, bot.jitter_ms + (abs(took - bot.took) - bot.jitter_ms) / 32.0)
+            bot.took = took
             due.append((bot, sequence, seen, payload))
     return due
 
@@ -148,28 +166,70 @@ def _arrived(bots: Sequence[_Bot], tick: int) -> list[tuple[_Bot, int, int, byte
 FIELDS = ("tick", "target", "hit", "distance", "visible_ms", "on_target_ms", "aim_path", "line_path")
 
 
-def record(crowd: Sequence[Who], seconds: float, seed: int) -> dict[str, np.ndarray]:
-    """The shots of a crowd as arrays: FIELDS as in `game.Shots` (`tick` of the process), and
-    `who` (index into the crowd), `since_ms`, `rtt_ms`, `loss`."""
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in (*FIELDS, "who")}
+class Recorder:
+    """A crowd's blocks, grouped as `watch.Watch` groups them, and the shots in them."""
 
-    def see(shots: GameShots, tick: int, owner: np.ndarray) -> None:
+    def __init__(self, players: int) -> None:
+        capacity = players + SEATS
+        self._stream = stream.Stream(capacity, AimModel.blank().unit, 0.5)
+        self._owner = np.full(capacity, -1, np.int32)
+        self._rtt, self._jitter = np.zeros(capacity, np.float32), np.zeros(capacity, np.float32)
+        self._block = np.full(capacity, -1, np.int64)  # the number of the block under way
+        self._last = np.full(players, -np.inf)  # tick of each player's last shot
+        self._next = 0
+        self.shots: dict[str, list[np.ndarray]] = {name: [] for name in (*FIELDS, "who", "block", "since_ms", "rtt_ms", "jitter_ms")}
+        self.blocks: list[tuple[int, int, int, int, float, float]] = []  # number, who, ticks, last tick, rtt, jitter
+        self.rows: list[np.ndarray] = []
+        self._now = 0
+
+    def sat(self, entity: int, who: int) -> None:
+        if self._owner[entity] >= 0:
+            self._over(entity)
+        before = np.flatnonzero(self._owner == who)
+        for other in before.tolist():
+            self._over(other)
+            self._owner[other] = -1
+        self._owner[entity] = who
+        self._begin(entity)
+
+    def link(self, entity: int, rtt_ms: float, jitter_ms: float) -> None:
+        self._rtt[entity], self._jitter[entity] = rtt_ms, jitter_ms
+
+    def tick(self, gaze: Gaze, shots: GameShots, tick: int) -> None:
+        self._now = tick
+        for entity in self._stream.step(gaze, self._rtt, self._jitter).tolist():
+            self._over(entity)
         n = shots.count
-        if n:
-            kept["tick"].append(np.full(n, tick))
-            kept["who"].append(owner[shots.shooter[:n]])
-            for name in FIELDS[1:]:
-                kept[name].append(getattr(shots, name)[:n].copy())
+        if n == 0:
+            return
+        who = self._owner[shots.shooter[:n]]
+        columns = {name: getattr(shots, name)[:n].copy() for name in FIELDS[1:]}
+        columns |= {"tick": np.full(n, tick), "who": who, "block": self._block[shots.shooter[:n]]}
+        columns["since_ms"] = ((tick - self._last[who]) * TICK_MS).astype(np.float32)
+        columns |= {"rtt_ms": self._rtt[shots.shooter[:n]], "jitter_ms": self._jitter[shots.shooter[:n]]}
+        self._last[who] = tick
+        for name, column in columns.items():
+            self.shots[name].append(column)
 
-    links = play(crowd, seconds, seed, see)
-    found = {name: np.concatenate(parts) for name, parts in kept.items()}
-    found["since_ms"] = np.full(len(found["tick"]), np.inf, np.float32)
-    for who in np.unique(found["who"]):
-        at = np.flatnonzero(found["who"] == who)
-        found["since_ms"][at[1:]] = np.diff(found["tick"][at]) * TICK_MS
-    found["rtt_ms"], found["loss"] = links[found["who"]].T
-    rows = found["target"] >= 0
-    return {name: column[rows] for name, column in found.items()}
+    def _begin(self, entity: int) -> None:
+        self._block[entity] = self._next
+        self._next += 1
+        self._stream.restart(entity)
+
+    def _over(self, entity: int) -> None:
+        s, n = self._stream, int(self._stream.counts[entity])
+        if n >= stream.STREAM_TICKS_MIN and self._owner[entity] >= 0:
+            link = float(s.rtt[entity]), float(s.jitter[entity])
+            self.blocks.append((int(self._block[entity]), int(self._owner[entity]), n, self._now, *link))
+            self.rows.append(s.kept[entity].copy())
+        self._begin(entity)
+
+
+def record(crowd: Sequence[Who], seconds: float, seed: int) -> Recorder:
+    """What a crowd did."""
+    found = Recorder(len(crowd))
+    play(crowd, seconds, seed, found)
+    return found
 
 
 def mixed(rng: np.random.Generator, players: int, honest: float = 0.5, duty: float = 1.0) -> list[Who]:

@@ -8,46 +8,68 @@ moments (the part of the variance between people that binomial chance does not e
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from gameedge.core.anticheat import aim
-from gameedge.core.anticheat.accumulate import cohort, p_value
-from models.anticheat.data import Shots
+from gameedge.core.anticheat.accumulate import cohort
+from models.anticheat.data import Crowds, Shots
+from models.anticheat.recurrent import figures_of, scores
 
 BLOCK_TICKS = 42  # 700 ms
 PERSON = 0.9999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
 SCORE_TOP = 60.0
-LOSSY, JITTERY = 0.1, 40.0  # links with so much loss have the gate's jitter far above accumulate.UNSTEADY_MS
+ALONE, WITH_TICKS = range(aim.SHOT_COUNTS), range(aim.SHOT_COUNTS, aim.BLOCK_COUNTS)  # rows of the null
+
+Found = dict[str, np.ndarray]  # blocks: who, label, cohort, row (of the null), mean, tick (of the last)
 
 
-def blocks(shots: Shots, score: np.ndarray) -> dict[str, np.ndarray]:
-    """Blocks as the watch makes them: `who`, `label`, `cohort`, `count`, `mean`, `tick` (of the last shot), in order of time."""
+def blocks(shots: Shots, score: np.ndarray) -> Found:
+    """Blocks of shots alone, as the watch makes them where a game offers no ticks, in order of time."""
     rows = []
     order = np.lexsort((shots.tick, shots.who))
     who, start, total, count, last = -1, 0, 0.0, 0, -1
     for i in [*order.tolist(), -1]:
         if i < 0 or shots.who[i] != who or shots.tick[i] - start >= BLOCK_TICKS:
             if count:
-                rows.append(
-                    (
-                        who,
-                        shots.label[last],
-                        cohort(float(shots.rtt_ms[last]), JITTERY if shots.loss[last] >= LOSSY else 0.0),
-                        count,
-                        total / count,
-                        shots.tick[last],
-                    )
-                )
+                which = cohort(float(shots.rtt_ms[last]), float(shots.jitter_ms[last]))
+                rows.append((who, shots.label[last], which, min(count, aim.SHOT_COUNTS) - 1, total / count, shots.tick[last]))
             if i < 0:
                 break
             who, start, total, count = shots.who[i], shots.tick[i], 0.0, 0
         total += score[i]
         count += 1
         last = i
-    columns = np.array(rows).T
-    found = dict(zip(("who", "label", "cohort", "count", "mean", "tick"), columns, strict=True))
+    return _columns(rows)
+
+
+def ticks(crowds: Crowds, model: aim.AimModel) -> Found:
+    """Blocks of ticks with the shots in them, as the watch makes them where a game offers both, in order of time."""
+    b, f = crowds.blocks, model.tensors["fuse"].astype(np.float64)
+    x = figures_of(b)
+    streamed, surprise = scores(dict(model.tensors), x, b.ticks)
+    total, count = shots_in(crowds, model.judge(crowds.shots.figures).score)
+    value = f[0] + f[1] * streamed + f[2] * surprise + np.where(count > 0, f[3] * total / np.maximum(count, 1) + f[4], 0.0)
+    which = [cohort(float(rtt), float(jitter)) for rtt, jitter in zip(b.rtt_ms, b.jitter_ms, strict=True)]
+    order = np.lexsort((b.tick, b.who))
+    row = aim.SHOT_COUNTS + np.minimum(count, 2)
+    columns = np.array([b.who, b.label, which, row, value, b.tick]).T[order]
+    return {**_columns(columns), "ticks": b.ticks[order]}
+
+
+def shots_in(crowds: Crowds, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the scores of each block's shots, and their number."""
+    place = {number: k for k, number in enumerate(crowds.blocks.block.tolist())}
+    at = np.array([place.get(number, -1) for number in crowds.shots.block.tolist()])
+    inside = at >= 0
+    n = len(crowds.blocks.block)
+    return np.bincount(at[inside], score[inside], n), np.bincount(at[inside], minlength=n)
+
+
+def _columns(rows: Any) -> Found:
+    found = dict(zip(("who", "label", "cohort", "row", "mean", "tick"), np.array(rows).T, strict=True))
     return {name: column if name == "mean" else column.astype(np.int64) for name, column in found.items()}
 
 
@@ -78,31 +100,35 @@ def inflation(exceeds: np.ndarray, who: np.ndarray) -> float:
     return float(np.quantile(rates, PERSON))
 
 
-def _table(found: dict[str, np.ndarray], factors: np.ndarray) -> np.ndarray:
-    """Thresholds that are reached by at most tail / factor of the innocents' blocks of each cohort and count."""
+def _table(found: Found, factors: np.ndarray, rows: range) -> np.ndarray:
+    """Thresholds that are reached by at most tail / factor of the innocents' blocks of each cohort and kind: the null's `rows`."""
     table = np.full((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32(SCORE_TOP))
     for c in range(aim.COHORTS):
-        for b in range(aim.BLOCK_COUNTS):
-            fits = (found["cohort"] == c) & (found["count"] == b + 1 if b + 1 < aim.BLOCK_COUNTS else found["count"] > b)
-            scores = np.sort(found["mean"][fits])
+        for row in rows:
+            scores = np.sort(found["mean"][(found["cohort"] == c) & (found["row"] == row)])
             for k, (tail, factor) in enumerate(zip(aim.TAILS, factors, strict=True)):
                 # Conformal: (exceeding + 1) / (n + 1) must stay under the tail.
                 over = math.floor(tail / factor * (len(scores) + 1)) - 1
                 if over >= 0 and len(scores) > over:
-                    table[c, b, k] = scores[len(scores) - 1 - over] + 1e-4
-            table[c, b] = np.maximum.accumulate(table[c, b])
+                    table[c, row, k] = scores[len(scores) - 1 - over] + 1e-4
+            table[c, row] = np.maximum.accumulate(table[c, row])
     return table
 
 
-def p_values(found: dict[str, np.ndarray], table: np.ndarray) -> np.ndarray:
-    rows = zip(found["cohort"].tolist(), found["count"].tolist(), found["mean"].tolist(), strict=True)
-    return np.array([p_value(table, c, n, mean) for c, n, mean in rows])
+def p_values(found: Found, table: np.ndarray) -> np.ndarray:
+    out = np.ones(len(found["mean"]))
+    tails = np.array([1.0, *aim.TAILS])
+    for c in range(aim.COHORTS):
+        for row in range(aim.BLOCK_COUNTS):
+            at = (found["cohort"] == c) & (found["row"] == row)
+            out[at] = tails[np.searchsorted(table[c, row], found["mean"][at].astype(np.float32), side="right")]
+    return out
 
 
-def null(found: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, list[float]]]:
-    """The table of aim.AimModel.null from blocks of innocents, and the inflation of each column."""
-    pooled = p_values(found, _table(found, np.ones(len(aim.TAILS))))
+def null(found: Found, rows: range) -> tuple[np.ndarray, list[float]]:
+    """The table of aim.AimModel.null with `rows` filled from blocks of innocents, and the inflation of each column."""
+    pooled = p_values(found, _table(found, np.ones(len(aim.TAILS)), rows))
     factors = [min(max(inflation(pooled <= tail, found["who"]), 1.0), 40.0) if tail < 0.3 else 1.0 for tail in aim.TAILS]
     # A rarer event never has the smaller factor: the far tail has too few counts to say otherwise.
     factors = np.maximum.accumulate(factors)
-    return _table(found, factors), {"inflation": [round(float(f), 2) for f in factors]}
+    return _table(found, factors, rows), [round(float(f), 2) for f in factors]

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +44,35 @@ class Shots:
     who: np.ndarray  # unique over crowds
     tick: np.ndarray
     rtt_ms: np.ndarray
-    loss: np.ndarray
+    jitter_ms: np.ndarray
+    block: np.ndarray  # the number of the block that the shot fell into, unique over crowds
 
     def take(self, rows: np.ndarray) -> "Shots":
         return Shots(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+@dataclass
+class Blocks:
+    """Blocks of ticks with an enemy in sight, in order of time for each player."""
+
+    rows: np.ndarray  # int16 [N, STREAM_TICKS, GAZE_SIZE]
+    ticks: np.ndarray  # of each that count
+    block: np.ndarray
+    label: np.ndarray
+    kind: np.ndarray
+    who: np.ndarray
+    tick: np.ndarray  # the last
+    rtt_ms: np.ndarray
+    jitter_ms: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Blocks":
+        return Blocks(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+@dataclass
+class Crowds:
+    shots: Shots
+    blocks: Blocks
 
 
 @dataclass(frozen=True)
@@ -60,26 +86,36 @@ class Job:
     duty: float = 1.0
 
 
-def crowd_of(job: Job) -> Shots:
+def crowd_of(job: Job) -> Crowds:
     rng = np.random.default_rng(job.seed + 1_000)
     crowd = simulation.mixed(rng, job.players, job.honest, job.duty)
-    found = simulation.record(crowd, job.seconds, job.seed)
-    return of(found, [who.label for who in crowd], job.seed * 10_000)
+    return of(simulation.record(crowd, job.seconds, job.seed), [who.label for who in crowd], job.seed)
 
 
-def of(found: dict[str, np.ndarray], labels: list[str], first: int = 0) -> Shots:
-    """What `arena.record` found as figures; players are numbered from `first`."""
-    names = ("aim_path", "line_path", "since_ms", "visible_ms", "on_target_ms", "distance", "hit")
-    x = figures.features(*(found[name] for name in names), RADIUS)
-    good = np.isfinite(x).all(axis=1)
-    label = np.array([simulation.LABELS.index(name) for name in labels])[found["who"]]
+def of(found: simulation.Recorder, labels: list[str], seed: int = 0) -> Crowds:
+    """What `arena.record` found as figures and rows; players and blocks are numbered from the seed's."""
+    label = np.array([simulation.LABELS.index(name) for name in labels])
     kinds = np.array([aim.CLASSES.index(CLASS_OF[name]) for name in simulation.LABELS])
-    columns = (x, label, kinds[label], found["who"] + first, found["tick"], found["rtt_ms"], found["loss"])
-    return Shots(*(column[good] for column in columns))
+    first, first_block = seed * 10_000, seed * 10_000_000
+    s = {name: np.concatenate(parts) for name, parts in found.shots.items()}
+    names = ("aim_path", "line_path", "since_ms", "visible_ms", "on_target_ms", "distance", "hit")
+    x = figures.features(*(s[name] for name in names), RADIUS)
+    good = np.isfinite(x).all(axis=1) & (s["target"] >= 0)
+    of_shot = label[s["who"]]
+    columns = x, of_shot, kinds[of_shot], s["who"] + first, s["tick"], s["rtt_ms"], s["jitter_ms"], s["block"] + first_block
+    shots = Shots(*(column[good] for column in columns))
+    number, who, ticks, tick, rtt, jitter = np.array(found.blocks).T
+    who = who.astype(np.int64)
+    of_block = label[who]
+    whole = (column.astype(np.int64) for column in (ticks, number + first_block, of_block, kinds[of_block], who + first, tick))
+    return Crowds(shots, Blocks(np.array(found.rows), *whole, rtt, jitter))
 
 
-def join(parts: list[Shots]) -> Shots:
-    return Shots(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Shots)))
+def join(parts: list[Crowds]) -> Crowds:
+    def together(kind: type, name: str) -> Any:
+        return kind(*(np.concatenate([getattr(getattr(part, name), f.name) for part in parts]) for f in fields(kind)))
+
+    return Crowds(together(Shots, "shots"), together(Blocks, "blocks"))
 
 
 def version() -> str:
@@ -88,18 +124,26 @@ def version() -> str:
     return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()[:10]
 
 
-def collect(jobs: list[Job], keep: Path, processes: int = 2) -> Shots:
+def _save(path: Path, crowd: Crowds) -> None:
+    parts = {
+        f"{name}_{f.name}": getattr(getattr(crowd, name), f.name) for name in ("shots", "blocks") for f in fields(getattr(crowd, name))
+    }
+    np.savez(path, **parts)
+
+
+def _load(path: Path) -> Crowds:
+    with np.load(path) as kept:
+        return Crowds(*(kind(*(kept[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in (("shots", Shots), ("blocks", Blocks))))
+
+
+def collect(jobs: list[Job], keep: Path, processes: int = 2) -> Crowds:
     """All crowds, in the order of `jobs` however many processes made them. `keep`: a folder for what was made before."""
     keep.mkdir(parents=True, exist_ok=True)
     paths = {job: keep / f"{version()}-{job.seed}-{job.players}-{job.seconds:g}-{job.honest:g}-{job.duty:g}.npz" for job in jobs}
     missing = [job for job in jobs if not paths[job].exists()]
     if missing:
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            for job, shots in zip(missing, pool.map(crowd_of, missing), strict=True):
-                np.savez(paths[job], **{f.name: getattr(shots, f.name) for f in fields(Shots)})
-                print(f"crowd {job.seed}: {len(shots.kind)} shots", flush=True)
-    parts = []
-    for job in jobs:
-        with np.load(paths[job]) as kept:
-            parts.append(Shots(*(kept[f.name] for f in fields(Shots))))
-    return join(parts)
+            for job, crowd in zip(missing, pool.map(crowd_of, missing), strict=True):
+                _save(paths[job], crowd)
+                print(f"crowd {job.seed}: {len(crowd.shots.kind)} shots, {len(crowd.blocks.kind)} blocks", flush=True)
+    return join([_load(paths[job]) for job in jobs])

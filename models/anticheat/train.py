@@ -13,9 +13,9 @@ import safetensors.numpy
 from gameedge.core.anticheat import aim
 from gameedge.core.anticheat import features as figures
 from gameedge.inference.artifacts import file_name
-from models.anticheat import calibrate, mlp
+from models.anticheat import calibrate, mlp, recurrent
 from models.anticheat.data import CLASS_OF as CLASS_OF
-from models.anticheat.data import Job, Shots, collect
+from models.anticheat.data import Crowds, Job, Shots, collect
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 KEEP = Path(__file__).resolve().parents[2] / ".gameedge" / "anticheat"
@@ -23,8 +23,10 @@ SEED = 20_260
 HIDDEN = (96, 48)
 EPOCHS = 40
 BATCH = 512
-TRAIN_JOBS = [Job(seed) for seed in range(1, 25)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 217)]
+STREAM_EPOCHS = 14
+TRAIN_JOBS = [Job(seed) for seed in range(1, 13)]
+FUSE_JOBS = [Job(seed) for seed in range(13, 15)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 213)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
@@ -55,12 +57,49 @@ def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: 
     return tensors
 
 
-def calibrated(tensors: dict[str, np.ndarray], innocents: Shots) -> tuple[aim.AimModel, dict[str, list[float]]]:
+def weights(kind: np.ndarray) -> np.ndarray:
+    """Half for people, the rest for the families alike."""
+    count = np.maximum(np.bincount(kind, minlength=len(aim.CLASSES)), 1)
+    prior = np.array([0.5] + [0.5 / (len(aim.CLASSES) - 1)] * (len(aim.CLASSES) - 1))
+    return np.asarray((prior / count * len(kind)).astype(np.float32)[kind])
+
+
+def fit_stream(crowds: Crowds, leave_out: str | None = None, epochs: int = STREAM_EPOCHS, seed: int = SEED) -> recurrent.Tensors:
+    """The streaming unit's tensors."""
+    b = crowds.blocks
+    if leave_out is not None:
+        b = b.take(np.flatnonzero(b.kind != aim.CLASSES.index(leave_out)))
+    return recurrent.fit(recurrent.figures_of(b), b.ticks, b.kind, weights(b.kind), epochs, seed)
+
+
+def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None = None) -> np.ndarray:
+    """How stream and shots add up to the score of a block: a logistic regression on players that neither network has seen."""
+    tensors["fuse"] = np.zeros(aim.FUSE, np.float32)
+    model = aim.AimModel.from_tensors("aim-new", tensors)
+    b = crowds.blocks
+    streamed, surprise = recurrent.scores(tensors, recurrent.figures_of(b), b.ticks)
+    total, count = calibrate.shots_in(crowds, model.judge(crowds.shots.figures).score)
+    shot = count > 0
+    x = np.stack([np.ones(len(shot)), streamed, surprise, np.where(shot, total / np.maximum(count, 1), 0.0), shot], axis=1)
+    y = b.kind != aim.HUMAN
+    use = b.kind != (aim.CLASSES.index(leave_out) if leave_out is not None else -1)
+    x, y, w = x[use], y[use], weights(b.kind)[use].astype(np.float64)
+    w /= w.sum()
+    f = np.zeros(aim.FUSE)
+    for _ in range(30):  # Newton's method, a little held back
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ f, -30, 30)))
+        gradient = x.T @ (w * (p - y)) + 1e-4 * f
+        f -= np.linalg.solve((x * (w * p * (1.0 - p))[:, None]).T @ x + 1e-4 * np.eye(aim.FUSE), gradient)
+    return np.round(f, 4).astype(np.float32)
+
+
+def calibrated(tensors: dict[str, np.ndarray], innocents: Crowds) -> tuple[aim.AimModel, dict[str, list[float]]]:
     """The model with its null."""
     model = aim.AimModel.from_tensors("aim-new", tensors)
-    found = calibrate.blocks(innocents, model.judge(innocents.figures).score)
-    tensors["null"], used = calibrate.null(found)
-    return aim.AimModel.from_tensors("aim-new", tensors), used
+    alone, used_alone = calibrate.null(calibrate.blocks(innocents.shots, model.judge(innocents.shots.figures).score), calibrate.ALONE)
+    ticks, used = calibrate.null(calibrate.ticks(innocents, model), calibrate.WITH_TICKS)
+    tensors["null"] = np.concatenate([alone[:, : aim.SHOT_COUNTS], ticks[:, aim.SHOT_COUNTS :]], axis=1)
+    return aim.AimModel.from_tensors("aim-new", tensors), {"inflation_shots": used_alone, "inflation_ticks": used}
 
 
 def save(tensors: dict[str, np.ndarray], out: Path) -> Path:
@@ -88,13 +127,15 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     began = perf_counter()
-    shots = collect(TRAIN_JOBS, options.keep, options.processes)
-    print(f"{len(shots.kind)} shots, {(shots.kind == aim.HUMAN).sum()} by people, after {perf_counter() - began:.0f} s")
-    tensors = fit(shots)
+    crowds = collect(TRAIN_JOBS, options.keep, options.processes)
+    print(f"{len(crowds.shots.kind)} shots, {len(crowds.blocks.kind)} blocks, after {perf_counter() - began:.0f} s")
+    tensors = fit(crowds.shots) | fit_stream(crowds)
+    tensors["fuse"] = fuse(tensors, collect(FUSE_JOBS, options.keep, options.processes))
+    print(f"networks after {perf_counter() - began:.0f} s; fuse {tensors['fuse'].tolist()}", flush=True)
     innocents = collect(NULL_JOBS, options.keep, options.processes)
     _, used = calibrated(tensors, innocents)
     path = save(tensors, options.out)
-    print(f"null of {len(innocents.kind)} shots, inflation {used['inflation']}")
+    print(f"null of {len(innocents.blocks.kind)} blocks, {used}")
     print(f"{path.name}: {path.stat().st_size} bytes in {perf_counter() - began:.0f} s")
 
 

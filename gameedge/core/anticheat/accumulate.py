@@ -4,7 +4,8 @@ Problem. One shot proves nothing: people snap, guess and get lucky, hundreds of 
 crossed by somebody honest some day, and a test that is looked at after every shot is a thousand tests.
 
 Method.
-  - Blocks. Shots of one engagement depend on each other, so the mean score of `watch.BLOCK_MS` of fighting is one observation.
+  - Blocks. Ticks and shots of one engagement depend on each other, so a second of an enemy in sight (`stream.STREAM_TICKS`) with the shots
+    in it is one observation. Where a game offers no ticks, `watch.BLOCK_MS` of shooting is one.
   - p-values. `null` (of the model) holds, by round trip and number of shots, which mean score is reached with which probability
     by innocents that training did not see, made larger by how much people differ (models/anticheat/calibrate.py); p is conservative
     between its columns. p below the last column does not exist: no single block can prove more than that.
@@ -29,7 +30,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.core.anticheat.aim import BLOCK_COUNTS, TAILS
+from gameedge.core.anticheat.aim import SHOT_COUNTS, TAILS
 from gameedge.core.anticheat.features import Floats
 
 KAPPAS: Final = (0.1, 0.3, 0.55, 0.8)
@@ -59,11 +60,13 @@ def cohort(rtt_ms: float, jitter_ms: float) -> int:
     return 0 if rtt_ms <= FAR_MS else 1
 
 
-def p_value(null: Floats, which: int, count: int, mean: float) -> float:
-    """How often innocents of cohort `which` reach this mean score over `count` shots, at least TAILS[-1]. Not finite: 1."""
-    if not math.isfinite(mean) or count < 1:
+def p_value(null: Floats, which: int, count: int, mean: float, *, streamed: bool = False) -> float:
+    """How often innocents of cohort `which` reach this score in a block of `count` shots, at least TAILS[-1]. Not finite: 1.
+
+    streamed: the block is one of ticks, in which there may be no shot at all."""
+    if not math.isfinite(mean) or count < (0 if streamed else 1):
         return 1.0
-    row = null[which, min(count, BLOCK_COUNTS) - 1]
+    row = null[which, SHOT_COUNTS + min(count, 2) if streamed else min(count, SHOT_COUNTS) - 1]
     reached = int(np.searchsorted(row, mean, side="right"))
     return TAILS[reached - 1] if reached > 0 else 1.0
 

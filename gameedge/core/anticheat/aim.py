@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core.anticheat import features as figures
+from gameedge.core.anticheat import stream
 from gameedge.core.anticheat.features import COUNT, NAMED, NAMES, VERSION, WORDS, Floats
 from gameedge.core.errors import ArtifactError
 from gameedge.core.kernel import kernel
@@ -32,8 +33,10 @@ CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigg
 HUMAN: Final = 0
 TRIGGER: Final = CLASSES.index("trigger")
 CLIP: Final = 6.0  # standardised figures are cut here
+FUSE: Final = 5  # see AimModel.fused
 COHORTS: Final = 3  # see accumulate.cohort
-BLOCK_COUNTS: Final = 4  # blocks of 1, 2, 3 and more shots
+SHOT_COUNTS: Final = 4  # blocks of 1, 2, 3 and more shots alone
+BLOCK_COUNTS: Final = SHOT_COUNTS + 3  # and blocks of ticks with 0, 1 and more shots
 # Tail probabilities of the null's columns: a block that reaches column k has a p-value of at most TAILS[k].
 TAILS: Final = (0.75, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003, 0.002, 0.001, 0.0005, 0.0002)
 
@@ -90,6 +93,7 @@ class AimModel:
 
     id: str
     tensors: Mapping[str, Floats]
+    unit: stream.Unit
 
     @staticmethod
     def shapes() -> Mapping[str, Sequence[int | None]]:
@@ -104,6 +108,8 @@ class AimModel:
             "b2": [len(CLASSES)],
             "usual": [NAMED],
             "null": [COHORTS, BLOCK_COUNTS, len(TAILS)],
+            "fuse": [FUSE],
+            **stream.shapes(len(CLASSES)),
         }
 
     @classmethod
@@ -115,7 +121,7 @@ class AimModel:
                 raise ArtifactError(f"{id}: expected layers that fit, found {a} {kept[a].shape} and {b} {kept[b].shape}")
         if not (np.diff(kept["null"], axis=2) >= 0).all():
             raise ArtifactError(f"{id}: expected null rows that rise, found {kept['null'].min(axis=(0, 1)).tolist()}")
-        model = cls(id, kept)
+        model = cls(id, kept, stream.Unit(kept))
         # Compiles the kernels, or loads them, before the first shot of a match has to wait for it.
         path, line, one = np.zeros((1, 32, 2), np.float32), np.zeros((1, 32), np.float32), np.zeros(1, np.float32)
         model.score(path, line, one, one, one, one, np.zeros(1, np.bool_), 0.5)
@@ -125,8 +131,21 @@ class AimModel:
     def blank(cls) -> "AimModel":
         """A model that knows nothing, for warming up and for tests: every shot is as likely a machine's as a person's."""
         sizes = {"w0": (COUNT, 2), "b0": (2,), "w1": (2, 2), "b1": (2,), "w2": (2, len(CLASSES)), "b2": (len(CLASSES),)}
+        sizes |= {name: tuple(size or 0 for size in shape) for name, shape in stream.shapes(len(CLASSES)).items()} | {"fuse": (FUSE,)}
         sizes |= {"mean": (COUNT,), "scale": (COUNT,), "usual": (NAMED,), "null": (COHORTS, BLOCK_COUNTS, len(TAILS))}
         return cls.from_tensors("aim-000000000000", {name: np.zeros(size, np.float32) for name, size in sizes.items()})
+
+    def fused(self, streamed: float, surprise: float, shots: Sequence[float]) -> float:
+        """The score of a block with rows: of the stream, of how far the next steps were off a person's, and of its shots."""
+        f = self.tensors["fuse"].tolist()
+        mean = sum(shots) / len(shots) if shots else 0.0
+        value = f[0] + f[1] * streamed + f[2] * surprise
+        return float(value + f[3] * mean + f[4] if shots else value)
+
+    def judge_block(self, rows: NDArray[np.int16], radius: float, rtt_ms: float, jitter_ms: float) -> tuple[NDArray[np.float64], float]:
+        """Shares of the classes and surprise of a block from its rows, int16 [N, GAZE_SIZE]; the link as `stream.known` says it."""
+        total, _ = self.unit.replay(rows, radius, rtt_ms, jitter_ms)
+        return self.unit.shares(total, len(rows)), self.unit.surprise(total, len(rows))
 
     @property
     def null(self) -> Floats:

@@ -1,6 +1,6 @@
 """Evidence: the shots and blocks that a decision was made of, as bytes, and the decision made again from them.
 
-A clip holds, exactly as the model saw them, the last shots of a player in their blocks, the score of each, the p-value of each block
+A clip holds, exactly as the model saw them, the last blocks of a player: ticks, shots and the score of each, the p-value of each block
 and the wealth before and after. `rerun` computes every one of these again from the raw columns and says whether the bits agree.
 """
 
@@ -14,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim
+from gameedge.core.anticheat import accumulate, aim, stream
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.features import SAMPLES, Floats
+from gameedge.core.anticheat.stream import STREAM_TICKS
+from gameedge.core.game import GAZE_SIZE
 
-VERSION: Final = 2
+VERSION: Final = 3
 SHOTS_MAX: Final = 96  # of a clip: at most about 48 KB
+BLOCKS_MAX: Final = 40  # of a clip: rows of 40 s are 58 KB; what is too much for a clip is left out, the oldest first
 _WORST: Final = 12  # shots that reasons are drawn from
+_WORST_BLOCKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,19 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Shots of one moment, and what they were worth. log: of the wealth after it."""
+    """A moment, and what it was worth: shots and, where the game offers them, ticks. mean: the score that p is of; log: of the wealth
+    after it; rows: int16 little-endian [N, GAZE_SIZE]; shares, surprise: what the streaming model said of them."""
 
     cohort: int
     mean: float
     p: float
     log: float
     shots: list[Seen]
+    rows: bytes = b""
+    rtt_ms: float = -1.0
+    jitter_ms: float = -1.0
+    shares: list[float] = []
+    surprise: float = 0.0
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +116,35 @@ def seen(columns: Columns, k: int, tick: int, target: int, scores: aim.Scores) -
     )
 
 
-def block(model: aim.AimModel, shots: list[Seen], cohort: int, wealth: Wealth) -> Block:
-    """Bet on a block that is over; changes `wealth`."""
-    mean = sum(shot.score for shot in shots) / len(shots)
-    p = accumulate.p_value(model.null, cohort, len(shots), mean)
-    return Block(cohort, mean, p, wealth.bet(p, cohort), shots)
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Rows of a block, int16 [N, GAZE_SIZE], the link when it began, and what the streaming model said of it."""
+
+    rows: NDArray[np.int16]
+    rtt_ms: float
+    jitter_ms: float
+    shares: NDArray[np.float64]
+    surprise: float
+
+
+def block(model: aim.AimModel, shots: list[Seen], cohort: int, wealth: Wealth, ticks: Ticks | None = None) -> Block:
+    """Bet on a block that is over; changes `wealth`. Without ticks there must be shots."""
+    if ticks is None:
+        mean = sum(shot.score for shot in shots) / len(shots)
+        p = accumulate.p_value(model.null, cohort, len(shots), mean)
+        return Block(cohort, mean, p, wealth.bet(p, cohort), shots)
+    mean = model.fused(stream.score(ticks.shares), ticks.surprise, [shot.score for shot in shots])
+    p = accumulate.p_value(model.null, cohort, len(shots), mean, streamed=True)
+    kept = ticks.rows.astype("<i2").tobytes(), ticks.rtt_ms, ticks.jitter_ms, ticks.shares.tolist(), ticks.surprise
+    return Block(cohort, mean, p, wealth.bet(p, cohort), shots, *kept)
+
+
+def rows_of(part: Block) -> NDArray[np.int16]:
+    """The rows of a block again. Raises ValueError where their length cannot be."""
+    rows = np.frombuffer(part.rows, "<i2").astype(np.int16)
+    if len(rows) % GAZE_SIZE or len(rows) > STREAM_TICKS * GAZE_SIZE:
+        raise ValueError(f"{len(rows)} numbers are no rows of {GAZE_SIZE}")
+    return rows.reshape(-1, GAZE_SIZE)
 
 
 def columns_of(shots: Sequence[Seen]) -> Columns:
@@ -134,14 +168,21 @@ def columns_of(shots: Sequence[Seen]) -> Columns:
     )
 
 
-def why(model: aim.AimModel, blocks: Iterable[Block], count: int) -> tuple[str, list[str]]:
-    """The rule (aim or trigger) and reasons in words, from the shots that spoke most."""
-    shots = sorted((shot for part in blocks for shot in part.shots), key=lambda shot: -shot.score)[:_WORST]
-    shares = np.array([shot.shares for shot in shots]).mean(axis=0)
+def why(model: aim.AimModel, blocks: Iterable[Block], count: int, radius: float = 0.5) -> tuple[str, list[str]]:
+    """The rule (aim or trigger) and reasons in words, from the blocks and shots that spoke most."""
+    kept = list(blocks)
+    shots = sorted((shot for part in kept for shot in part.shots), key=lambda shot: -shot.score)[:_WORST]
+    parts = sorted((part for part in kept if part.rows), key=lambda part: (part.p, -part.mean))[:_WORST_BLOCKS]
+    found = [np.array(shot.shares) for shot in shots] if not parts else [np.array(part.shares) for part in parts]
+    shares = np.mean(found, axis=0)
     kind = int(np.argmax(shares[1:])) + 1
-    found = judge(model, columns_of(shots), 0.5).figures
-    first = f"over {len(shots)} shots, most like: {aim.CLASSES[kind]} ({100 * shares[kind]:.0f} %)"
-    return ("trigger" if kind == aim.TRIGGER else "aim"), [*model.reasons(found, count - 1), first]
+    over = f"{len(parts)} seconds of an enemy in sight" if parts else f"{len(shots)} shots"
+    words = [f"over {over}, most like: {aim.CLASSES[kind]} ({100 * shares[kind]:.0f} %)"]
+    if shots:
+        words = model.reasons(judge(model, columns_of(shots), radius).figures, count - 1) + words
+    if parts:
+        words = model.unit.reasons([rows_of(part) for part in parts], radius, 1 if shots else count - 1) + words
+    return ("trigger" if kind == aim.TRIGGER else "aim"), [*words[: count - 1], words[-1]]
 
 
 def encode(before: Wealth, blocks: Iterable[Block], refused: dict[int, int], model: str, radius: float) -> bytes:
@@ -205,11 +246,17 @@ def rerun(data: bytes, model: aim.AimModel | None) -> Rerun:
 
 def _again(model: aim.AimModel, part: Block, radius: float, wealth: Wealth) -> str | None:
     """Bet on a kept block from its raw columns; None: the same bits came out."""
-    if not part.shots:
-        return "no shots"
-    scores = judge(model, columns_of(part.shots), radius).score.tolist()
-    shots = [msgspec.structs.replace(shot, score=score) for shot, score in zip(part.shots, scores, strict=True)]
-    found = block(model, shots, part.cohort, wealth)
+    if not part.shots and not part.rows:
+        return "nothing in it"
+    shots = list(part.shots)
+    if shots:
+        scores = judge(model, columns_of(shots), radius).score.tolist()
+        shots = [msgspec.structs.replace(shot, score=score) for shot, score in zip(shots, scores, strict=True)]
+    ticks = None
+    if part.rows:
+        rows = rows_of(part)
+        ticks = Ticks(rows, part.rtt_ms, part.jitter_ms, *model.judge_block(rows, radius, part.rtt_ms, part.jitter_ms))
+    found = block(model, shots, part.cohort, wealth, ticks)
     fresh: dict[str, Any] = {"mean": found.mean, "p": found.p, "log": found.log}
     for name, value in fresh.items():
         if value != getattr(part, name):

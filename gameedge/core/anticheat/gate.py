@@ -12,7 +12,8 @@ Write `x` for either of them minus the arrival time. For an honest client `x = c
   - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
     the floor of the delay can only fall by what the round trip had in it;
   - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds (a
-    pause gives at most three seconds of commands as credit, and that for at most twenty seconds);
+    pause gives at most three seconds of commands as credit, and that for at most twenty seconds; commands that a stall held up longer
+    than that are taken as well where by their own clocks they were made no faster than 50 ms each, which no pause can feign);
   - a refused clock gives up 10 ms of the client's claim, so that refusals are proportional to time gained and an honest change
     of route costs a few commands rather than the match. A clock that leaps by over half a second is set anew, for one refusal.
 
@@ -20,8 +21,8 @@ That bound is what is enforced; a timer that runs fast by a little is *found* so
 of `x` in each span of time (0.25 s, and 1 s) is a record again and again, each by more than the jitter explains. Delay can fall
 once, after a burst or a change of route; records in a row, adding up to several times the jitter, are a clock.
 
-Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 40 within the
-first two seconds. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
+Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 43, most of them
+within the first two seconds. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
 are for people.
 
 Cost. One compiled kernel over the commands of a tick in order of arrival, 152 bytes of state a connection, one allocation (a
@@ -65,6 +66,7 @@ RTT_DECAY: Final = 0.001  # ms a ms: the peak round trip is remembered for minut
 FORGIVE_MS: Final = 10.0
 LEAP_MS: Final = 500.0
 CREDIT_MS_MAX: Final = 3_000.0
+OWN_SLACK_MS: Final = 60.0  # how much nearer together than 50 ms by its own clock a client may have made commands that were held up
 WINDOW_MS: Final = 10_000.0
 
 # Findings: spans in a row with a record each, by at least LEAST + LEAST_JITTER x jitter, together RISE + RISE_JITTER x jitter.
@@ -102,6 +104,7 @@ _STATE: Final = np.dtype(
         ("count_from", "f8"),
         ("count_best", "f8"),
         ("count_best_before", "f8"),
+        ("own_top", "f8"),  # 50 ms for each command taken, minus the client's own clock
     ]
 )
 
@@ -136,6 +139,7 @@ def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.count_from = now
     s.count_best = 0.0
     s.count_best_before = 0.0
+    s.own_top = COMMAND_MS
 
 
 @kernel
@@ -219,8 +223,10 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
         y, s.count_top, s.count_best, s.count_best_before, s.count_from, now, dt, learning
     )
     s.count_top = min(s.count_top, y + CREDIT_MS_MAX)
-    if y > s.count_top + slack:
+    own = y - x
+    if y > s.count_top + slack and own > s.own_top + OWN_SLACK_MS:
         return CADENCE
+    s.own_top = min(own, s.own_top + FOLLOW * dt)
     s.taken += 1
     return 0
 

@@ -4,8 +4,8 @@ Problem. One shot proves nothing, one refused command neither; somebody must kee
 able to show it.
 
 Method. Two rules, each a test that may be looked at after every event:
-  - `aim` (and `trigger`, its name where the finger is what stands out): scores of shots (`aim`) in blocks of `BLOCK_MS`, bet against
-    innocence (`accumulate`).
+  - `aim` (and `trigger`, its name where the finger is what stands out): every tick with an enemy in sight (`stream`) and the shots in
+    between (`aim`), in blocks of a second, bet against innocence (`accumulate`). A game that offers no ticks is watched by shots alone.
   - `speed`: seconds in which the gate found a fast clock, refused one or refused commands above the rate, as a leaky sum.
 The ladder: `observe` (nothing is said aloud; `levels` tells who), `review` and `ban` raise a flag each, once; a flag recommends,
 people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at.
@@ -13,7 +13,7 @@ people decide. Shots of a moment in which the player's own commands were held up
 Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000. The
 clip of an aim flag holds what the decision was made of, bit for bit: `evidence.rerun` computes it again.
 
-Cost. One call of the model a tick with shots, dictionaries of at most `CAREERS_MAX` players.
+Cost. One call of the streaming model a tick, one of the shots' model a tick with shots, dictionaries of at most `CAREERS_MAX` players.
 """
 
 import math
@@ -24,12 +24,12 @@ from typing import Final
 import numpy as np
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim, clips
+from gameedge.core.anticheat import accumulate, aim, clips, stream
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.clips import Block, Seen
 from gameedge.core.anticheat.features import Floats
 from gameedge.core.anticheat.gate import CADENCE, CLOCK_FAST
-from gameedge.core.game import Bytes, Int32s, Shots
+from gameedge.core.game import Bytes, Gaze, Int32s, Shots
 from gameedge.core.ids import PlayerId
 
 AIM: Final = "aim"
@@ -46,6 +46,7 @@ SPEED_LEAK_S: Final = 0.1  # bins forgotten a second
 SPEED_REFUSALS_MIN: Final = 12
 SPEED_FOUND_MIN: Final = 4
 CAREERS_MAX: Final = 16_384
+OPEN_MAX: Final = 32  # shots of a block of ticks; drop oldest
 REASONS_MAX: Final = 3
 FLAGS_MAX: Final = 256  # waiting to be collected; drop oldest
 
@@ -94,6 +95,8 @@ class Watch:
         self._model, self._radius = model, radius
         self._waiting: deque[Flag] = deque(maxlen=FLAGS_MAX)
         self._tick_ms = 1000.0 / TICK_HZ
+        self._stream = stream.Stream(capacity, model.unit, radius) if model is not None else None
+        self._gazing = False  # the game offers ticks
         self.rtt_ms: Floats = np.full(capacity, np.nan, np.float32)  # of each entity's player, for whoever knows to write
         self.jitter_ms: Floats = np.full(capacity, np.nan, np.float32)  # see Gate.jitter_ms
 
@@ -108,6 +111,8 @@ class Watch:
         self._careers[player] = career
         self._of[entity] = career
         self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
+        if self._stream is not None:
+            self._stream.restart(entity)
         if len(self._careers) > CAREERS_MAX:
             self._forget_one()
 
@@ -118,6 +123,17 @@ class Watch:
             self._close(career)
             career.entity = -1
             self._of[entity] = None
+
+    def gaze(self, gaze: Gaze) -> None:
+        """Take a tick of everybody's aim. Call it before `shots` of the same tick."""
+        if self._stream is None:
+            return
+        self._gazing = True
+        for entity in self._stream.step(gaze, self.rtt_ms, self.jitter_ms).tolist():
+            career = self._of[entity]
+            if career is not None:
+                self._close(career)
+            self._stream.restart(entity)
 
     def shots(self, shots: Shots, tick: int) -> None:
         """Take the shots of a tick. `tick` is the process's."""
@@ -199,21 +215,36 @@ class Watch:
 
     def _shot(self, career: _Career, seen: Seen, tick: int) -> None:
         career.shots += 1
-        if career.open and (tick - career.open[0].tick) * self._tick_ms >= BLOCK_MS:
+        if self._gazing:
+            if len(career.open) >= OPEN_MAX:
+                career.open.pop(0)
+        elif career.open and (tick - career.open[0].tick) * self._tick_ms >= BLOCK_MS:
             self._close(career)
         career.open.append(seen)
 
+    def _ticks(self, entity: int) -> clips.Ticks | None:
+        """The ticks of the block under way, None: too few to say anything."""
+        s, model = self._stream, self._model
+        count = int(s.counts[entity]) if s is not None and entity >= 0 else 0
+        if s is None or model is None or count < stream.STREAM_TICKS_MIN:
+            return None
+        link, total = (float(s.rtt[entity]), float(s.jitter[entity])), s.total[entity]
+        return clips.Ticks(s.kept[entity, :count].copy(), *link, model.unit.shares(total, count), model.unit.surprise(total, count))
+
     def _close(self, career: _Career) -> None:
         """A block is over: bet, and look."""
-        if not career.open or self._model is None:
-            return
         shots, career.open = career.open, []
-        entity = career.entity
-        which = accumulate.cohort(float(self.rtt_ms[entity]), float(self.jitter_ms[entity])) if entity >= 0 else accumulate.UNSTEADY
-        block = clips.block(self._model, shots, which, career.wealth)
+        entity, ticks = career.entity, self._ticks(career.entity)
+        if self._model is None or (ticks is None and (self._gazing or not shots)):
+            return  # a few ticks at the end of a match are not judged, nor are the shots in them
+        if ticks is not None:
+            which = accumulate.cohort(ticks.rtt_ms, ticks.jitter_ms)
+        else:
+            which = accumulate.cohort(float(self.rtt_ms[entity]), float(self.jitter_ms[entity])) if entity >= 0 else accumulate.UNSTEADY
+        block = clips.block(self._model, shots, which, career.wealth, ticks)
         career.blocks.append(block)
         career.kept += len(shots)
-        while career.kept > clips.SHOTS_MAX and len(career.blocks) > 1:
+        while (career.kept > clips.SHOTS_MAX or len(career.blocks) > clips.BLOCKS_MAX) and len(career.blocks) > 1:
             gone = career.blocks.popleft()
             career.kept -= len(gone.shots)
             career.before.bet(gone.p, gone.cohort)
@@ -224,7 +255,7 @@ class Watch:
 
     def _accuse(self, career: _Career, level: str) -> None:
         assert self._model is not None
-        rule, reasons = clips.why(self._model, career.blocks, REASONS_MAX)
+        rule, reasons = clips.why(self._model, career.blocks, REASONS_MAX, self._radius)
         clip = clips.encode(career.before, career.blocks, career.refused, self._model.id, self._radius)
         log = career.wealth.log
         self._waiting.append(Flag(career.player, career.entity, rule, level, log, tuple(reasons), clip, self._model.id))
