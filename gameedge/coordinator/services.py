@@ -34,6 +34,7 @@ from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.placement import Placement, Seen
 from gameedge.state.base import Account, GlobalStore, Rating
 from gameedge.telemetry.metrics import Registry as Metrics
+from gameedge.telemetry.traces import OFF, Traces
 
 if TYPE_CHECKING:
     from gameedge.coordinator.live import Live
@@ -66,6 +67,7 @@ class Services:
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
     flows: Flows = field(init=False)
+    traces: Traces = OFF
     live: "Live | None" = None  # made by the composition root: it needs all of this
     guests_throttle: Throttle = field(init=False)
     placements_throttle: Throttle = field(init=False)
@@ -117,12 +119,32 @@ class Services:
     # -- placements
 
     async def place(
-        self, player: str, secret: str, mode: str | None, seen: Seen, address: str, party: Sequence[Seen] = ()
+        self,
+        player: str,
+        secret: str,
+        mode: str | None,
+        seen: Seen,
+        address: str,
+        party: Sequence[Seen] = (),
+        traceparent: str = "",
     ) -> tuple[Placement, str, int]:
-        """A region with its processes, a token for it, and when that expires (Unix ms).
+        """A region with its processes, a token for it, and when that expires (Unix ms). `traceparent`: of the caller's own trace, to
+        which this one is linked.
 
         Raises RefusedError(TOO_OFTEN, TOKEN_INVALID, FORBIDDEN, SERVER_FULL), UnavailableError.
         """
+        span = self.traces.begin("place", mode=mode or "", linked=traceparent)
+        try:
+            answer = await self._place(player, secret, mode, seen, address, party, span.traceparent)
+        except BaseException as error:
+            span.end(error.reason if isinstance(error, RefusedError) else type(error).__name__)
+            raise
+        span.end(player=player[:64], region=answer[0].region)
+        return answer
+
+    async def _place(
+        self, player: str, secret: str, mode: str | None, seen: Seen, address: str, party: Sequence[Seen], trace: str
+    ) -> tuple[Placement, str, int]:
         self.placements_throttle.take(address, self.now_ms())
         try:
             account = await self.authenticate(player, secret)
@@ -136,7 +158,8 @@ class Services:
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
-        token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
+        life_ms = self.config.token_life_ms
+        token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, life_ms, first_mode=mode, trace=trace)
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms

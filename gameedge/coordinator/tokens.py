@@ -64,8 +64,10 @@ class Signer:
         now_ms: int,
         life_ms: int,
         first_mode: str | None = None,
+        trace: str = "",
     ) -> tuple[str, int]:
-        """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in."""
+        """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in.
+        `trace`: the placement's traceparent, empty: it is not traced."""
         expires_s = (now_ms + life_ms) // 1000
         chosen = sorted(ratings, key=lambda mode: (mode != first_mode, -ratings[mode].games, mode))[:MODES_MAX]
         while True:
@@ -77,6 +79,7 @@ class Signer:
                 name=account.name,
                 ratings={m: ModeRating(round(ratings[m].mu, 3), round(ratings[m].sigma, 3)) for m in chosen},
                 trust=min(255, max(0, account.trust)),
+                trace=trace or msgspec.UNSET,
                 iat=now_ms // 1000,
                 exp=expires_s,
             )

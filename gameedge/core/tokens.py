@@ -44,6 +44,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=limits.NAME_CHARS_MAX)]
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
+    # W3C traceparent of the placement, where that is traced. Left out of the token else.
+    trace: Annotated[str, Meta(max_length=limits.TRACEPARENT_CHARS)] | msgspec.UnsetType = msgspec.UNSET
     iat: Seconds
     exp: Seconds
 

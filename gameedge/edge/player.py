@@ -8,6 +8,7 @@ from gameedge.core.protocol.close import CLOSE_CODES, LOST
 from gameedge.core.protocol.session import ServerSession, State
 from gameedge.core.tokens import Claims
 from gameedge.edge.transports.base import Connection
+from gameedge.telemetry.traces import NO_SPAN, Span
 
 if TYPE_CHECKING:
     from gameedge.edge.lobby import Lobby
@@ -29,6 +30,7 @@ class Player:
         "queued_ms",
         "resume_hash",
         "session",
+        "span",
         "ticket",
         "ticket_seen_ms",
     )
@@ -45,6 +47,7 @@ class Player:
         self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
+        self.span: Span = NO_SPAN  # what it waits for now, where that is traced
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
 
     @property
