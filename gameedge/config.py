@@ -67,6 +67,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
+    traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 
@@ -92,6 +93,8 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     ] = {}
     accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
+    traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
+    traces_share: Annotated[float, Meta(ge=0, le=1, description="of the placements, how many are traced")] = 1.0
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 

@@ -8,7 +8,7 @@ import { Network } from "./network.js";
 import { Match } from "./play.js";
 import { Predictor } from "../js/predict.js";
 import { Renderer } from "./draw.js";
-import { median, modeTitle, reasons, showMatches, showModes, showPlacement, showQueue, showRegions, showResult, showWhy } from "./screens.js";
+import { median, modeTitle, showMatches, showModes, showPlacement, showQueue, showRegions, showResult, showWhy } from "./screens.js";
 import { Sound } from "./sound.js";
 import { Spectator } from "./spectate.js";
 import { load, save } from "./store.js";
@@ -19,6 +19,8 @@ const LIST_MS = 2000; // between looks at what is being played
 const REGIONS_MS = 3000; // between looks while no region is there
 const GO_ON_S = 6; // until the next match, where that was asked for
 const NOTE_MS = 500;
+const EXPLAIN_MS = 2500; // between questions why one waits: a server answers every two seconds at most
+const EXPLAIN_AFTER_MS = 900; // of waiting: who is matched at once asks nothing
 const by = (id) => document.getElementById(id);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -46,7 +48,8 @@ const state = {
   spectator: null,
   match: null,
   status: null, // the last queue_status
-  explained: null,
+  explained: null, // the last answer to `explain`
+  askMs: 0, // when it may be asked again
   found: null, // the match that is being joined
   ended: null,
   draining: false,
@@ -224,9 +227,13 @@ function hear(message) {
       break;
     case "queue_status":
       state.status = message;
-      state.explained = message.why ?? message.explain ?? state.explained;
+      askWhy(message);
       showQueue(message, modeTitle(state.mode, state.modes));
       showWhy(message, state.explained);
+      break;
+    case "explained":
+      state.explained = message;
+      if (state.screen === "queue") showWhy(state.status, message);
       break;
     case "match_found":
       if (state.screen === "start") {
@@ -260,10 +267,16 @@ function hear(message) {
       state.draining = true;
       if (!state.match) moveOn();
       break;
-    default:
-      // An explanation of the wait, or something newer: shown where it has words.
-      if (state.screen === "queue" && reasons(message).length) showWhy(state.status, (state.explained = message));
+    default: // of a newer server
   }
+}
+
+/** Ask the server why there is no match yet, now and then. Its answer is `explained`; a refusal means that nobody can say just now. */
+function askWhy({ waited_ms: waited }) {
+  const now = performance.now();
+  if (waited < EXPLAIN_AFTER_MS || now < state.askMs || state.screen !== "queue") return;
+  state.askMs = now + EXPLAIN_MS;
+  state.connection?.send({ t: "explain" });
 }
 
 function join({ match, match_token }) {
@@ -374,6 +387,14 @@ function watchList() {
   listMatches();
 }
 
+/** `/watch?match=ID`, as the dashboard links to. */
+async function watchNamed(match) {
+  watchList();
+  const entry = (await matches().catch(() => [])).find((listed) => listed.match === match);
+  if (entry) await watch(entry);
+  else by("watch-note").textContent = "That match is over, or too many others run for it to be listed.";
+}
+
 async function watch(entry) {
   try {
     if (!state.placement || Date.now() > state.placement.expires_ms - 10000) {
@@ -428,16 +449,19 @@ setInterval(() => {
   seen = { missing: timeline.missing, expected: timeline.expected };
   connection?.ping();
   const rtt = connection?.session.open ? connection.session.rttMs : null;
-  network.note(match.watching ? 0 : rtt, lost, expected);
+  if (!match.watching) network.note(rtt, lost, expected);
   const frames = match.frames.ms.slice(-60);
-  network.draw({
-    "round trip": rtt === null || rtt === undefined ? "–" : `${rtt.toFixed(rtt < 10 ? 1 : 0)} ms`,
+  const common = {
     jitter: `${timeline.jitterMs.toFixed(1)} ms`,
-    loss: `${(network.lossShare * 100).toFixed(1)} %`,
-    "shown late": `${Math.round(timeline.delayMs)} ms`,
-    correction: `${predictor.correction.toFixed(2)} u`,
+    "shown late": `${Math.round(timeline.delayMs + (match.watching ? match.started.delay_ms : 0))} ms`,
     frame: frames.length ? `${median(frames).toFixed(1)} ms` : "–",
-  });
+  };
+  const own = {
+    "round trip": rtt === null || rtt === undefined ? "–" : `${rtt.toFixed(rtt < 10 ? 1 : 0)} ms`,
+    loss: `${(network.lossShare * 100).toFixed(1)} %`,
+    correction: `${predictor.correction.toFixed(2)} u`,
+  };
+  network.draw(match.watching ? common : { ...own, ...common });
 }, NOTE_MS);
 
 function toggleNetwork() {
@@ -495,7 +519,9 @@ showSound();
 state.measured = measure();
 setInterval(() => ["start", "watch"].includes(state.screen) && !document.hidden && listMatches(), LIST_MS);
 listMatches();
-if (location.pathname === "/watch") watchList();
+const asked = new URLSearchParams(location.search).get("match");
+if (location.pathname === "/watch" && asked) watchNamed(asked.slice(0, 64));
+else if (location.pathname === "/watch") watchList();
 else show("start", { focus: false });
 requestAnimationFrame(frame);
 // For benchmarks and tests: what a page cannot be asked otherwise.

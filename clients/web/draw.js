@@ -78,7 +78,8 @@ export class Renderer {
     for (const other of scene.others) if (!other.alive) this.#fallen(other);
     for (const other of scene.others) if (other.alive) this.#body(other, other.alpha ?? 1, false);
     if (self?.alive) this.#body(self, 1, true);
-    for (const other of scene.others) if (other.alive) this.#label(other, scene.people.get(other.seat));
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    this.#names(scene, left, top);
     g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     if (self?.alive && scene.pointer) this.#crosshair(scene);
     if (!scene.whole) this.#miniature(scene);
@@ -240,19 +241,27 @@ export class Renderer {
     g.globalAlpha = 1;
   }
 
-  /** Names are painted once each: text is the slowest thing on a canvas. */
-  #label(who, seat) {
-    if (!seat) return;
-    const { g, unit } = this;
-    const label = this.#painted(seat);
-    g.save();
-    g.globalAlpha = who.alpha ?? 1;
-    g.translate(who.x, who.y + 0.6 + 0.4 * this.bodies);
-    g.scale(1 / unit, -1 / unit);
-    g.drawImage(label, -label.width / 2, -label.height);
-    g.restore();
+  /** Names above their bodies, below where that is taken, and not at all where both are: two over each other say nothing. */
+  #names({ others, people }, left, top) {
+    const { g, unit, canvas } = this;
+    const away = (0.6 + 0.4 * this.bodies) * unit;
+    const taken = [];
+    for (const other of others) {
+      const seat = other.alive && people.get(other.seat);
+      if (!seat) continue;
+      const label = this.#painted(seat);
+      const middle = top - other.y * unit;
+      const x = Math.max(2, Math.min(canvas.width - label.width - 2, left + other.x * unit - label.width / 2));
+      const y = [middle - away - label.height, middle + away].find((from) => !taken.some((t) => overlaps(t, x, from, label)));
+      if (y === undefined) continue;
+      taken.push({ x, y, width: label.width, height: label.height });
+      g.globalAlpha = other.alpha ?? 1;
+      g.drawImage(label, x, y);
+    }
+    g.globalAlpha = 1;
   }
 
+  /** Each name is painted once: text is the slowest thing on a canvas. */
   #painted(seat) {
     const small = this.bodies > 1.6;
     const key = `${seat.name}|${seat.team}|${this.ratio}|${small}`;
@@ -299,7 +308,7 @@ export class Renderer {
     const size = phone ? 84 : 148;
     const [x, y] = [phone ? 10 : this.canvas.clientWidth - size - 14, phone ? 92 : 14];
     const k = size / map.size;
-    g.fillStyle = "rgb(11 15 22 / 74%)";
+    g.fillStyle = "rgb(11 15 22 / 94%)";
     g.fillRect(x, y, size, size);
     g.fillStyle = "#5b7499";
     for (const [x0, y0, x1, y1] of map.walls) g.fillRect(x + x0 * k, y + (map.size - y1) * k, (x1 - x0) * k, (y1 - y0) * k);
@@ -352,6 +361,12 @@ export class Renderer {
 function kept(at, half, size) {
   if (2 * half >= size + 2 * BESIDE) return size / 2;
   return Math.max(half - BESIDE, Math.min(size - half + BESIDE, at));
+}
+
+/** Whether a label at a place would touch another's letters; a label has a little air above and below them. */
+function overlaps(other, x, y, { width, height }) {
+  const air = 0.15 * height;
+  return x < other.x + other.width && x + width > other.x && y + air < other.y + other.height - air && y + height - air > other.y + air;
 }
 
 function disc(g, x, y, radius) {

@@ -25,7 +25,8 @@ export class Hud {
     by("show-scores").setAttribute("aria-pressed", "false");
     by("leave").textContent = match.watching ? "Stop watching" : "Leave";
     const own = match.people.get(match.started.seat);
-    by("place-text").textContent = own ? `team ${teamName(own.team)} ${teamSign(own.team)}` : "";
+    const sign = own ? make("span", teamSign(own.team), `team-${own.team % 8}`) : "";
+    by("place-text").replaceChildren(own ? `team ${teamName(own.team)} ` : "", sign);
   }
 
   #set(id, text) {

@@ -3,7 +3,6 @@
 import { HIT, KILL, RESPAWN, decodeSnapshot as decodeView } from "../js/arena.js";
 import { decodeSnapshot, difference, encodeCommand } from "../js/frames.js";
 import { Timeline } from "../js/interpolate.js";
-import { Predictor } from "../js/predict.js";
 import { Effects } from "./effects.js";
 import { person } from "./names.js";
 import { RANGE, free } from "./sight.js";

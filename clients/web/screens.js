@@ -81,7 +81,7 @@ export function showMatches(id, list, watch, modes) {
 const standing = (scores) => (scores.length <= 2 ? scores.join(" : ") : `best ${Math.max(...scores)}`);
 const seconds = (ms) => (ms < 1000 ? "< 1 s" : `${Math.round(ms / 1000)} s`);
 
-/** The queue as a server tells it. `explain` may come or not, and in any shape: only its words are shown. */
+/** The queue as a server tells it. */
 export function showQueue(status, mode) {
   const facts = [
     ["Mode", mode],
@@ -98,7 +98,7 @@ export function showQueue(status, mode) {
 }
 
 export function showWhy(status, explained) {
-  const words = reasons(explained);
+  const words = whyWords(explained);
   if (!words.length) {
     const pool = status?.pool ?? 1;
     words.push(pool > 1 ? `${pool} players wait in this queue; the matcher looks for the fairest teams among them.` : "You are alone in this queue.");
@@ -108,14 +108,18 @@ export function showWhy(status, explained) {
   by("queue-why").replaceChildren(...words.slice(0, 6).map((text) => make("li", text)));
 }
 
-/** Sentences of an explanation, whatever form it has: texts, lists of texts, objects with a detail. */
-export function reasons(explained, depth = 0) {
-  if (typeof explained === "string") return explained ? [explained.slice(0, 256)] : [];
-  if (Array.isArray(explained) && depth < 3) return explained.slice(0, 8).flatMap((item) => reasons(item, depth + 1));
-  if (explained && typeof explained === "object" && depth < 3) {
-    return ["detail", "text", "why", "reasons", "sentences", "words"].flatMap((key) => reasons(explained[key], depth + 1)).slice(0, 8);
+/** An `explained` message as sentences, none where there was no answer yet. Its words are a server's, its numbers are checked. */
+export function whyWords(explained) {
+  if (typeof explained?.text !== "string" || !explained.text) return [];
+  const number = (value) => (Number.isFinite(value) ? value : 0);
+  const words = [explained.text.slice(0, 256)];
+  const [others, fits, needed] = [number(explained.others), number(explained.fits), number(explained.needed)];
+  if (others) words.push(`${others === 1 ? "One other waits" : `${others} others wait`}; ${fits} of them fit now, ${needed} more are needed.`);
+  for (const rule of (Array.isArray(explained.rules) ? explained.rules : []).slice(0, 3)) {
+    const later = Number.isFinite(rule.next_ms) ? ` and lets in more in ${seconds(rule.next_ms)}` : "";
+    words.push(`The rule “${String(rule.rule).slice(0, 64)}” keeps ${number(rule.excludes)} of them apart from you${later}.`);
   }
-  return [];
+  return words;
 }
 
 const BASIS = { measured: "your measurement", map: "players near you", distance: "distance" };

@@ -119,7 +119,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
             Seen({RegionId(region): samples for region, samples in member.rtt_ms.items()}, member.latitude, member.longitude)
             for member in data.party
         ]
-        found, token, expires_ms = await services.place(data.player, data.secret, data.mode, seen, address_of(request), party)
+        traceparent = request.headers.get("traceparent", "")
+        found, token, expires_ms = await services.place(data.player, data.secret, data.mode, seen, address_of(request), party, traceparent)
         return PlacementAnswer(
             region=found.region,
             edges=[edge.url for edge in found.edges],

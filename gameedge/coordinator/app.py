@@ -29,6 +29,7 @@ from gameedge.core.errors import RefusedError, UnavailableError
 from gameedge.state.base import GlobalStore
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import coordinator_registry
+from gameedge.telemetry.traces import open_traces
 
 WATCH_S: Final = 0.5
 KEY_RETRY_S: Final = 0.5
@@ -61,6 +62,7 @@ async def serve(
 
     Waits for the store (the signing key is there) and raises ConfigError where it cannot listen.
     """
+    traces = open_traces(config.traces, config.traces_share, "coordinator")
     sock = http.listen(config)
     try:
         name = f"coordinator-{secrets.token_hex(4)}"
@@ -80,6 +82,7 @@ async def serve(
                 draw=draw,
                 name=name,
                 started_ms=now_ms(),
+                traces=traces,
             )
             live = services.live = Live(services)
             server = http.make_server(config, services)
@@ -106,6 +109,7 @@ async def serve(
                     await services.results.flush()
     finally:
         sock.close()
+        await traces.close()
 
 
 @contextlib.asynccontextmanager

@@ -36,6 +36,7 @@ from gameedge.core.routing.placement import Placement, Seen
 from gameedge.state.base import Account, GlobalStore, Rating
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
+from gameedge.telemetry.traces import OFF, Traces
 
 if TYPE_CHECKING:
     from gameedge.coordinator.live import Live
@@ -71,6 +72,7 @@ class Services:
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
     flows: Flows = field(init=False)
+    traces: Traces = OFF
     live: "Live | None" = None  # made by the composition root: it needs all of this
     guests_throttle: Throttle = field(init=False)
     placements_throttle: Throttle = field(init=False)
@@ -122,12 +124,32 @@ class Services:
     # -- placements
 
     async def place(
-        self, player: str, secret: str, mode: str | None, seen: Seen, address: str, party: Sequence[Seen] = ()
+        self,
+        player: str,
+        secret: str,
+        mode: str | None,
+        seen: Seen,
+        address: str,
+        party: Sequence[Seen] = (),
+        traceparent: str = "",
     ) -> tuple[Placement, str, int]:
-        """A region with its processes, a token for it, and when that expires (Unix ms).
+        """A region with its processes, a token for it, and when that expires (Unix ms). `traceparent`: of the caller's own trace, to
+        which this one is linked.
 
         Raises RefusedError(TOO_OFTEN, TOKEN_INVALID, FORBIDDEN, SERVER_FULL), UnavailableError.
         """
+        span = self.traces.begin("place", mode=mode or "", linked=traceparent)
+        try:
+            answer = await self._place(player, secret, mode, seen, address, party, span.traceparent)
+        except BaseException as error:
+            span.end(error.reason if isinstance(error, RefusedError) else type(error).__name__)
+            raise
+        span.end(player=player[:64], region=answer[0].region)
+        return answer
+
+    async def _place(
+        self, player: str, secret: str, mode: str | None, seen: Seen, address: str, party: Sequence[Seen], trace: str
+    ) -> tuple[Placement, str, int]:
         self.placements_throttle.take(address, self.now_ms())
         try:
             account = await self.authenticate(player, secret)
@@ -153,6 +175,7 @@ class Services:
             first_mode=mode,
             spot=spot.text(),
             rtt_ms=measured,
+            trace=trace,
         )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)

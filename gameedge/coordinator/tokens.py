@@ -66,9 +66,10 @@ class Signer:
         first_mode: str | None = None,
         spot: str = "",
         rtt_ms: Mapping[str, float] | None = None,
+        trace: str = "",
     ) -> tuple[str, int]:
         """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in; of many round
-        trips, this region's and the shortest."""
+        trips, this region's and the shortest. `trace`: the placement's traceparent, empty: it is not traced."""
         nearest = sorted((rtt_ms or {}).items(), key=lambda pair: (pair[0] != region, pair[1]))[: limits.TOKEN_REGIONS_MAX]
         expires_s = (now_ms + life_ms) // 1000
         chosen = sorted(ratings, key=lambda mode: (mode != first_mode, -ratings[mode].games, mode))[:MODES_MAX]
@@ -83,6 +84,7 @@ class Signer:
                 trust=min(255, max(0, account.trust)),
                 spot=spot,
                 rtt_ms={name: round(min(max(0.0, rtt), limits.RTT_MS_MAX), 1) for name, rtt in nearest},
+                trace=trace or msgspec.UNSET,
                 iat=now_ms // 1000,
                 exp=expires_s,
             )

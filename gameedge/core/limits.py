@@ -27,6 +27,7 @@ RESUME_MS_MAX: Final = 30_000  # a session without a connection is kept for this
 UNACKED_MESSAGES_MAX: Final = 256  # critical messages kept for a resume; close
 TOKEN_LIFE_MS: Final = 3_600_000
 TOKEN_BYTES_MAX: Final = 2_048
+TRACEPARENT_CHARS: Final = 55  # W3C trace context, in a token and in a header; anything longer is none
 NAME_CHARS_MAX: Final = 32
 REGIONS_MAX: Final = 256
 SPOTS_REPORTED_MAX: Final = 64  # places whose round trips one report tells; the largest ones

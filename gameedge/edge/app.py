@@ -43,6 +43,7 @@ from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.failover import ASK_MS, Failover
 from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
+from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
 from gameedge.edge.machine import Machine
@@ -70,6 +71,7 @@ from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
 from gameedge.state.open import open_region_store
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import edge_registry
+from gameedge.telemetry.traces import OFF, Traces, open_traces
 
 INBOX_BLOCK_MS: Final = 1_000
 FORMER_LIFE_MS: Final = 5_000
@@ -95,6 +97,7 @@ class Edge:
         clock: Clock | None = None,
         draw: Callable[[int], bytes] = secrets.token_bytes,
         ping: pings.Ping | None = None,
+        traces: Traces = OFF,
     ) -> None:
         check_names(config)
         self.config, self.store, self.bus, self.game = config, store, bus, game
@@ -115,7 +118,8 @@ class Edge:
         region, edge = RegionId(config.region), EdgeId(config.edge)
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
-        self.players = Players(store, self.lanes, edge, self.clock)
+        self.journeys = Journeys(traces)
+        self.players = Players(store, self.lanes, edge, self.clock, self.journeys)
         self.match_rules = load_rules(config.match_rules, spec)
         self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
@@ -267,6 +271,8 @@ class Edge:
             try:
                 self.tick.run(now_ms)
                 self.spectators.ticked(self.tick.tick, now_ms)
+                if self.journeys.waiting:
+                    self.journeys.ticked(self.table, self.tick.tick)
             except Exception as error:  # a fault in one tick must not end every match
                 self.inbox.clear()
                 log.fault("tick_failed", error)
@@ -472,11 +478,13 @@ def open_depot(config: EdgeConfig) -> Depot:
 async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory, *, ready: Callable[[dict[str, str]], None]) -> None:
     """Run one process with sockets until SIGTERM or SIGINT. `ready` hears the addresses once players may come."""
     transport = open_transport(config.transport)
+    traces = open_traces(config.traces, 1.0, "edge", region=config.region, edge=config.edge)  # which, the coordinator decides
     async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(traces.close)
         game = load_game(config)
         warm_game(game)
         bus = await stack.enter_async_context(Reports.connect(bus_factory, config))
-        edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config), ping=pings.ping)
+        edge = Edge(config, store, bus, game, aim_model=load_aim(), depot=open_depot(config), ping=pings.ping, traces=traces)
         settings = TransportSettings(
             host=config.players.host,
             port=config.players.port,

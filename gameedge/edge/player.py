@@ -9,6 +9,7 @@ from gameedge.core.protocol.close import CLOSE_CODES, LOST
 from gameedge.core.protocol.session import ServerSession, State
 from gameedge.core.tokens import Claims
 from gameedge.edge.transports.base import Connection
+from gameedge.telemetry.traces import NO_SPAN, Span
 
 if TYPE_CHECKING:
     from gameedge.edge.lobby import Lobby
@@ -36,6 +37,7 @@ class Player:
         "rerouted",
         "resume_hash",
         "session",
+        "span",
         "ticket",
         "ticket_seen_ms",
     )
@@ -53,6 +55,7 @@ class Player:
         self.match: MatchId | None = None
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.rerouted = False  # was told that its way here is a detour: once is enough
+        self.span: Span = NO_SPAN  # what it waits for now, where that is traced
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
 
     @property

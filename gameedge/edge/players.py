@@ -9,6 +9,7 @@ from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId
 from gameedge.core.protocol.messages import Cancel, Explain, Queue, tag_of
 from gameedge.edge.clock import Clock
+from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.player import Player
 from gameedge.state.base import RegionStore, SessionRecord
@@ -20,8 +21,9 @@ RECORD_MS: Final = limits.TOKEN_LIFE_MS  # a session's record is kept this long 
 class Players:
     """The index of all sessions of the process, connected or waiting for a resume."""
 
-    def __init__(self, store: RegionStore, lanes: Lanes, edge: EdgeId, clock: Clock) -> None:
+    def __init__(self, store: RegionStore, lanes: Lanes, edge: EdgeId, clock: Clock, journeys: Journeys | None = None) -> None:
         self._store, self._lanes, self._edge, self._clock = store, lanes, edge, clock
+        self.journeys = journeys or Journeys()
         self._by_session: dict[SessionId, Player] = {}
         self._by_player: dict[PlayerId, Player] = {}
         self._by_resume: dict[str, Player] = {}
@@ -54,6 +56,7 @@ class Players:
         """The session is over in this process; where it moved to another, that one keeps its record and ticket."""
         if self._by_session.pop(player.session.session, None) is None:
             return
+        self.journeys.ended(player, "gone")
         if self._by_player.get(player.id) is player:
             del self._by_player[player.id]
         self._by_resume.pop(player.resume_hash, None)

@@ -144,6 +144,7 @@ class Queueing:
         # Known before the store has it: the match may be found before the answer comes back.
         player.ticket, player.mode, player.ticket_seen_ms = ticket.id, ticket.mode, now_ms
         player.queued_ms = ticket.created_ms
+        self._players.journeys.queued(player, ticket.mode)
         player.session.send(Queued(ticket=ticket.id, mode=ticket.mode))
         try:
             await self._add(ticket)
@@ -182,6 +183,7 @@ class Queueing:
             return
         player.session.send(Dequeued(ticket=player.ticket, reason=reason, detail=detail[:256]))
         player.ticket = player.asked_ms = None
+        self._players.journeys.ended(player, str(reason or "cancelled"))
         player.flush()
         self._players.remember(player)
 

@@ -40,6 +40,7 @@ class Seating:
             return  # gone, or no longer waiting for it: an NPC keeps the seat
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
+        self._players.journeys.found(player, event.match_id, event.mode)
         player.ticket = player.found_ms = None
         # A client that has not joined by then is told again, or that the match is over.
         player.asked_ms = self._clock.monotonic_ms() + limits.JOIN_MS_MAX
@@ -63,6 +64,7 @@ class Seating:
 
     def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
         player.match = player.ticket = player.found_ms = player.asked_ms = None
+        self._players.journeys.ended(player, "match_lost")
         if player.link is not None and player.link.slot is not None:
             self._unseat(player.link.slot)
         player.session.send(MatchLost(match=match, detail=detail[:256]))
@@ -87,6 +89,7 @@ class Seating:
         player.match, player.mode = match_id, record.mode
         player.ticket = player.found_ms = player.asked_ms = None
         self._seat(player, slot, entity)
+        self._players.journeys.joined(player, slot)
         player.session.send(
             MatchStarted(
                 match=match_id,
@@ -108,6 +111,7 @@ class Seating:
         if (match := self._host.get(player.match)) is not None and (seat := match.seat_of(player.id)) is not None:
             seat.match_token = ""  # left on purpose: there is no way back
         self.away(player, slot)
+        self._players.journeys.ended(player, "left")
         player.match = None
         self._players.remember(player)
 
@@ -192,6 +196,7 @@ class Seating:
             player = self._players.get(session)
             if player is not None and player.match == match.id:
                 player.match = None
+                self._players.journeys.ended(player, "over")
                 player.session.send(message)
                 self._reroute(player)
                 player.flush()

@@ -8,6 +8,7 @@ import { difference } from "../../clients/js/frames.js";
 import { Timeline } from "../../clients/js/interpolate.js";
 import { Predictor, rounded } from "../../clients/js/predict.js";
 import { person } from "../../clients/web/names.js";
+import { whyWords } from "../../clients/web/screens.js";
 import { free, visible } from "../../clients/web/sight.js";
 
 const map = JSON.parse(readFileSync(new URL("../../clients/vectors/arena_map.json", import.meta.url), "utf8"));
@@ -105,6 +106,20 @@ checks["names of NPCs say how they play; other names are left alone"] = () => {
   assert.equal(person({ seat: 3, name: "npc-3", npc: true }).name, "NPC 3");
   assert.equal(person({ seat: 3, name: "npc-3 flanker L7", npc: false }).name, "npc-3 flanker L7", "a player may be called anything");
   assert.equal(person({ seat: 3, name: "", npc: false }).name, "seat 3");
+};
+
+checks["an explanation is the server's sentence and at most three rules, and nothing where it is none"] = () => {
+  assert.deepEqual(whyWords(null), []);
+  assert.deepEqual(whyWords({ t: "explained", text: 7 }), []);
+  const rule = (name, more) => ({ rule: name, excludes: 3, alone: 1, ...more });
+  const rules = [rule("skill", { next_ms: 4200 }), rule("latency"), rule("equal platform"), rule("fourth")];
+  const words = whyWords({ t: "explained", text: "Too few.", others: 5, fits: 2, needed: 7, rules });
+  assert.equal(words.length, 5);
+  assert.equal(words[0], "Too few.");
+  assert.match(words[1], /5 others wait; 2 of them fit now, 7 more/);
+  assert.match(words[2], /skill.* 3 of them .*in 4 s/);
+  assert.doesNotMatch(words[3], / in /);
+  assert.deepEqual(whyWords({ text: "Alone.", others: 0, rules: "none" }), ["Alone."]);
 };
 
 let failed = 0;

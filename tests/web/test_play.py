@@ -195,6 +195,41 @@ async def test_cancel_and_play_again() -> None:
         assert sum(running.edge.queueing.queued.values()) <= 1
 
 
+async def test_who_waits_is_told_why_by_the_matcher() -> None:
+    async with stack(fill_ms=60_000) as running, browser(running.url) as open_tab:
+        tab = await open_tab()
+        await tab.sign_in("Lonely", "squads")
+        await tab.until_seen("gameedge.state.explained")
+        said = await tab.ask("gameedge.state.explained")
+        assert (said["state"], said["needed"]) == ("alone", 9), "the matcher counts, not this page"
+        assert await tab.ask("document.querySelector('#queue-why li').textContent") == said["text"]
+        first = said["waited_ms"]
+        await tab.until_seen(f"gameedge.state.explained.waited_ms > {first}")
+        assert running.edge.metrics.value("refusals_total") == 0, "not asked more often than it may be"
+        assert "Waited" in await tab.page.inner_text("#queue-facts")
+
+
+async def test_the_link_of_a_match_leads_into_it() -> None:
+    async with stack(spectate_delay_ms=500, demo=False) as running, browser(running.url) as open_tab:
+        player = await open_tab()
+        await player.sign_in("Star", "duel")
+        await player.until("arena")
+        match = await player.ask("gameedge.state.match.started.match")
+        listed = f"fetch('/v1/matches').then((a) => a.json()).then((a) => a.matches.some((m) => m.match === '{match}'))"
+        async with asyncio.timeout(10):
+            while not await player.ask(listed):  # processes report about twice a second
+                await asyncio.sleep(0.1)
+        watcher = await open_tab(f"/watch?match={match}")
+        await watcher.until("arena")
+        assert await watcher.ask("gameedge.state.match.started.match") == match
+        await watcher.page.keyboard.press("n")
+        await watcher.until_seen("document.querySelector('#network-facts').textContent.includes('shown late')")
+        assert "round trip" not in await watcher.page.inner_text("#network-facts"), "a spectator has none"
+        late = await open_tab("/watch?match=m_nothing")
+        await late.until("watch")
+        await late.until_seen("document.querySelector('#watch-note').textContent.includes('over')")
+
+
 async def test_a_phone_plays_with_two_thumbs() -> None:
     async with stack() as running, browser(running.url) as open_tab:
         tab = await open_tab(**PHONE)

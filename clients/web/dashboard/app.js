@@ -49,7 +49,7 @@ const live = new Live(`${location.origin.replace("http", "ws")}/v1/admin/live`, 
   hello(message) {
     world.hello = message;
     world.bounds = message.bounds;
-    setText($("who"), `${message.name === "operator_token" ? "owner" : message.name} · ${message.role}`);
+    setText($("who"), message.name === "operator_token" ? message.role : `${message.name} · ${message.role}`);
     $("leave").hidden = false;
     $("gate").hidden = true;
     document.body.classList.remove("stale");

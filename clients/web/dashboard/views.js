@@ -292,6 +292,7 @@ export class MatchView {
         if (!matches.length) return h("p", { class: "panel", text: "This match is over, or never was; its flags remain." });
         const m = matches[0];
         return [
+          h("a", { class: "button watch", href: `/watch?match=${encodeURIComponent(match)}`, target: "_blank", rel: "noopener", text: "Watch it" }),
           h("p", { class: "soft" }, `${m.mode} on `, h("a", { href: link("region", region), text: region }), ` / ${m.edge}, open for ${span(Date.now() - m.created_ms)}${m.epoch ? `, taken over ${m.epoch} times` : ""}`),
           h(
             "div",
