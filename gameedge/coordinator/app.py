@@ -91,6 +91,7 @@ async def serve(
                     group.create_task(_watch(services), name="coordinator-watch"),
                     group.create_task(services.asking.run(), name="coordinator-asking"),
                     group.create_task(live.run(), name="coordinator-live"),
+                    group.create_task(services.people.run(), name="coordinator-erasing"),
                 ]
                 serving = group.create_task(server.serve([sock]), name="coordinator-http")
                 try:

@@ -146,10 +146,12 @@ class Results:
         if result.match in self._applied or await self._store.result_applied(result.match):
             return "duplicate"
         players = [player for team in result.teams for player in team] if is_rated(result) else []
+        gone = await self._store.erased(players)
         for _ in range(ATTEMPTS_MAX):
             found = await self._store.ratings_of(result.mode, players) if players else {}
             before = {player: found.get(player, Rating()) for player in players}
-            if await self._store.result_apply(result, rate(result, before), before):
+            after = {player: rating for player, rating in rate(result, before).items() if player not in gone}
+            if await self._store.result_apply(result, after, {player: before[player] for player in after}):
                 return "applied" if players else "unrated"
         return "deferred"
 

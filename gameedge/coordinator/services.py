@@ -18,6 +18,7 @@ from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
+from gameedge.coordinator.people import People
 from gameedge.coordinator.placing import Placing, explain
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
@@ -65,6 +66,7 @@ class Services:
     placing: Placing = field(init=False)
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
+    people: People = field(init=False)
     flows: Flows = field(init=False)
     live: "Live | None" = None  # made by the composition root: it needs all of this
     guests_throttle: Throttle = field(init=False)
@@ -75,6 +77,7 @@ class Services:
         self.placing = Placing(self.config, self.registry)
         self.scale = Scale(self.registry)
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
+        self.people = People(self)
         self.flows = Flows()
         self.guests_throttle = Throttle(self.config.guests_per_minute)
         self.placements_throttle = Throttle(self.config.placements_per_minute)
@@ -161,13 +164,16 @@ class Services:
         entry |= fields
         await self.store.audit_add(msgspec.json.encode(entry).decode())
 
-    async def set_banned(self, player: str, banned: bool, reason: str, address: str) -> tuple[Account, dict[str, Rating]]:
-        """Takes effect at the player's next placement; tokens that were given out end by themselves."""
+    async def set_banned(
+        self, player: str, banned: bool, reason: str, address: str
+    ) -> tuple[Account, dict[str, Rating], tuple[list[str], list[str]]]:
+        """No placement any more, and every region turns the player away now; and which regions were told, and which will be."""
         account = await self.account(player)
         await self.audit("ban" if banned else "unban", address, player=player, reason=reason)
         account = msgspec.structs.replace(account, banned=banned)
         await self.store.account_put(account)
-        return account, await self.store.ratings(account.player)
+        regions = await self.people.block(player, self.people.token_end_ms() if banned else None)
+        return account, await self.store.ratings(account.player), regions
 
     async def set_draining(self, region: str, edge: str | None, draining: bool, address: str) -> Desired:
         """Publish the region's next desired state. Raises RefusedError(NOT_FOUND), UnavailableError."""

@@ -35,6 +35,11 @@ class Verdicts:
         if len(self._newest) > limits.VERDICTS_MAX:
             self._newest.popitem(last=False)
 
+    def forget(self, player: str) -> None:
+        """The player is erased."""
+        for key in [key for key, (_, verdict) in self._newest.items() if verdict.player == player]:
+            del self._newest[key]
+
     def newest(self, limit: int, player: str | None = None) -> list[tuple[RegionId, Verdict]]:
         """Newest first."""
         found = (entry for entry in reversed(self._newest.values()) if player is None or entry[1].player == player)
