@@ -6,6 +6,7 @@ from litestar import Router, get, post
 from litestar.params import Parameter
 
 from gameedge.bus.payloads import Desired
+from gameedge.coordinator.api_config import config_routes, event_routes
 from gameedge.coordinator.api_evidence import evidence_routes
 from gameedge.coordinator.api_matches import match_routes, queue_routes
 from gameedge.coordinator.api_models import model_routes
@@ -33,7 +34,8 @@ Limit = Annotated[int, Parameter(ge=1, le=limits.VERDICTS_MAX)]
 def router(services: Services) -> Router:
     """All routes below `/v1/admin`."""
     handlers = [*_reading(services), *player_routes(services), *_regions(services), *model_routes(services), *token_routes(services)]
-    handlers += [*evidence_routes(services), *match_routes(services), *queue_routes(services), live_route(services)]
+    handlers += [*evidence_routes(services), *match_routes(services), *queue_routes(services)]
+    handlers += [*config_routes(services), *event_routes(services), live_route(services)]
     check_declared(handlers)
     return Router(
         "/v1/admin",

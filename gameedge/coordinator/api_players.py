@@ -52,9 +52,16 @@ def _account(services: Services, account: Account, ratings: dict[str, Rating], t
 
 
 def live_view(player: str, heard: Heard[list[PlayerHere]]) -> PlayerLive:
+    """A session that went on in another process is known to both for a while: where its connection is counts."""
+    found: dict[str, SessionLive] = {}
+    for region, edge, sessions in heard.answers:
+        for one in sessions:
+            known = found.get(one.session)
+            if known is None or (one.connected and not known.session.connected):
+                found[one.session] = SessionLive(region=region, edge=edge, session=one)
     return PlayerLive(
         player=player,
-        sessions=[SessionLive(region=region, edge=edge, session=one) for region, edge, found in heard.answers for one in found],
+        sessions=list(found.values()),
         asked=len(heard.answers),
         silent=[SilentView(region=one.region, edge=one.edge, why=one.why) for one in heard.silent],
     )

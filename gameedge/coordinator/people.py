@@ -155,10 +155,10 @@ class People:
             raise RefusedError(Reason.NOT_FOUND, "no such player")
         await store.erasing_put(name, sorted(services.registry.regions))
         count = await store.account_erase(name)
-        await self.block(player, self.token_end_ms())
         services.verdicts.forget(player)
         kicked = await self.kick(player, who, detail="this account is gone", forget=True)
-        sessions = sum(len(found) for _, _, found in kicked.answers)
+        await self.block(player, self.token_end_ms())
+        sessions = len({one.session for _, _, found in kicked.answers for one in found})
         done, waiting = await self._erase_in_regions(name, sorted(services.registry.regions), who)
         return {
             "player": player,

@@ -78,6 +78,7 @@ class Results:
         self._applied: OrderedDict[MatchId, None] = OrderedDict()
         self._letters = Throttle(DEAD_LETTERS_PER_MINUTE)
         self.applied_count = 0
+        self.heard: Callable[[Result, str], None] = lambda result, outcome: None  # of each that was taken, with what became of it
 
     def hear(self, message: BusMessage) -> None:
         """Queue a result. When the queue is full it is dropped: the region sends it again."""
@@ -138,6 +139,7 @@ class Results:
             return
         if outcome != "duplicate":
             self.applied_count += 1
+        self.heard(result, outcome)
         self._remember(result.match)
         self._acks.setdefault(region, []).append(envelope.at)
 

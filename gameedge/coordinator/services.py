@@ -6,20 +6,22 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gameedge import __version__
 from gameedge.bus import topics
 from gameedge.bus.base import Bus
-from gameedge.bus.payloads import Desired, ModelWish, encode
+from gameedge.bus.payloads import Desired, ModelWish, Verdict, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
+from gameedge.coordinator.events import Events
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
 from gameedge.coordinator.people import People
 from gameedge.coordinator.placing import Placing, explain
+from gameedge.coordinator.policy import LivePolicy, effective
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.roles import acting
@@ -33,7 +35,7 @@ from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.placement import Placement, Seen
-from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.state.base import Account, GlobalStore, Rating, Result
 from gameedge.telemetry.metrics import Registry as Metrics
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ class Services:
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
     people: People = field(init=False)
+    policy: LivePolicy = field(init=False)
+    events: Events = field(init=False)
+    config_file: CoordinatorConfig = field(init=False)  # `config` is that with the live policy over it
     flows: Flows = field(init=False)
     live: "Live | None" = None  # made by the composition root: it needs all of this
     guests_throttle: Throttle = field(init=False)
@@ -74,6 +79,9 @@ class Services:
     operator_throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
+        self.config_file = self.config
+        self.policy = LivePolicy(self.config, self.store)
+        self.events = Events(self.now_ms)
         self.placing = Placing(self.config, self.registry)
         self.scale = Scale(self.registry)
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
@@ -133,14 +141,18 @@ class Services:
             now_ms = self.now_ms()
             seen = replace(seen, residency=account.residency)
             found = self.placing.place(seen, list(party), mode, now_ms, self.draw)
-        except RefusedError:
+        except RefusedError as error:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
+            self.events.add("placement", "refused", player=player, why=str(error.reason), detail=error.detail)
             raise
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
         token, expires_ms = self.signer.session_token(account, found.region, ratings, now_ms, self.config.token_life_ms, first_mode=mode)
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
+        self.events.add(
+            "placement", "placed", region=found.region, player=account.player, mode=mode, party=1 + len(party), stayed=found.stayed
+        )
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms
 
@@ -154,6 +166,19 @@ class Services:
         except msgspec.DecodeError:
             raise RefusedError(Reason.NOT_FOUND, "the last placement was kept by another version") from None
 
+    # -- what others hear, as events
+
+    def heard_result(self, result: Result, outcome: str) -> None:
+        """A result was applied (or was known)."""
+        if outcome in ("applied", "unrated"):
+            players = [player for team in result.teams for player in team]
+            more: dict[str, Any] = {"mode": result.mode, "scores": list(result.scores), "rated": outcome == "applied", "players": players}
+            self.events.add("match", result.reason, region=result.region, match=result.match, **more)
+
+    def heard_verdict(self, region: RegionId, verdict: Verdict) -> None:
+        more: dict[str, Any] = {"rule": verdict.rule, "score": verdict.score, "flag": verdict.flag, "reasons": list(verdict.reasons)}
+        self.events.add("flag", "raised", region=region, player=verdict.player, match=verdict.match, **more)
+
     # -- operators
 
     async def audit(self, action: str, address: str, **fields: object) -> None:
@@ -163,6 +188,10 @@ class Services:
             entry |= {"who": operator.name, "role": operator.role}
         entry |= fields
         await self.store.audit_add(msgspec.json.encode(entry).decode())
+        named: dict[str, Any] = {key: str(fields[key]) for key in ("region", "edge", "player", "match") if fields.get(key)}
+        more: dict[str, Any] = {key: value for key, value in fields.items() if key not in named and key != "raw"}
+        kind = "config" if action == "config" else "operator"
+        self.events.add(kind, action, **named, who=entry.get("who"), **more)
 
     async def set_banned(
         self, player: str, banned: bool, reason: str, address: str
@@ -204,3 +233,36 @@ class Services:
             await self.bus.publish(topics.desired(name), encode(desired), retain=True)
             self.registry.regions[name].desired = desired
         return [str(name) for name in names]
+
+    # -- the live policy
+
+    async def follow_policy(self) -> None:
+        """Converge to the newest version, and see to it that regions do. Raises UnavailableError."""
+        if await self.policy.look():
+            await self.apply_policy()
+
+    async def apply_policy(self) -> list[str]:
+        """Put the version that is known into effect here and in the regions' desired state; regions that will be told later."""
+        made = effective(self.config_file, self.policy.now.overrides)
+        if made != self.config:
+            self.config = made
+            self.placing.configure(made)
+            self.guests_throttle.per_minute = made.guests_per_minute
+            self.placements_throttle.per_minute = made.placements_per_minute
+        return await self.apply_settings()
+
+    async def apply_settings(self) -> list[str]:
+        """The policy's part for edge processes, to every region that has something else."""
+        fill_ms, npc_level = self.policy.settings()
+        waiting = []
+        for name, region in sorted(self.registry.regions.items()):
+            desired = self.registry.next_settings(name, self.now_ms(), fill_ms, npc_level)
+            if desired is None:
+                continue
+            region.desired = desired
+            try:
+                await self.bus.publish(topics.desired(name), encode(desired), retain=True)
+            except RefusedError:
+                self.registry.outdated.add(name)  # said again when the broker is back
+                waiting.append(str(name))
+        return waiting

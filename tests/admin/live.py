@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -14,9 +17,10 @@ from typer.testing import CliRunner, Result
 
 from gameedge.admin.cli import app
 from gameedge_client import Client, Session
-from tests.end_to_end.processes import OPERATOR, REGION, STEP, Deployed, deployed
+from tests.end_to_end.processes import OPERATOR, REGION, ROOT, STEP, Deployed, deployed
 
 T = TypeVar("T")
+PATHS = os.pathsep.join((str(ROOT), str(ROOT / "clients" / "python")))
 
 
 @dataclass
@@ -114,6 +118,12 @@ class LiveSystem:
         env = {"GAMEEDGE_URL": url or self.made.url, "GAMEEDGE_TOKEN": token, "COLUMNS": "220", "TERM": "dumb"}
         env["GAMEEDGE_RUN"] = str(self._folder / "nothing-here")
         return CliRunner().invoke(app, list(words), env=env, input=told)
+
+    def started(self, *words: str, token: str = OPERATOR) -> subprocess.Popen[str]:
+        """A command that goes on, as a process of its own."""
+        env = {**os.environ, "GAMEEDGE_URL": self.made.url, "GAMEEDGE_TOKEN": token, "PYTHONUNBUFFERED": "1", "PYTHONPATH": PATHS}
+        argv = [sys.executable, "-m", "gameedge", "admin", *words]
+        return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def told(self, *words: str, **more: Any) -> Any:
         """What `--json` says of a command that works."""

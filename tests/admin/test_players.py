@@ -1,15 +1,16 @@
 """`gameedge admin players`, `matches`, `queue`, `regions` and `tokens` against real processes, Redis and broker."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from gameedge.core.errors import RefusedError
 from gameedge.core.ids import FlagId, MatchId, PlayerId
 from gameedge.state.base import Evidence
+from gameedge_client import Session, SessionLostError
 from tests.admin.live import LiveSystem, Playing
 from tests.end_to_end.processes import REGION
 
@@ -89,21 +90,14 @@ def test_a_ban_takes_effect_on_live_sessions_and_on_tokens_that_are_out(live: Li
     assert live.told("players", "unban", person.player)["banned"] is False
 
     def allowed() -> bool:
-        again = Playing(person.client)
-        task = live.play  # a new session is let in once the region has heard of it
-        del task
+        async def once() -> bool:
+            try:
+                async with Session(placement.token, live.made.edge_urls(), client="test"):
+                    return True
+            except (RefusedError, SessionLostError):
+                return False
 
-        async def once() -> None:
-            from gameedge_client import Session
-
-            async with Session(placement.token, live.made.edge_urls(), client="test"):
-                pass
-
-        try:
-            live.do(once())
-        except Exception as error:
-            again.gone = error
-        return again.gone is None
+        return live.do(once())
 
     until(allowed)
     entries = [json.loads(entry) for entry in live.told("audit")["entries"]]
@@ -153,16 +147,14 @@ def test_an_open_match_is_listed_watched_and_ended(live: LiveSystem) -> None:
     assert "its player" in shown
     assert "an NPC" in shown
 
-    lines: list[str] = []
-    watching = threading.Thread(target=lambda: lines.extend(live.admin("matches", "watch", match, "--every", "0.2", "--json").stdout.splitlines()))
-    watching.start()
-    time.sleep(1.0)
+    watching = live.started("matches", "watch", match, "--every", "0.2", "--json")
+    assert watching.stdout is not None
+    looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
     assert live.admin("matches", "end", match).exit_code == 2  # nobody to ask, and no --yes
     stopped = live.told("matches", "end", match, "--yes", "--reason", "test")
     assert "rated for nobody" in stopped["rule"]
-    watching.join(20)
-    looks = [json.loads(line) for line in lines]
-    assert len(looks) >= 2
+    looks += [json.loads(line) for line in watching.stdout]
+    assert watching.wait(20) == 0
     assert all(look["match"]["match"] == match for look in looks)
     until(lambda: person.ended)
     assert person.ended[0].reason == "stopped"
