@@ -1,16 +1,11 @@
-"""`gameedge admin`: what operators do most, from a terminal or a script (`--json`).
-
-Exit statuses: 0 done; 2 wrong use; 3 no coordinator, or its store or broker is away; 4 wrong token; 5 not found; 6 refused.
-"""
+"""`gameedge admin`: what operators do, from a terminal or a script (`--json`). Exit statuses: client.STATUSES, docs/cli.md."""
 
 import typer
 
-from gameedge.admin import models, queue, review, views
-from gameedge.admin.asking import AS_JSON as _JSON
-from gameedge.admin.asking import Target
-from gameedge.admin.asking import ask as _ask
-from gameedge.admin.asking import show as _show
+from gameedge.admin import access, config, matches, models, players, queue, regions, review, tail, views
+from gameedge.admin.asking import AS_JSON, Target, ask, show
 from gameedge.admin.client import path
+from gameedge.admin.found import default_target
 
 app = typer.Typer(
     name="admin",
@@ -19,100 +14,56 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-regions = typer.Typer(help="Regions and their processes.", no_args_is_help=True)
 placing = typer.Typer(help="Placements.", no_args_is_help=True)
-players = typer.Typer(help="Accounts.", no_args_is_help=True)
-app.add_typer(regions, name="regions")
-app.add_typer(players, name="players")
-app.add_typer(placing, name="place")
-app.add_typer(models.app, name="models")
-app.add_typer(review.app, name="review")
+app.add_typer(regions.app, name="regions")
+app.add_typer(players.app, name="players")
+app.add_typer(matches.app, name="matches")
 app.add_typer(queue.app, name="queue")
-
+app.add_typer(placing, name="place")
+app.add_typer(review.app, name="review")
+app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
+app.add_typer(access.tokens, name="tokens")
+app.command("tail")(tail.tail)
+app.command("me")(access.me)
+app.command("drain", hidden=True)(regions.drain)  # the words of the first releases
+app.command("resume", hidden=True)(regions.resume)
 
 _LIMIT = typer.Option(50, "--limit", min=1, max=1000, help="how many, newest first")
-_REASON = typer.Option("", "--reason", help="for the audit log")
 
 
 @app.callback()
 def target(
     context: typer.Context,
-    url: str = typer.Option("http://127.0.0.1:8080", "--url", envvar="GAMEEDGE_URL", help="a coordinator"),
-    token: str = typer.Option("", "--token", envvar="GAMEEDGE_TOKEN", help="the operator token", show_default=False),
+    url: str = typer.Option(
+        "", "--url", envvar="GAMEEDGE_URL", help="a coordinator; none: that of `gameedge up` on this machine, or http://127.0.0.1:8080"
+    ),
+    token: str = typer.Option("", "--token", envvar="GAMEEDGE_TOKEN", help="an operator's token", show_default=False),
 ) -> None:
     """Where to and as whom."""
-    context.obj = Target(url, token)
+    found_url, found_token = default_target(url)
+    context.obj = Target(url or found_url, token or found_token)
 
 
 @app.command()
-def status(context: typer.Context, as_json: bool = _JSON) -> None:
+def status(context: typer.Context, as_json: bool = AS_JSON) -> None:
     """Regions, processes, players and matches."""
-    _show(_ask(context, "GET", path("status")), as_json, views.status)
+    show(ask(context, "GET", path("status")), as_json, views.status)
 
 
 @app.command()
-def verdicts(context: typer.Context, limit: int = _LIMIT, as_json: bool = _JSON) -> None:
+def verdicts(context: typer.Context, limit: int = _LIMIT, as_json: bool = AS_JSON) -> None:
     """Flags that the anti-cheat raised. It recommends; people decide."""
-    _show(_ask(context, "GET", path("verdicts"), params={"limit": limit}), as_json, views.verdicts)
+    show(ask(context, "GET", path("verdicts"), params={"limit": limit}), as_json, views.verdicts)
 
 
 @app.command()
-def audit(context: typer.Context, limit: int = _LIMIT, as_json: bool = _JSON) -> None:
+def audit(context: typer.Context, limit: int = _LIMIT, as_json: bool = AS_JSON) -> None:
     """What operators did."""
-    _show(_ask(context, "GET", path("audit"), params={"limit": limit}), as_json, views.audit)
-
-
-@app.command()
-def drain(
-    context: typer.Context,
-    region: str,
-    edge: str = typer.Option("", "--edge", help="this process alone"),
-    as_json: bool = _JSON,
-) -> None:
-    """Send no new players to a region (or one process); running matches are played to their end."""
-    _show(_ask(context, "POST", _steer(region, edge, "drain")), as_json, views.desired)
-
-
-@app.command()
-def resume(
-    context: typer.Context,
-    region: str,
-    edge: str = typer.Option("", "--edge", help="this process alone"),
-    as_json: bool = _JSON,
-) -> None:
-    """Open a region (or one process) again."""
-    _show(_ask(context, "POST", _steer(region, edge, "resume")), as_json, views.desired)
-
-
-@regions.command("list")
-def regions_list(context: typer.Context, as_json: bool = _JSON) -> None:
-    """Regions with what their processes last reported."""
-    _show(_ask(context, "GET", path("status"))["regions"], as_json, views.regions)
-
-
-@players.command("show")
-def players_show(context: typer.Context, player: str, as_json: bool = _JSON) -> None:
-    """One account, its ratings and its flags."""
-    _show(_ask(context, "GET", path("players", player)), as_json, views.player)
+    show(ask(context, "GET", path("audit"), params={"limit": limit}), as_json, views.audit)
 
 
 @placing.command("explain")
-def place_explain(context: typer.Context, player: str, as_json: bool = _JSON) -> None:
+def place_explain(context: typer.Context, player: str, as_json: bool = AS_JSON) -> None:
     """Why a player was last placed where it was: each region's terms."""
-    _show(_ask(context, "GET", path("players", player, "placement")), as_json, views.placement)
-
-
-@players.command("ban")
-def players_ban(context: typer.Context, player: str, reason: str = _REASON, as_json: bool = _JSON) -> None:
-    """No placement any more."""
-    _show(_ask(context, "POST", path("players", player, "ban"), body={"reason": reason}), as_json, views.player)
-
-
-@players.command("unban")
-def players_unban(context: typer.Context, player: str, reason: str = _REASON, as_json: bool = _JSON) -> None:
-    """Placements again."""
-    _show(_ask(context, "POST", path("players", player, "unban"), body={"reason": reason}), as_json, views.player)
-
-
-def _steer(region: str, edge: str, what: str) -> str:
-    return path("regions", region, "edges", edge, what) if edge else path("regions", region, what)
+    show(ask(context, "GET", path("players", player, "placement")), as_json, views.placement)

@@ -18,11 +18,23 @@ class AdminError(GameEdgeError):
         self.status = status
 
 
-# Exit statuses: scripts switch on them.
+# Exit statuses: scripts switch on them. docs/cli.md has their table.
+FAULTS: Final = 1
+WRONG_USE: Final = 2
 ABSENT: Final = 3
 DENIED: Final = 4
 NOT_FOUND: Final = 5
 REFUSED: Final = 6
+
+STATUSES: Final = {
+    0: "done",
+    FAULTS: "`doctor` found a fault",
+    WRONG_USE: "wrong use: an unknown option, a missing argument, a value that is none; or a question that nobody could be asked",
+    ABSENT: "no coordinator answers, or its store, its broker or a region is away",
+    DENIED: "no token, a wrong or ended one, or one whose role may not do this",
+    NOT_FOUND: "no such region, player, match, flag or version",
+    REFUSED: "refused: somebody else was faster, the value is not allowed, or you answered no",
+}
 
 
 def path(*parts: str) -> str:
@@ -30,7 +42,16 @@ def path(*parts: str) -> str:
     return "/v1/admin/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def call(url: str, token: str, method: str, where: str, *, body: object = None, params: dict[str, Any] | None = None) -> Any:
+def call(
+    url: str,
+    token: str,
+    method: str,
+    where: str,
+    *,
+    body: object = None,
+    params: dict[str, Any] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Any:
     """The answer's JSON. Raises AdminError."""
     if not token:
         raise AdminError("no operator token: give --token or set GAMEEDGE_TOKEN", DENIED)
@@ -41,7 +62,8 @@ def call(url: str, token: str, method: str, where: str, *, body: object = None, 
             json=body,
             params=params,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
+            trust_env=False,  # a proxy of the environment has no business with an operator token
         )
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise AdminError(f"{url!r} is no URL of a coordinator: {error}; give --url http://host:port", ABSENT) from error

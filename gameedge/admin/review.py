@@ -1,109 +1,53 @@
 """`gameedge admin review`: flags with their evidence, and what a person decides about them.
 
-Evidence stays in its region, so these commands speak to the region's store, not to a coordinator: run them where it can be
-reached. Nothing here bans: an upheld flag says so, and `gameedge admin players ban` does it.
+Evidence stays in its region: a coordinator fetches it for each look (every look is in the audit log); with --redis or --config the
+region's store is asked straight. Nothing here bans: an upheld flag says so, and `gameedge admin players ban` does it.
 """
 
-import asyncio
-import json
 import math
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 from rich.console import Console
 
-from gameedge.admin import pictures, views
-from gameedge.admin.client import ABSENT, NOT_FOUND, REFUSED
-from gameedge.config import EdgeConfig, load
-from gameedge.core import limits
+from gameedge.admin import pictures, sources, views
+from gameedge.admin.asking import AS_JSON, REGION, YES, fail, show, sure
+from gameedge.admin.client import REFUSED, WRONG_USE
+from gameedge.admin.sources import UNDECIDED, StoreSource, open_source
 from gameedge.core.anticheat import clips
-from gameedge.core.errors import ArtifactError, ConfigError, RefusedError
-from gameedge.core.ids import FlagId, PlayerId
-from gameedge.inference.artifacts import load_aim
-from gameedge.state.base import Evidence, RegionStore
-from gameedge.state.open import open_region_store
+from gameedge.state.base import EVIDENCE_DECISIONS, EVIDENCE_STATES
 
-app = typer.Typer(help="Flags and their evidence, in one region.", no_args_is_help=True)
-STATES: Final = ("open", "recommended", "cleared", "upheld")
-DECISIONS: Final = ("cleared", "upheld")
-_JSON = typer.Option(False, "--json", help="print JSON")
-_Flag = Annotated[str, typer.Argument(help="the flag's id, see `review list`")]
-T = TypeVar("T")
+app = typer.Typer(help="Flags and their evidence.", no_args_is_help=True)
+STATES: Final = EVIDENCE_STATES
+DECISIONS: Final = EVIDENCE_DECISIONS
+_Flag = Annotated[str, typer.Argument(help="the flag's id, see `review list`", metavar="FLAG")]
+_CONFIG = typer.Option(None, "--config", help="or the configuration file of one of its processes", dir_okay=False)
 
 
 @app.callback()
 def region(
     context: typer.Context,
-    redis: str = typer.Option("", "--redis", envvar="GAMEEDGE_REGION_REDIS", help="the region's store: redis://...", show_default=False),
-    config: Path | None = typer.Option(None, "--config", help="or the configuration file of one of its processes"),  # noqa: B008
+    redis: str = typer.Option("", "--redis", envvar="GAMEEDGE_REGION_REDIS", help="ask this region's store itself", show_default=False),
+    config: Path | None = _CONFIG,
 ) -> None:
-    """Which region."""
-    try:
-        url = redis or (load(config, EdgeConfig).redis if config is not None else "")
-        if not url:
-            raise ConfigError("which region? give --redis URL (or GAMEEDGE_REGION_REDIS), or --config FILE of one of its processes")
-        open_region_store(url)  # its form; connects with the first call
-    except ConfigError as error:
-        _fail(str(error), REFUSED)
-    context.meta["gameedge.redis"] = url
-
-
-def _fail(text: str, status: int) -> NoReturn:
-    Console(stderr=True, highlight=False).print(f"gameedge admin review: {text}", markup=False, soft_wrap=True)
-    raise typer.Exit(status)
-
-
-def _ask(context: typer.Context, question: Callable[[RegionStore], Awaitable[T]]) -> T:
-    async def run() -> T:
-        store = open_region_store(context.meta["gameedge.redis"])
-        try:
-            return await question(store)
-        finally:
-            await store.close()
-
-    try:
-        return asyncio.run(run())
-    except (RefusedError, OSError) as error:
-        _fail(f"the region's store does not answer: {error}", ABSENT)
-
-
-def _found(context: typer.Context, flag: str) -> Evidence:
-    evidence = _ask(context, lambda store: store.evidence_get(FlagId(flag)))
-    if evidence is None:
-        _fail(f"no flag {flag!r} in this region; it may be older than {limits.EVIDENCE_LIFE_MS // 86_400_000} days, or erased", NOT_FOUND)
-    return evidence
-
-
-def _plain(evidence: Evidence) -> dict[str, Any]:
-    """Without the clip's bytes."""
-    found = {name: value for name, value in msgspec.structs.asdict(evidence).items() if name != "clip"}
-    return {**found, "score": evidence.score if math.isfinite(evidence.score) else None, "clip_bytes": len(evidence.clip)}
-
-
-def _print(answer: Any) -> None:
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+    """Through the coordinator, or straight from a region's store."""
+    sources.choose_store(context, redis, config)
 
 
 @app.command("list")
 def list_flags(
     context: typer.Context,
     state: str = typer.Option("", "--state", help=f"only these: {', '.join(STATES)}"),
+    player: str = typer.Option("", "--player", help="only of this player"),
     limit: int = typer.Option(50, "--limit", min=1, max=1000),
-    as_json: bool = _JSON,
+    region: str = REGION,
+    as_json: bool = AS_JSON,
 ) -> None:
-    """Flags of the region, newest first; what is recommended for a ban says so."""
+    """Flags, newest first; what is recommended for a ban says so."""
     if state and state not in STATES:
-        _fail(f"state {state!r}: one of {', '.join(STATES)}", REFUSED)
-    found = _ask(context, lambda store: store.evidence_list(limits.EVIDENCE_TOTAL_MAX if state else limit))
-    answer = [_plain(evidence) for evidence in found if not state or evidence.state == state][:limit]
-    if as_json:
-        _print(answer)
-    else:
-        views.review(Console(), answer)
+        fail(f"state {state!r}: one of {', '.join(STATES)}", REFUSED)
+    show(open_source(context, region).listed(state, player, limit), as_json, views.review)
 
 
 def _timeline(clip: clips.Clip) -> list[dict[str, Any]]:
@@ -120,16 +64,17 @@ def _timeline(clip: clips.Clip) -> list[dict[str, Any]]:
     ]
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_flag(
     context: typer.Context,
     flag: _Flag,
-    picture: Path | None = typer.Option(None, "--picture", help="also draw it into this SVG file"),  # noqa: B008
-    clip_out: Path | None = typer.Option(None, "--clip", help="also write the clip's bytes (msgpack) into this file"),  # noqa: B008
-    as_json: bool = _JSON,
+    picture: Annotated[Path | None, typer.Option("--picture", help="also draw it into this SVG file")] = None,
+    clip_out: Annotated[Path | None, typer.Option("--clip", help="also write the clip's bytes (msgpack) into this file")] = None,
+    region: str = REGION,
+    as_json: bool = AS_JSON,
 ) -> None:
     """One flag: reasons, the timeline of what contributed, a picture."""
-    evidence = _found(context, flag)
+    evidence = open_source(context, region).evidence(flag)
     try:
         clip = clips.decode(evidence.clip)
     except ValueError as error:
@@ -141,54 +86,50 @@ def show(
         if clip_out is not None:
             clip_out.write_bytes(evidence.clip)
     except OSError as error:
-        _fail(f"cannot write: {error}", REFUSED)
-    answer = _plain(evidence)
+        fail(f"cannot write: {error}", REFUSED, error)
+    answer = sources.plain(evidence)
     if clip is not None:
         answer |= {"timeline": _timeline(clip), "refused": clip.refused}
-    if as_json:
-        _print(answer)
-    else:
-        views.evidence(Console(), answer)
+    show(answer, as_json, views.evidence)
 
 
 @app.command()
-def decide(context: typer.Context, flag: _Flag, decision: Annotated[str, typer.Argument(help="cleared or upheld")]) -> None:
-    """What a person decided. Bans nobody: `gameedge admin players ban` does."""
+def decide(
+    context: typer.Context,
+    flag: _Flag,
+    decision: Annotated[str, typer.Argument(help="cleared or upheld")],
+    note: str = typer.Option("", "--note", help="why, for the audit log"),
+    again: bool = typer.Option(False, "--again", help="although somebody has decided before"),
+    region: str = REGION,
+    as_json: bool = AS_JSON,
+) -> None:
+    """What a person decided. Bans nobody: `gameedge admin players ban` does. Exit status 6: somebody else was faster, and who."""
     if decision not in DECISIONS:
-        _fail(f"decision {decision!r}: one of {', '.join(DECISIONS)}", REFUSED)
-    evidence = _found(context, flag)
-    if not _ask(context, lambda store: store.evidence_set_state(FlagId(flag), decision)):
-        _fail(f"flag {flag!r} went away meanwhile", NOT_FOUND)
-    console = Console(highlight=False)
-    console.print(f"{flag}: {evidence.state} -> {decision}", markup=False)
-    if decision == "upheld":
-        console.print(f"to ban: gameedge admin players ban {evidence.player} --reason {flag}", markup=False, soft_wrap=True)
+        fail(f"decision {decision!r}: one of {', '.join(DECISIONS)}", REFUSED)
+    source = open_source(context, region)
+    evidence = source.evidence(flag)
+    if evidence.state not in UNDECIDED and not again:
+        by = next((f" by {entry['who']}" for entry in source.decisions(flag) if not entry["late"]), "")
+        fail(f"this flag is {evidence.state}{by} already; to change that, add --again", REFUSED)
+    source.decide(flag, decision, evidence.state, note)
+    show({"flag": flag, "before": evidence.state, "state": decision, "player": evidence.player}, as_json, views.decided)
 
 
 @app.command()
-def appeal(context: typer.Context, flag: _Flag, as_json: bool = _JSON) -> None:
+def appeal(context: typer.Context, flag: _Flag, region: str = REGION, as_json: bool = AS_JSON) -> None:
     """Compute the decision again from the clip, bit for bit, with the very model that made it. Exit status 6: it is not the same."""
-    evidence = _found(context, flag)
-    model = None
-    if evidence.model:
-        try:
-            model = load_aim(evidence.model)
-        except ArtifactError as error:
-            _fail(f"{flag} was judged by {evidence.model}, which is not installed here: {error}", NOT_FOUND)
-    again = clips.rerun(evidence.clip, model)
-    if as_json:
-        answer = {"flag": flag, **msgspec.structs.asdict(again)}
-        _print({**answer, "log": again.log if math.isfinite(again.log) else None})
-    else:
-        said = "the same bits" if again.same else "NOT the same"
-        text = f"{flag}: {said}; {again.shots} shots in {again.blocks} blocks, level {again.level or 'none'}. {again.detail}"
-        Console(highlight=False).print(text, markup=False, soft_wrap=True)
-    if not again.same:
+    again = open_source(context, region).appeal(flag)
+    show(again, as_json, views.appealed)
+    if not again["same"]:
         raise typer.Exit(REFUSED)
 
 
 @app.command()
-def erase(context: typer.Context, player: str) -> None:
-    """Remove all evidence and sessions of a player from this region."""
-    count = _ask(context, lambda store: store.erase_player(PlayerId(player)))
-    Console(highlight=False).print(f"{count} records of {player} removed", markup=False)
+def erase(context: typer.Context, player: str, yes: bool = YES) -> None:
+    """Remove all evidence and sessions of a player from one region's store (everywhere: `players erase`)."""
+    source = open_source(context, "")
+    if not isinstance(source, StoreSource):
+        fail("this is for one region's store: give --redis or --config; everywhere: gameedge admin players erase", WRONG_USE)
+    sure(f"Remove all evidence and sessions of {views.clean(player)} from this region?", yes)
+    count = source.erase(player)
+    Console(highlight=False).print(f"{count} records of {views.clean(player)} removed", markup=False)

@@ -1,35 +1,17 @@
-"""Answers of the admin API as tables. Whatever a player or a region wrote is shown as text, never as markup."""
+"""Answers of the admin API as tables."""
 
-import datetime
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-
-def _cell(value: object) -> Text:
-    """Text without control characters: a name must not move the operator's cursor."""
-    return Text("".join(c if c.isprintable() else "�" for c in str(value)))
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        name, _, side = column.partition(">")
-        table.add_column(name, justify="right" if side == "r" else "left", overflow="fold")
-    return table
-
-
-def _row(table: Table, *values: object) -> None:
-    table.add_row(*(_cell(value) for value in values))
-
-
-def _when(at_ms: object) -> str:
-    if not isinstance(at_ms, int) or not 0 <= at_ms < 4_102_444_800_000:  # to the year 2100
-        return "-"
-    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+from gameedge.admin.tables import cell as _cell
+from gameedge.admin.tables import clean as clean
+from gameedge.admin.tables import row as _row
+from gameedge.admin.tables import seconds
+from gameedge.admin.tables import table as _table
+from gameedge.admin.tables import when as _when
 
 
 def status(console: Console, answer: dict[str, Any]) -> None:
@@ -85,16 +67,164 @@ def verdicts(console: Console, answer: dict[str, Any]) -> None:
     console.print(table)
 
 
+def region(console: Console, answer: dict[str, Any]) -> None:
+    """One region in full."""
+    state = "draining" if answer["draining"] else "takes players"
+    at = f"{answer['latitude']:.1f}, {answer['longitude']:.1f}"
+    console.print(_cell(f"{answer['title']} ({answer['region']}) at {at}: {state}, revision {answer['revision']}"))
+    regions(console, [answer])
+    table = _table(
+        "processes", "process", "version", "since (UTC)", "heard", "tick p99 ms>r", "npcs>r", "queued>r", "wait p99>r", "outbox>r", "ops"
+    )
+    for edge in answer["edges"]:
+        report = edge["report"] or {}
+        heard = "-" if edge["age_ms"] is None else f"{edge['age_ms'] / 1000:.1f} s ago"
+        wait = report.get("queue_wait_ms", {}).get("p99", 0.0)
+        late = report.get("tick_lateness_ms", {}).get("p99", 0.0)
+        queued, outbox = sum(report.get("queued", {}).values()), report.get("outbox", 0)
+        npcs = report.get("npcs", 0)
+        _row(table, edge["edge"], edge["version"], _when(edge["started_ms"]), heard, f"{late:.1f}", npcs, queued, seconds(wait), outbox,
+             edge["admin_url"])  # fmt: skip
+    console.print(table)
+
+
+def found(console: Console, answer: dict[str, Any]) -> None:
+    table = _table("accounts", "name", "player", "since (UTC)", "state")
+    for player in answer["players"]:
+        _row(table, player["name"], player["player"], _when(player["created_ms"]), "banned" if player["banned"] else "in good standing")
+    console.print(table)
+
+
 def player(console: Console, answer: dict[str, Any]) -> None:
     state = "banned" if answer["banned"] else "in good standing"
     head = f"{answer['name']} ({answer['player']}), since {_when(answer['created_ms'])}, {state}, trust {answer['trust']}"
     console.print(_cell(head))
+    for key, text in (("told", "told"), ("waiting", "told once the broker is there")):
+        if answer.get(key):
+            console.print(_cell(f"{text}: {', '.join(answer[key])}"))
     table = _table("ratings", "mode", "rating>r", "mu>r", "sigma>r", "games>r")
     for mode, rating in sorted(answer["ratings"].items()):
         _row(table, mode, *(f"{rating[key]:.2f}" for key in ("rating", "mu", "sigma")), rating["games"])
     console.print(table)
     if answer["verdicts"]:
         verdicts(console, answer)
+    if "live" in answer:
+        live(console, answer["live"])
+
+
+def live(console: Console, answer: dict[str, Any], title: str = "sessions now") -> None:
+    table = _table(title, "region", "process", "state", "mode", "match", "ticket", "rtt>r")
+    for one in answer["sessions"]:
+        session = one["session"]
+        rtt = "-" if session["rtt_ms"] is None else f"{session['rtt_ms']:.0f} ms"
+        state = "connected" if session["connected"] else "away, may resume"
+        _row(table, one["region"], one["edge"], state, session["mode"], session["match"], session["ticket"], rtt)
+    console.print(table)
+    silent(console, answer)
+
+
+def silent(console: Console, answer: dict[str, Any], key: str = "silent") -> None:
+    """Who did not answer: an answer that is not whole says so."""
+    for one in answer[key]:
+        where = "/".join(filter(None, (one["region"], one["edge"])))
+        console.print(_cell(f"no answer from {where}: {one['why']}"), style="yellow")
+
+
+def kicked(console: Console, answer: dict[str, Any]) -> None:
+    live(console, answer, "sessions that were ended")
+
+
+def receipt(console: Console, answer: dict[str, Any]) -> None:
+    """What an erasure removed."""
+    console.print(_cell(f"erased {answer['player']} at {_when(answer['at_ms'])} UTC, by {answer['by']}"))
+    table = _table("removed", "where", "records>r")
+    _row(table, "accounts, ratings, placement", answer["global_records"])
+    _row(table, "sessions that were live", answer["sessions_ended"])
+    for name, count in sorted(answer["regions"].items()):
+        _row(table, f"sessions and evidence in {name}", count)
+    console.print(table)
+    silent(console, answer, "waiting")
+    console.print("complete" if answer["complete"] else "not complete: it goes on by itself there once they answer", highlight=False)
+
+
+def matches(console: Console, answer: dict[str, Any]) -> None:
+    table = _table("open matches, newest first", "since (UTC)", "region", "process", "mode", "players", "match")
+    for one in answer["matches"]:
+        match = one["match"]
+        names = " : ".join(", ".join(team["names"]) or "NPCs" for team in match["teams"]) or "NPCs"
+        _row(table, _when(match["created_ms"]), one["region"], match["edge"], match["mode"], names, match["match"])
+    console.print(table)
+    silent(console, answer)
+
+
+def match(console: Console, answer: dict[str, Any]) -> None:
+    console.print(match_screen(answer))
+
+
+def match_screen(answer: dict[str, Any]) -> RenderableType:
+    """One match as it is now."""
+    kept, live = answer["match"], answer["live"]
+    head = f"{kept['match']}: {kept['mode']} in {answer['region']} on {kept['edge']}, since {_when(kept['created_ms'])} UTC"
+    if live is None:
+        return Group(_cell(head), _cell(f"its process does not say how it stands: {answer['why']}"))
+    score = " : ".join(map(str, live["scores"])) or "none"
+    more = f", {live['spectators']} watch" if live["spectators"] else ""
+    table = _table("seats", "team>r", "seat>r", "name", "played by", "player")
+    for seat in live["seats"]:
+        by = "its player" if seat["here"] else f"an NPC, level {seat['npc_level']} {seat['npc_style']}".rstrip()
+        _row(table, seat["team"], seat["seat"], seat["name"], by, seat["player"])
+    return Group(_cell(head), Text(f"score {score}, {live['remaining_ms'] / 1000:.0f} s to go{more}", style="bold"), table)
+
+
+def stopped(console: Console, answer: dict[str, Any]) -> None:
+    live = answer["live"]
+    score = " : ".join(map(str, live["scores"])) or "none"
+    console.print(_cell(f"{live['match']} in {answer['region']} {answer['rule']}; it stood {score}"))
+
+
+def queues(console: Console, answer: dict[str, Any]) -> None:
+    table = _table("queues", "region", "mode", "tickets>r", "parties>r", "oldest>r", "matches>r", "matched by", "players' processes")
+    for one in answer["queues"]:
+        queue = one["queue"]
+        where = ", ".join(f"{edge} {count}" for edge, count in queue["edges"].items())
+        counts = (queue["tickets"], queue["parties"], seconds(queue["oldest_ms"]), queue["matches"])
+        _row(table, one["region"], queue["mode"], *counts, queue["leader"] or "nobody", where)
+    console.print(table)
+    silent(console, answer)
+
+
+def waiting(console: Console, answer: dict[str, Any]) -> None:
+    """Why a ticket waits."""
+    explained = answer["explained"]
+    console.print(_cell(f"{explained['ticket']}: {explained['text']}"), soft_wrap=True)
+    if explained.get("rules"):
+        table = _table("rules", "rule", "excludes>r", "it alone>r", "admits more in>r")
+        for rule in explained["rules"]:
+            widens = "never by waiting" if rule.get("next_ms") is None else seconds(rule["next_ms"])
+            _row(table, rule["rule"], rule["excludes"], rule["alone"], widens)
+        console.print(table)
+
+
+def decided(console: Console, answer: dict[str, Any]) -> None:
+    console.print(_cell(f"{answer['flag']}: {answer['before']} -> {answer['state']}"))
+    if answer["state"] == "upheld":
+        console.print(_cell(f"to ban: gameedge admin players ban {answer['player']} --reason {answer['flag']}"), soft_wrap=True)
+
+
+def appealed(console: Console, answer: dict[str, Any]) -> None:
+    said = "the same bits" if answer["same"] else "NOT the same"
+    counts = f"{answer['shots']} shots in {answer['blocks']} blocks, level {answer['level'] or 'none'}"
+    console.print(_cell(f"{answer['flag']}: {said}; {counts}. {answer['detail']}"), soft_wrap=True)
+
+
+def me(console: Console, answer: dict[str, Any]) -> None:
+    until = "does not end" if answer["expires_ms"] is None else f"ends {_when(answer['expires_ms'])} UTC"
+    console.print(_cell(f"{answer['name']}, {answer['role']}; the token {until}"))
+
+
+def token(console: Console, answer: dict[str, Any]) -> None:
+    console.print(_cell(f"for {answer['name']}, {answer['role']}, until {_when(answer['expires_ms'])} UTC; it is not shown again:"))
+    console.print(answer["token"], markup=False, highlight=False, soft_wrap=True)
 
 
 def desired(console: Console, answer: dict[str, Any]) -> None:

@@ -164,6 +164,9 @@ class Desired(Payload, frozen=True, kw_only=True):
     draining: bool = False  # the whole region
     draining_edges: list[Id] = []
     models: Annotated[dict[Id, ModelWish], Meta(max_length=16)] = {}
+    blocked: Annotated[dict[Id, Count], Meta(max_length=limits.BLOCKED_MAX)] = {}  # player -> until when it is turned away, Unix ms
+    fill_ms: Count | None = None  # null: what the processes' own configuration says
+    npc_level: Annotated[int, Meta(ge=1, le=10)] | None = None
 
 
 P = TypeVar("P", bound=Payload)

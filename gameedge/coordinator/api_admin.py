@@ -3,22 +3,22 @@
 from typing import Annotated, Any
 
 from litestar import Router, get, post
-from litestar.params import Body, Parameter
+from litestar.params import Parameter
 
 from gameedge.bus.payloads import Desired
+from gameedge.coordinator.api_config import config_routes, event_routes
 from gameedge.coordinator.api_evidence import evidence_routes
+from gameedge.coordinator.api_matches import match_routes, queue_routes
 from gameedge.coordinator.api_models import model_routes
-from gameedge.coordinator.api_public import AnyRequest, PlayerPath, address_of, rating_view
+from gameedge.coordinator.api_players import player_routes
+from gameedge.coordinator.api_public import AnyRequest, address_of
 from gameedge.coordinator.api_public import operator_errors as _errors
 from gameedge.coordinator.api_tokens import token_routes
 from gameedge.coordinator.live import live_route
 from gameedge.coordinator.roles import Role, check_declared, guard, needs
 from gameedge.coordinator.schemas import (
-    AccountView,
     Audit,
-    BanRequest,
     DesiredView,
-    PlacementExplained,
     Status,
     Verdicts,
     VerdictView,
@@ -26,7 +26,6 @@ from gameedge.coordinator.schemas import (
 from gameedge.coordinator.services import Services
 from gameedge.coordinator.status import status_view
 from gameedge.core import limits
-from gameedge.state.base import Account, Rating
 
 Name = Annotated[str, Parameter(min_length=1, max_length=32)]
 Limit = Annotated[int, Parameter(ge=1, le=limits.VERDICTS_MAX)]
@@ -34,8 +33,9 @@ Limit = Annotated[int, Parameter(ge=1, le=limits.VERDICTS_MAX)]
 
 def router(services: Services) -> Router:
     """All routes below `/v1/admin`."""
-    handlers = [*_reading(services), *_players(services), *_regions(services), *model_routes(services), *token_routes(services)]
-    handlers += [*evidence_routes(services), live_route(services)]
+    handlers = [*_reading(services), *player_routes(services), *_regions(services), *model_routes(services), *token_routes(services)]
+    handlers += [*evidence_routes(services), *match_routes(services), *queue_routes(services)]
+    handlers += [*config_routes(services), *event_routes(services), live_route(services)]
     check_declared(handlers)
     return Router(
         "/v1/admin",
@@ -63,44 +63,6 @@ def _reading(services: Services) -> list[Any]:
         return Audit(entries=await services.store.audit_list(limit))
 
     return [status, verdicts, audit]
-
-
-def _players(services: Services) -> list[Any]:
-    def view(account: Account, ratings: dict[str, Rating]) -> AccountView:
-        return AccountView(
-            player=account.player,
-            name=account.name,
-            created_ms=account.created_ms,
-            banned=account.banned,
-            trust=account.trust,
-            ratings={mode: rating_view(rating) for mode, rating in ratings.items()},
-            verdicts=[VerdictView(region=r, verdict=v) for r, v in services.verdicts.newest(100, account.player)],
-        )
-
-    @get("/players/{player:str}", summary="One account", responses=_errors(404), opt=needs(Role.VIEWER))
-    async def show(player: PlayerPath) -> AccountView:
-        """With the flags that this coordinator heard of."""
-        account = await services.account(player)
-        return view(account, await services.store.ratings(account.player))
-
-    @post("/players/{player:str}/ban", status_code=200, summary="Ban", responses=_errors(404), opt=needs(Role.OPERATOR))
-    async def ban(player: PlayerPath, request: AnyRequest, data: Annotated[BanRequest | None, Body()] = None) -> AccountView:
-        """No placement any more. Tokens that were given out end by themselves."""
-        reason = data.reason if data is not None else ""
-        return view(*await services.set_banned(player, True, reason, address_of(request)))
-
-    @post("/players/{player:str}/unban", status_code=200, summary="Unban", responses=_errors(404), opt=needs(Role.OPERATOR))
-    async def unban(player: PlayerPath, request: AnyRequest, data: Annotated[BanRequest | None, Body()] = None) -> AccountView:
-        """Placements again."""
-        reason = data.reason if data is not None else ""
-        return view(*await services.set_banned(player, False, reason, address_of(request)))
-
-    @get("/players/{player:str}/placement", summary="Why a player was placed there", responses=_errors(404), opt=needs(Role.VIEWER))
-    async def placement(player: PlayerPath) -> PlacementExplained:
-        """Each region's terms at the player's last placement."""
-        return await services.explained(player)
-
-    return [show, ban, unban, placement]
 
 
 def _regions(services: Services) -> list[Any]:

@@ -10,18 +10,20 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from litestar import get, post
 from litestar.params import Body, Parameter
 
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
-from gameedge.coordinator.roles import Role, acting, needs
+from gameedge.coordinator.roles import Role, needs, who
 from gameedge.coordinator.schemas import (
     AppealView,
     BlockView,
     ClipView,
     DecideRequest,
     DecisionView,
+    EvidenceRaw,
     EvidenceView,
     FlagList,
     FlagView,
@@ -44,12 +46,6 @@ Limit = Annotated[int, Parameter(ge=1, le=500)]
 OPERATOR, AUDIT_LOOK = needs(Role.OPERATOR), 500
 
 
-def _who() -> str:
-    operator = acting()
-    assert operator is not None
-    return operator.name
-
-
 def evidence_routes(services: Services) -> list[Any]:
     """Handlers below /v1/admin."""
 
@@ -59,14 +55,14 @@ def evidence_routes(services: Services) -> list[Any]:
     ) -> FlagList:
         """Newest first, with what was decided, without clips."""
         args = {"state": status, "player": player, "limit": str(limit)}
-        found = await services.asking.ask(region, "evidence_list", args, list[Evidence], who=_who())
+        found = await services.asking.ask(region, "evidence_list", args, list[Evidence], who=who())
         return FlagList(region=region, flags=[flag_view(evidence) for evidence in found])
 
     @get("/regions/{region:str}/flags/{flag:str}", summary="Evidence of a flag", responses=operator_errors(404), opt=OPERATOR)
     async def show(region: Name, flag: FlagName, request: AnyRequest) -> EvidenceView:
         """The shots that spoke, with the way of the cursor; what each block was worth; earlier decisions. Written to the audit log."""
         await services.audit("evidence_open", address_of(request), region=region, flag=flag)
-        found = await services.asking.ask(region, "evidence_get", {"flag": flag}, Evidence, who=_who())
+        found = await services.asking.ask(region, "evidence_get", {"flag": flag}, Evidence, who=who())
         try:
             clip, unreadable = clip_view(clips.decode(found.clip)), ""
         except ValueError as error:
@@ -74,6 +70,13 @@ def evidence_routes(services: Services) -> list[Any]:
         return EvidenceView(
             region=region, flag=flag_view(found), clip=clip, unreadable=unreadable, decisions=await _decisions(services, region, flag)
         )
+
+    @get("/regions/{region:str}/flags/{flag:str}/clip", summary="A flag's clip", responses=operator_errors(404), opt=OPERATOR)
+    async def clip_of(region: Name, flag: FlagName, request: AnyRequest) -> EvidenceRaw:
+        """The evidence as its region keeps it: msgpack, base64, to be drawn or computed again elsewhere. Written to the audit log."""
+        await services.audit("evidence_open", address_of(request), region=region, flag=flag)
+        found = await services.asking.ask(region, "evidence_get", {"flag": flag}, Evidence, who=who())
+        return EvidenceRaw(region=region, evidence=msgspec.msgpack.encode(found))
 
     @post(
         "/regions/{region:str}/flags/{flag:str}/decide",
@@ -87,7 +90,7 @@ def evidence_routes(services: Services) -> list[Any]:
         fields = {"region": region, "flag": flag, "decision": data.decision, "expected": data.expected, "note": data.note}
         await services.audit("evidence_decide", address_of(request), **fields)
         args = {"flag": flag, "decision": data.decision, "expected": data.expected}
-        before = await services.asking.ask(region, "evidence_decide", args, str, who=_who())
+        before = await services.asking.ask(region, "evidence_decide", args, str, who=who())
         if before != data.expected:
             await services.audit("evidence_conflict", address_of(request), **fields, found=before)
             raise RefusedError(Reason.OUT_OF_ORDER, await _conflict(services, region, flag, before))
@@ -97,7 +100,7 @@ def evidence_routes(services: Services) -> list[Any]:
     async def appeal(region: Name, flag: FlagName, request: AnyRequest) -> AppealView:
         """Computes the decision again from the clip, in its region, with the model that made it, and compares every bit."""
         await services.audit("evidence_appeal", address_of(request), region=region, flag=flag)
-        again = await services.asking.ask(region, "evidence_appeal", {"flag": flag}, clips.Rerun, who=_who())
+        again = await services.asking.ask(region, "evidence_appeal", {"flag": flag}, clips.Rerun, who=who())
         log = again.log if math.isfinite(again.log) else None
         return AppealView(
             flag=flag, same=again.same, shots=again.shots, blocks=again.blocks, log=log, level=again.level, detail=again.detail
@@ -107,10 +110,10 @@ def evidence_routes(services: Services) -> list[Any]:
     async def matches(region: Name, match: Annotated[str, Parameter(max_length=64)] = "", limit: Limit = 100) -> RegionMatches:
         """Newest first; with `match` that one."""
         args = {"match": match, "limit": str(limit)}
-        found = await services.asking.ask(region, "matches", args, list[MatchRecord], who=_who())
-        return RegionMatches(region=region, matches=[_match_view(record) for record in found])
+        found = await services.asking.ask(region, "matches", args, list[MatchRecord], who=who())
+        return RegionMatches(region=region, matches=[match_view(record) for record in found])
 
-    return [flags, show, decide, appeal, matches]
+    return [flags, show, clip_of, decide, appeal, matches]
 
 
 async def _decisions(services: Services, region: str, flag: str) -> list[dict[str, Any]]:
@@ -209,7 +212,7 @@ def _numbers(data: bytes) -> Sequence[float | None]:
     return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
 
-def _match_view(record: MatchRecord) -> MatchView:
+def match_view(record: MatchRecord) -> MatchView:
     of = {ticket.id: ticket for ticket in record.tickets}
     teams = [
         MatchTeam(players=[of[ticket].player for ticket in team if ticket in of], names=[of[t].name for t in team if t in of])

@@ -69,6 +69,8 @@ async def serve(
         signer = await _signer(store)
         async with bus_factory(name) as bus:
             metrics = coordinator_registry()
+            verdicts = Verdicts(metrics)
+            results = Results(store, bus, metrics, now_ms)
             services = Services(
                 config=config,
                 store=store,
@@ -76,14 +78,16 @@ async def serve(
                 signer=signer,
                 metrics=metrics,
                 registry=Registry(),
-                results=Results(store, bus, metrics, now_ms),
-                verdicts=Verdicts(metrics),
+                results=results,
+                verdicts=verdicts,
                 now_ms=now_ms,
                 draw=draw,
                 name=name,
                 started_ms=now_ms(),
                 traces=traces,
             )
+            results.heard = services.heard_result
+            verdicts.heard = services.heard_verdict
             live = services.live = Live(services)
             server = http.make_server(config, services)
             async with _plain(), asyncio.TaskGroup() as group:
@@ -94,6 +98,7 @@ async def serve(
                     group.create_task(_watch(services), name="coordinator-watch"),
                     group.create_task(services.asking.run(), name="coordinator-asking"),
                     group.create_task(live.run(), name="coordinator-live"),
+                    group.create_task(services.people.run(), name="coordinator-erasing"),
                 ]
                 serving = group.create_task(server.serve([sock]), name="coordinator-http")
                 try:
@@ -158,8 +163,12 @@ async def _watch(services: Services) -> None:
     while True:
         services.registry.note_bus(services.bus.online, services.now_ms())
         await _repeat_desired(services)
+        services.events.look(services.registry, services.now_ms())
         try:
             services.store_ms = await services.store.ping()
+            await services.follow_policy()
+            if services.bus.online:
+                await services.apply_settings()  # a region that came, or another coordinator that was behind
         except RefusedError:
             services.store_ms = None
         _measure(services)

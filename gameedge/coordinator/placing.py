@@ -41,6 +41,12 @@ class Placing:
         registry.on_spot = self._observe
         self._tables: dict[bool, tuple[int, int, Table]] = {}
 
+    def configure(self, config: CoordinatorConfig) -> None:
+        """Another policy from the next placement on."""
+        self._policy = policy_of(config)
+        self._accelerator = frozenset(config.accelerator_modes)
+        self._tables.clear()
+
     def table(self, mode: str | None, now_ms: int) -> Table:
         """Compiled anew when the registry has changed for better or worse, or after TABLE_MS."""
         needs = mode in self._accelerator

@@ -6,7 +6,9 @@ is dropped and counted. The table is this coordinator's own; several coordinator
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
@@ -224,23 +226,34 @@ class Registry:
         edges = set(now.draining_edges)
         if edge is not None:
             edges = edges | {edge} if draining else edges - {edge}
-        return Desired(
-            revision=max(now.revision + 1, now_ms),
-            draining=now.draining if edge is not None else bool(draining),
-            draining_edges=sorted(edges),
-            models=now.models,
-        )
+        return _next(now, now_ms, draining=now.draining if edge is not None else bool(draining), draining_edges=sorted(edges))
 
     def next_models(self, region: RegionId, now_ms: int, model: str, wish: ModelWish) -> Desired | None:
         """The region's next desired state with another wish for one model. None: no such region."""
         known = self.regions.get(region)
         if known is None:
             return None
-        now = known.desired
-        models = {**now.models, model: wish}
+        models = {**known.desired.models, model: wish}
         if wish == ModelWish():
             del models[model]
-        return Desired(revision=max(now.revision + 1, now_ms), draining=now.draining, draining_edges=now.draining_edges, models=models)
+        return _next(known.desired, now_ms, models=models)
+
+    def next_blocked(self, region: RegionId, now_ms: int, player: str, until_ms: int | None) -> Desired:
+        """The same with one player more (or less: None) that is turned away; those whose time is over go. KeyError: no such region."""
+        now = self.regions[region].desired
+        blocked = {name: until for name, until in now.blocked.items() if until > now_ms and name != player}
+        while until_ms is not None and len(blocked) >= limits.BLOCKED_MAX:
+            del blocked[min(blocked, key=blocked.__getitem__)]
+        if until_ms is not None:
+            blocked[player] = until_ms
+        return _next(now, now_ms, blocked=blocked)
+
+    def next_settings(self, region: RegionId, now_ms: int, fill_ms: int | None, npc_level: int | None) -> Desired | None:
+        """The same with other settings of processes. None: they are so already. KeyError: no such region."""
+        now = self.regions[region].desired
+        if (now.fill_ms, now.npc_level) == (fill_ms, npc_level):
+            return None
+        return _next(now, now_ms, fill_ms=fill_ms, npc_level=npc_level)
 
     @staticmethod
     def _draining(region: Region, edge: Edge) -> bool:
@@ -309,6 +322,10 @@ def _settle_place(region: Region) -> None:
 
 def _nobody(region: RegionId, spot: SpotReport, now_ms: int) -> None:
     """Nobody wants to know."""
+
+
+def _next(now: Desired, now_ms: int, **changed: Any) -> Desired:
+    return msgspec.structs.replace(now, revision=max(now.revision + 1, now_ms), **changed)
 
 
 def _matters(report: EdgeReport) -> tuple[bool, ...]:

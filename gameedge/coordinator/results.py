@@ -78,6 +78,7 @@ class Results:
         self._applied: OrderedDict[MatchId, None] = OrderedDict()
         self._letters = Throttle(DEAD_LETTERS_PER_MINUTE)
         self.applied_count = 0
+        self.heard: Callable[[Result, str], None] = lambda result, outcome: None  # of each that was taken, with what became of it
 
     def hear(self, message: BusMessage) -> None:
         """Queue a result. When the queue is full it is dropped: the region sends it again."""
@@ -138,6 +139,7 @@ class Results:
             return
         if outcome != "duplicate":
             self.applied_count += 1
+        self.heard(result, outcome)
         self._remember(result.match)
         self._acks.setdefault(region, []).append(envelope.at)
 
@@ -146,10 +148,12 @@ class Results:
         if result.match in self._applied or await self._store.result_applied(result.match):
             return "duplicate"
         players = [player for team in result.teams for player in team] if is_rated(result) else []
+        gone = await self._store.erased(players)
         for _ in range(ATTEMPTS_MAX):
             found = await self._store.ratings_of(result.mode, players) if players else {}
             before = {player: found.get(player, Rating()) for player in players}
-            if await self._store.result_apply(result, rate(result, before), before):
+            after = {player: rating for player, rating in rate(result, before).items() if player not in gone}
+            if await self._store.result_apply(result, after, {player: before[player] for player in after}):
                 return "applied" if players else "unrated"
         return "deferred"
 

@@ -61,6 +61,13 @@ def acting() -> Operator | None:
     return _acting.get()
 
 
+def who() -> str:
+    """The name of the operator that the current request was let in as."""
+    operator = _acting.get()
+    assert operator is not None  # every handler below /v1/admin is behind the guard
+    return operator.name
+
+
 def needs(role: Role) -> dict[str, Any]:
     """For a handler's `opt`: the least role that it takes."""
     return {"role": role}

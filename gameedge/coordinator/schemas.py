@@ -7,10 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from gameedge.bus.payloads import EdgeReport, ModelReport, ModelWish, Verdict
+from gameedge.coordinator.events import Event
 from gameedge.coordinator.roles import Role
 from gameedge.core import limits
 from gameedge.core.errors import Reason
 from gameedge.core.routing.placement import Basis
+from gameedge.state.questions import MatchLive, PlayerHere, QueueSeen
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 RegionName = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -229,6 +231,62 @@ class AccountView(Answer, frozen=True, kw_only=True):
     trust: int
     ratings: dict[str, RatingView]
     verdicts: list[VerdictView]
+    told: list[str] = []  # after a ban or its end: regions that know
+    waiting: list[str] = []  # regions that will know once the broker is there
+
+
+class Found(Answer, frozen=True, kw_only=True):
+    player: str
+    name: str
+    created_ms: int
+    banned: bool
+
+
+class FoundPlayers(Answer, frozen=True, kw_only=True):
+    players: list[Found]
+
+
+class SilentView(Answer, frozen=True, kw_only=True):
+    """A process (or, without `edge`, a region) that did not answer."""
+
+    region: str
+    edge: str
+    why: str
+
+
+class SessionLive(Answer, frozen=True, kw_only=True):
+    region: str
+    edge: str
+    session: PlayerHere
+
+
+class PlayerLive(Answer, frozen=True, kw_only=True):
+    """Sessions of a player, of all processes that answered (`asked` of them); after a kick: those that were ended."""
+
+    player: str
+    sessions: list[SessionLive]
+    asked: int
+    silent: list[SilentView]
+
+
+class EraseRequest(Request, frozen=True, kw_only=True):
+    """`confirm` repeats the player's id: this cannot be undone."""
+
+    confirm: Id
+    reason: Annotated[str, Meta(max_length=256, description="for the audit log")] = ""
+
+
+class Receipt(Answer, frozen=True, kw_only=True):
+    """What an erasure removed. `waiting`: regions that were away; it goes on there by itself until it is `complete`."""
+
+    player: str
+    at_ms: int
+    by: str
+    global_records: int
+    sessions_ended: int
+    regions: dict[str, int]  # records removed
+    waiting: list[SilentView]
+    complete: bool
 
 
 class BanRequest(Request, frozen=True, kw_only=True):
@@ -377,6 +435,13 @@ class EvidenceView(Answer, frozen=True, kw_only=True):
     decisions: list[dict[str, Any]]
 
 
+class EvidenceRaw(Answer, frozen=True, kw_only=True):
+    """state.base.Evidence as msgpack, base64 in JSON."""
+
+    region: str
+    evidence: bytes
+
+
 class DecideRequest(Request, frozen=True, kw_only=True):
     """`expected`: the state that you saw; 409 where it is another by now."""
 
@@ -423,3 +488,111 @@ class MatchView(Answer, frozen=True, kw_only=True):
 class RegionMatches(Answer, frozen=True, kw_only=True):
     region: str
     matches: list[MatchView]
+
+
+class MatchInRegion(Answer, frozen=True, kw_only=True):
+    region: str
+    match: MatchView
+
+
+class AllMatches(Answer, frozen=True, kw_only=True):
+    matches: list[MatchInRegion]
+    silent: list[SilentView]
+
+
+class MatchShown(Answer, frozen=True, kw_only=True):
+    region: str
+    match: MatchView
+    live: MatchLive | None
+    why: str = ""
+
+
+class MatchStopped(Answer, frozen=True, kw_only=True):
+    """`live`: as it was when it was stopped."""
+
+    region: str
+    rule: str
+    live: MatchLive
+
+
+class QueueInRegion(Answer, frozen=True, kw_only=True):
+    region: str
+    queue: QueueSeen
+
+
+class Queues(Answer, frozen=True, kw_only=True):
+    queues: list[QueueInRegion]
+    silent: list[SilentView]
+
+
+class QueueExplained(Answer, frozen=True, kw_only=True):
+    """`explained`: docs/matchmaking.md has its form."""
+
+    region: str
+    explained: dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------------------------- policy and events
+
+
+class ConfigVersion(Answer, frozen=True, kw_only=True):
+    """`overrides`: what it names; the rest is as configured. `back_to`: it is a rollback to that version."""
+
+    number: int
+    at_ms: int
+    who: str
+    note: str
+    back_to: int | None
+    overrides: dict[str, Any]
+
+
+class ConfigKey(Answer, frozen=True, kw_only=True):
+    key: str
+    value: Any
+    live: bool
+
+
+class ConfigView(Answer, frozen=True, kw_only=True):
+    version: ConfigVersion
+    keys: list[ConfigKey]
+
+
+class ConfigHistory(Answer, frozen=True, kw_only=True):
+    versions: list[ConfigVersion]
+
+
+class ConfigDiff(Answer, frozen=True, kw_only=True):
+    before: int
+    after: int
+    changed: dict[str, list[Any]]
+
+
+class ConfigChange(Request, frozen=True, kw_only=True):
+    """`set` replaces whole values; `unset`: as configured again."""
+
+    set: Annotated[dict[str, Any], Meta(max_length=16)] = {}
+    unset: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=16)] = []
+    expected: int | None = None
+    note: Annotated[str, Meta(max_length=256, description="why, for the history")] = ""
+
+
+class ConfigRollback(Request, frozen=True, kw_only=True):
+    to: Annotated[int, Meta(ge=0)]
+    expected: int | None = None
+    note: Annotated[str, Meta(max_length=256)] = ""
+
+
+class ConfigChanged(Answer, frozen=True, kw_only=True):
+    """`waiting`: regions that will be told once the broker is there."""
+
+    version: ConfigVersion
+    changed: dict[str, list[Any]]
+    warnings: list[str]
+    waiting: list[str]
+
+
+class EventsView(Answer, frozen=True, kw_only=True):
+    stream: str
+    events: list[Event]
+    next: int
+    missed: int

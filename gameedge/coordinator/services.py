@@ -6,19 +6,22 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gameedge import __version__
 from gameedge.bus import topics
 from gameedge.bus.base import Bus
-from gameedge.bus.payloads import Desired, ModelWish, encode
+from gameedge.bus.payloads import Desired, ModelWish, Verdict, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
+from gameedge.coordinator.events import Events
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
+from gameedge.coordinator.people import People
 from gameedge.coordinator.placing import Placing, explain, moves_of, spot_of
+from gameedge.coordinator.policy import LivePolicy, effective
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.roles import acting
@@ -33,7 +36,7 @@ from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
-from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.state.base import Account, GlobalStore, Rating, Result
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
 from gameedge.telemetry.traces import OFF, Traces
@@ -71,6 +74,10 @@ class Services:
     placing: Placing = field(init=False)
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
+    people: People = field(init=False)
+    policy: LivePolicy = field(init=False)
+    events: Events = field(init=False)
+    config_file: CoordinatorConfig = field(init=False)  # `config` is that with the live policy over it
     flows: Flows = field(init=False)
     traces: Traces = OFF
     live: "Live | None" = None  # made by the composition root: it needs all of this
@@ -79,9 +86,13 @@ class Services:
     operator_throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
+        self.config_file = self.config
+        self.policy = LivePolicy(self.config, self.store)
+        self.events = Events(self.now_ms)
         self.placing = Placing(self.config, self.registry)
         self.scale = Scale(self.registry)
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
+        self.people = People(self)
         self.flows = Flows()
         self.guests_throttle = Throttle(self.config.guests_per_minute)
         self.placements_throttle = Throttle(self.config.placements_per_minute)
@@ -158,8 +169,9 @@ class Services:
             last = await self._last_placement(account.player) if seen.current is not None else None
             seen, spot = replace(seen, residency=account.residency, moves=moves_of(last, now_ms)), spot_of(seen, address)
             found, shifts = self.placing.place(seen, list(party), mode, now_ms, self.draw, spot)
-        except RefusedError:
+        except RefusedError as error:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
+            self.events.add("placement", "refused", player=player, why=str(error.reason), detail=error.detail)
             raise
         self._note_shifts(shifts)
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name, last)
@@ -178,6 +190,9 @@ class Services:
             trace=trace,
         )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
+        self.events.add(
+            "placement", "placed", region=found.region, player=account.player, mode=mode, party=1 + len(party), stayed=found.stayed
+        )
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
         return found, token, expires_ms
 
@@ -207,6 +222,19 @@ class Services:
         except msgspec.DecodeError:
             raise RefusedError(Reason.NOT_FOUND, "the last placement was kept by another version") from None
 
+    # -- what others hear, as events
+
+    def heard_result(self, result: Result, outcome: str) -> None:
+        """A result was applied (or was known)."""
+        if outcome in ("applied", "unrated"):
+            players = [player for team in result.teams for player in team]
+            more: dict[str, Any] = {"mode": result.mode, "scores": list(result.scores), "rated": outcome == "applied", "players": players}
+            self.events.add("match", result.reason, region=result.region, match=result.match, **more)
+
+    def heard_verdict(self, region: RegionId, verdict: Verdict) -> None:
+        more: dict[str, Any] = {"rule": verdict.rule, "score": verdict.score, "flag": verdict.flag, "reasons": list(verdict.reasons)}
+        self.events.add("flag", "raised", region=region, player=verdict.player, match=verdict.match, **more)
+
     # -- operators
 
     async def audit(self, action: str, address: str, **fields: object) -> None:
@@ -216,14 +244,21 @@ class Services:
             entry |= {"who": operator.name, "role": operator.role}
         entry |= fields
         await self.store.audit_add(msgspec.json.encode(entry).decode())
+        named: dict[str, Any] = {key: str(fields[key]) for key in ("region", "edge", "player", "match") if fields.get(key)}
+        more: dict[str, Any] = {key: value for key, value in fields.items() if key not in named and key != "raw"}
+        kind = "config" if action == "config" else "operator"
+        self.events.add(kind, action, **named, who=entry.get("who"), **more)
 
-    async def set_banned(self, player: str, banned: bool, reason: str, address: str) -> tuple[Account, dict[str, Rating]]:
-        """Takes effect at the player's next placement; tokens that were given out end by themselves."""
+    async def set_banned(
+        self, player: str, banned: bool, reason: str, address: str
+    ) -> tuple[Account, dict[str, Rating], tuple[list[str], list[str]]]:
+        """No placement any more, and every region turns the player away now; and which regions were told, and which will be."""
         account = await self.account(player)
         await self.audit("ban" if banned else "unban", address, player=player, reason=reason)
         account = msgspec.structs.replace(account, banned=banned)
         await self.store.account_put(account)
-        return account, await self.store.ratings(account.player)
+        regions = await self.people.block(player, self.people.token_end_ms() if banned else None)
+        return account, await self.store.ratings(account.player), regions
 
     async def set_draining(self, region: str, edge: str | None, draining: bool, address: str) -> Desired:
         """Publish the region's next desired state. Raises RefusedError(NOT_FOUND), UnavailableError."""
@@ -254,3 +289,36 @@ class Services:
             await self.bus.publish(topics.desired(name), encode(desired), retain=True)
             self.registry.regions[name].desired = desired
         return [str(name) for name in names]
+
+    # -- the live policy
+
+    async def follow_policy(self) -> None:
+        """Converge to the newest version, and see to it that regions do. Raises UnavailableError."""
+        if await self.policy.look():
+            await self.apply_policy()
+
+    async def apply_policy(self) -> list[str]:
+        """Put the version that is known into effect here and in the regions' desired state; regions that will be told later."""
+        made = effective(self.config_file, self.policy.now.overrides)
+        if made != self.config:
+            self.config = made
+            self.placing.configure(made)
+            self.guests_throttle.per_minute = made.guests_per_minute
+            self.placements_throttle.per_minute = made.placements_per_minute
+        return await self.apply_settings()
+
+    async def apply_settings(self) -> list[str]:
+        """The policy's part for edge processes, to every region that has something else."""
+        fill_ms, npc_level = self.policy.settings()
+        waiting = []
+        for name, region in sorted(self.registry.regions.items()):
+            desired = self.registry.next_settings(name, self.now_ms(), fill_ms, npc_level)
+            if desired is None:
+                continue
+            region.desired = desired
+            try:
+                await self.bus.publish(topics.desired(name), encode(desired), retain=True)
+            except RefusedError:
+                self.registry.outdated.add(name)  # said again when the broker is back
+                waiting.append(str(name))
+        return waiting

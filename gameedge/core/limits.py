@@ -103,6 +103,11 @@ ADDRESSES_MAX: Final = 16_384  # remembered by a rate limit; the one that was qu
 VERDICTS_MAX: Final = 1_000  # kept in a coordinator's memory; drop oldest
 RESULTS_QUEUE_MAX: Final = 1_000  # heard and not yet applied; drop the newest (the region sends it again)
 
+ACCOUNTS_FOUND_MAX: Final = 100  # in one answer
+VERSIONS_MAX: Final = 500  # of a document in the global store; drop oldest
+BLOCKED_MAX: Final = 1_000  # players that a region turns away until their tokens have ended; the one that ends first goes
+EVENTS_KEPT_MAX: Final = 4_096  # of a coordinator, for those who follow; drop oldest
+EVENTS_WAITING_MAX: Final = 64  # requests that wait for events; refuse
 OPERATOR_TOKEN_LIFE_MS_MAX: Final = 7 * 86_400_000  # refuse
 
 ASKS_OPEN_MAX: Final = 64  # questions of a coordinator that wait for a region; refuse

@@ -25,6 +25,7 @@ import numpy as np
 
 from gameedge.bus.base import Bus, BusFactory
 from gameedge.bus.open import open_bus
+from gameedge.bus.payloads import Desired
 from gameedge.config import EdgeConfig, check_names
 from gameedge.core import limits
 from gameedge.core.anticheat.aim import AimModel
@@ -57,6 +58,7 @@ from gameedge.edge.reports import Reports
 from gameedge.edge.rollout import Rollout
 from gameedge.edge.seating import Seating
 from gameedge.edge.spectating import Spectators
+from gameedge.edge.steering import Steering
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
@@ -151,6 +153,8 @@ class Edge:
         self.machine = Machine(self.engine)
         self.reports = Reports(self)
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
+        self.steering = Steering(self)
+        self.asks.handlers |= self.steering.handlers
         self.failover = Failover(self)
         self.matcher = Matcher(
             store,
@@ -192,6 +196,12 @@ class Edge:
 
     def _now_tick(self) -> int:
         return self.tick.tick
+
+    def follow(self, desired: Desired) -> None:
+        """What a coordinator wishes of this process beside models and drains."""
+        self.steering.block(desired.blocked)
+        self.matcher.fill_ms = self.config.fill_ms if desired.fill_ms is None else min(desired.fill_ms, limits.TICKET_MS_MAX)
+        self.host.npc_level = self.config.npc_level if desired.npc_level is None else desired.npc_level
 
     # ------------------------------------------------------------------------------------------------------- the life
 

@@ -20,6 +20,7 @@ from gameedge.core.protocol.messages import RosterSeat
 from gameedge.state.base import MatchRecord, Result, Ticket
 
 ABANDONED: Final = "abandoned"  # the reason of a match that had no people left
+STOPPED: Final = "stopped"  # of one that an operator ended
 EMPTY_MS_MAX: Final = 10_000  # without any person for this long, a match is ended
 
 
@@ -87,7 +88,7 @@ class MatchHost:
     def __init__(self, game: Game, region: RegionId, *, npc_level: int, token: Callable[[], str]) -> None:
         self.game = game
         self._region = region
-        self._npc_level = npc_level
+        self.npc_level = npc_level
         self._token = token
         self._by_id: dict[MatchId, HostedMatch] = {}
         self._by_slot: dict[int, HostedMatch] = {}
@@ -137,7 +138,7 @@ class MatchHost:
         styles = self.game.spec.npc_styles
         style = styles[crc32(b"%d/%d" % (seed, state.seat)) % len(styles)] if styles else ""
         if state.ticket is None:
-            return Seat(state.team, None, self._npc_level, style)
+            return Seat(state.team, None, self.npc_level, style)
         return Seat(state.team, state.ticket.player, level_of(state.ticket.rating), style)
 
     def join(self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int) -> tuple[SeatState, int]:
@@ -196,6 +197,16 @@ class MatchHost:
                 done.append(self._forget(match, Outcome(match.slot, nobody, nobody, [], ABANDONED), unix_ms))
         return done
 
+    def stop(self, match_id: MatchId, unix_ms: int) -> Ended:
+        """An operator ends a match as it stands, unrated. Raises RefusedError(NOT_FOUND)."""
+        match = self._by_id.get(match_id)
+        if match is None:
+            raise RefusedError(Reason.NOT_FOUND, "no such match in this process (any more)")
+        teams = self.game.spec.modes[match.record.mode].teams
+        scores = [int(score) for score in self.game.info(match.slot).scores][:teams] or [0] * teams
+        self.game.close_match(match.slot)
+        return self._forget(match, Outcome(match.slot, [0] * teams, scores, [], STOPPED), unix_ms)
+
     def _forget(self, match: HostedMatch, outcome: Outcome, unix_ms: int) -> Ended:
         self._by_id.pop(match.id, None)
         self._by_slot.pop(match.slot, None)
@@ -207,7 +218,7 @@ class MatchHost:
         if not any(teams):
             return Ended(match, outcome, None)
         # A rating compares people: a match is rated when more than one team had any, and it was played out.
-        rated = mode.rated and outcome.reason != ABANDONED and sum(map(bool, teams)) > 1
+        rated = mode.rated and outcome.reason not in (ABANDONED, STOPPED) and sum(map(bool, teams)) > 1
         result = Result(
             match=match.id,
             region=self._region,

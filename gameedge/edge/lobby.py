@@ -66,6 +66,7 @@ class Lobby:
         self.clock, self.table, self.inbox, self.tick_now = clock, table, inbox, tick
         self.region, self.edge = RegionId(config.region), EdgeId(config.edge)
         self.draining = False
+        self.blocked: dict[PlayerId, int] = {}  # turned away, until when (Unix ms)
         self.rtt_window = Window(15_000)
         self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
         self._players, self._queueing, self._seating, self._spectators = players, queueing, seating, spectators
@@ -147,6 +148,9 @@ class Lobby:
         except RefusedError as error:
             link.session.close(close_for(error.reason, error.detail))
             return
+        if self._is_blocked(PlayerId(claims.sub)):
+            link.session.close(close_for(Reason.FORBIDDEN, "this account is banned or gone"))
+            return
         if hello.resume is None:
             self._open_new(link, claims)
             return
@@ -165,11 +169,30 @@ class Lobby:
         now_ms = self.clock.monotonic_ms()
         try:  # of whatever region: the list of matches spans them all
             claims = verify_token(watch.token, self._keys, None, self.clock.unix_ms())
+            if self._is_blocked(PlayerId(claims.sub)):
+                raise RefusedError(Reason.FORBIDDEN, "this account is banned or gone")
             watching = self._spectators.watch(link, PlayerId(claims.sub), watch.match, now_ms)
         except RefusedError as error:
             link.session.close(close_for(error.reason, error.detail))
         else:
             link.session.watch(watching, now_ms)
+
+    def _is_blocked(self, player: PlayerId) -> bool:
+        return self.blocked.get(player, 0) > self.clock.unix_ms()
+
+    def kick(self, player_id: PlayerId, detail: str) -> bool:
+        """End a player's session here for good, its seat and its watching, too. False: it is not here."""
+        watched = self._spectators.expel(player_id, detail)
+        player = self._players.named(player_id)
+        if player is None:
+            return watched
+        link = player.link
+        self._seating.expel(player, link.slot if link is not None else None)
+        if link is not None:
+            link.close(Reason.FORBIDDEN, detail)
+        player.session.close(close_for(Reason.FORBIDDEN, detail))
+        self._players.forget(player)
+        return True
 
     def _open_new(self, link: Link, claims: Claims) -> None:
         if self.draining:

@@ -96,7 +96,7 @@ class Matcher:
         rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
-        self._fill_ms = fill_ms
+        self.fill_ms = fill_ms
         self._new_match = new_match
         self._waited = waited
         self._rescue = rescue
@@ -189,7 +189,7 @@ class Matcher:
 
     def _fill(self, mirror: Mirror) -> int:
         """The mode's own wait for NPCs, else the process's."""
-        return mirror.rules.fill_ms or self._fill_ms
+        return mirror.rules.fill_ms or self.fill_ms
 
     async def _propose(self, mirror: Mirror, unix_ms: int) -> Sequence[Proposal]:
         live = frozenset(self._edges)

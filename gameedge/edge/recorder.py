@@ -15,7 +15,7 @@ from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Verdict, encode
 from gameedge.core import limits
 from gameedge.core.errors import RefusedError, UnavailableError
-from gameedge.core.ids import MatchId, RegionId
+from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.edge.host import Ended
 from gameedge.state.base import Evidence, RegionStore
 from gameedge.telemetry import logs
@@ -62,6 +62,10 @@ class Recorder:
             self.evidence_dropped += 1
         self._evidence.append(evidence)
         self._more_evidence.set()
+
+    def forget(self, player: PlayerId) -> None:
+        """Evidence of a player that still waits is dropped: the player is being erased."""
+        self._evidence = deque((e for e in self._evidence if e.player != player), maxlen=EVIDENCE_WAITING_MAX)
 
     async def run_ends(self) -> None:
         while True:

@@ -276,6 +276,7 @@ class Reports:
                     if desired is None or desired.revision < self._revision:
                         continue
                     self._revision = desired.revision
+                    self._edge.follow(desired)
                     await self._edge.rollout.want(desired.models, self._edge.clock.monotonic_ms())
                     if desired.draining or self._name in desired.draining_edges:
                         log.info("drain_asked", count=desired.revision)

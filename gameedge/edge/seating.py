@@ -108,12 +108,18 @@ class Seating:
         if player.match is None:
             player.session.refuse("leave", Reason.NOT_FOUND, now_ms, detail="in no match", n=message.n)
             return
+        self.expel(player, slot)
+        self._players.remember(player)
+
+    def expel(self, player: Player, slot: int | None) -> None:
+        """The player is out of its match for good; an NPC takes over. `slot` None: nobody is connected."""
+        if player.match is None:
+            return
         if (match := self._host.get(player.match)) is not None and (seat := match.seat_of(player.id)) is not None:
-            seat.match_token = ""  # left on purpose: there is no way back
+            seat.match_token = ""  # there is no way back
         self.away(player, slot)
         self._players.journeys.ended(player, "left")
         player.match = None
-        self._players.remember(player)
 
     def goodbye(self, player: Player, slot: int, now_ms: float) -> None:
         """The client goes away for good."""

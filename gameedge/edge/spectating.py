@@ -112,6 +112,19 @@ class Spectators:
                 break
         return found
 
+    def watching(self, match_id: MatchId) -> int:
+        """How many watch this match."""
+        broadcast = self._broadcasts.get(match_id)
+        return len(broadcast.links) if broadcast is not None else 0
+
+    def expel(self, player: PlayerId, detail: str) -> bool:
+        """Whether this player watched something; not any more."""
+        found = [link for link, watched in self._watched.items() if self._broadcasts[watched].links[link] == player]
+        for link in found:
+            link.close(Reason.FORBIDDEN, detail)
+            self.leave(link)
+        return bool(found)
+
     def leave(self, link: "Link") -> None:
         """The connection is gone, or is closed."""
         match_id = self._watched.pop(link, None)

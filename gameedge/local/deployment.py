@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from gameedge.admin.found import Part
 from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, Section
 from gameedge.coordinator.tokens import load_signer
 from gameedge.core.errors import ConfigError, RefusedError
@@ -93,6 +94,19 @@ class Deployment:
         servers = [server.child for server in (self._global, *self._redis.values(), self._broker) if server.child is not None]
         nodes = [node.child for node in ([self._coordinator] if self._coordinator else []) + self._edges]
         return servers + nodes + ([self.bots] if self.bots else [])
+
+    def parts(self) -> list[Part]:
+        """Where everything is, for `gameedge admin doctor`."""
+        found = [Part(name="redis-global", kind="redis", url=self._global.url, **_child(self._global.child))]
+        found += [Part(name=s.name, kind="redis", url=s.url, **_child(s.child)) for s in self._redis.values()]
+        found.append(Part(name="broker", kind="broker", url=self._broker.url, **_child(self._broker.child)))
+        for node in ([self._coordinator] if self._coordinator else []) + self._edges:
+            kind = "coordinator" if node is self._coordinator else "edge"
+            config = str(self.folder / f"{node.name}.toml")
+            found.append(Part(name=node.name, kind=kind, config=config, url=node.address.get("url", ""), **_child(node.child)))
+        if self.bots is not None:
+            found.append(Part(name="bots", kind="bots", **_child(self.bots)))
+        return found
 
     # -- start
 
@@ -241,6 +255,10 @@ class Deployment:
             finally:
                 await store.close()
         return left
+
+
+def _child(child: ChildProcess | None) -> dict[str, Any]:
+    return {"pid": child.pid, "log": str(child.log)} if child is not None else {"pid": 0}
 
 
 def check_plan(plan: Plan) -> None:

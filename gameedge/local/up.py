@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from gameedge import __version__
+from gameedge.admin import found
 from gameedge.coordinator.schemas import Status, Verdicts
 from gameedge.core import limits
 from gameedge.local import summary, view
@@ -26,6 +29,7 @@ from gameedge.local.picture import Picture, Spread
 
 POLL_S: Final = 0.5
 PLAIN_S: Final = 5.0  # between lines where there is no terminal
+WORD_S: Final = 1.0
 SETTLED_S: Final = 20.0  # the bots' first line comes within this time, or play is counted without it
 
 
@@ -65,6 +69,7 @@ class Session:
         self.deployment = Deployment(options.plan, folder, self, self.picture.hear_bots)
         self._live = not options.plain and self.console.is_terminal
         self._began_s = time.monotonic()
+        self._began_unix_ms = time.time_ns() // 1_000_000
         self._play_s: float | None = None
         self._played_until_s: float | None = None
         self._lateness = Spread()
@@ -120,13 +125,43 @@ class Session:
         await self.deployment.start()
         self.say(f"play and watch in a browser: {self.deployment.url}/")
         self.say(f"dashboard: {self.deployment.url}/dashboard  operator token: {self.deployment.operator_token}")
+        self.say("in another terminal: gameedge admin status, gameedge admin tail, gameedge admin doctor (they find this deployment)")
+        self.say(f"from elsewhere: export GAMEEDGE_URL={self.deployment.url} GAMEEDGE_TOKEN={self.deployment.operator_token}")
         if plan.bots:
             await self.deployment.start_bots()
             self.say(f"{plan.bots} bots are coming")
 
     async def _play(self) -> None:
+        with found.left_word(self._word()) as say:
+            await self._play_on(say)
+
+    def _word(self) -> found.Running:
+        """Where everything is, for `gameedge admin` on this machine."""
+        made = self.deployment
+        return found.Running(
+            pid=os.getpid(),
+            started_ms=self._began_unix_ms,
+            folder=str(made.folder),
+            url=made.url,
+            token=made.operator_token,
+            version=__version__,
+            parts=made.parts(),
+        )
+
+    async def _keep_word(self, say: Callable[[found.Running], None]) -> None:
+        """Said anew where a child was started again."""
+        said = None
+        while True:
+            word = self._word()
+            if word != said:
+                say(word)
+                said = word
+            await asyncio.sleep(WORD_S)
+
+    async def _play_on(self, say: Callable[[found.Running], None]) -> None:
         async with self._client() as client, asyncio.TaskGroup() as group:
             jobs = [
+                group.create_task(self._keep_word(say), name="word"),
                 group.create_task(self._poll(client), name="poll"),
                 group.create_task(self._show(), name="show"),
                 group.create_task(self._count(), name="count"),

@@ -12,6 +12,7 @@ crash of the machine; with `everysec` it survives a killed server process, and a
 """
 
 import math
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
@@ -202,6 +203,9 @@ class RegionStore(Protocol):
     async def session_put(self, record: SessionRecord, ttl_ms: int) -> None: ...
     async def session_get(self, resume_hash: str) -> SessionRecord | None: ...
     async def session_delete(self, resume_hash: str) -> None: ...
+    async def sessions_of(self, player: PlayerId) -> list[SessionRecord]:
+        """Sessions of a player that may still be resumed, by session id."""
+        ...
 
     # -- tickets of one mode ("pool")
     async def modes(self) -> list[str]:
@@ -390,6 +394,11 @@ class Account(Record, frozen=True, kw_only=True):
     residency: str = ""  # a label of the coordinator's `residency`; empty: anywhere
 
 
+def folded(name: str) -> str:
+    """A name as it is looked for: without case and without differences of form."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 class Rating(Record, frozen=True, kw_only=True):
     mu: float = 25.0
     sigma: float = 25.0 / 3.0
@@ -419,6 +428,38 @@ class GlobalStore(Protocol):
 
     async def account_get(self, player: PlayerId) -> Account | None: ...
     async def account_put(self, account: Account) -> None: ...
+    async def accounts_find(self, text: str, limit: int) -> list[Account]:
+        """Accounts whose name (in whatever case) or id begins with `text`, by name. Accounts that no release since this method has
+        written are found by their whole id alone."""
+        ...
+
+    async def account_erase(self, player: PlayerId) -> int:
+        """Remove the account, its ratings and its last placement; how many records went. For limits.APPLIED_LIFE_MS the id is
+        remembered as erased, so that a result that arrives late gives it no rating again."""
+        ...
+
+    async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:
+        """Which of them were erased lately."""
+        ...
+
+    async def erasing_put(self, player: PlayerId, regions: Sequence[RegionId]) -> None:
+        """These regions still hold something of an erased player."""
+        ...
+
+    async def erasing_done(self, player: PlayerId, region: RegionId) -> None: ...
+    async def erasing(self) -> dict[PlayerId, list[RegionId]]:
+        """What erasures have not reached yet."""
+        ...
+
+    async def version_add(self, name: str, entry: bytes, expected: int) -> bool:
+        """Atomically append a version of the document `name`, where its newest one has the number `expected` (0: there is none).
+        False: somebody was faster. The oldest go over limits.VERSIONS_MAX."""
+        ...
+
+    async def versions(self, name: str, limit: int) -> tuple[int, list[bytes]]:
+        """The number of the newest version (0: none) and the newest `limit` entries, newest first."""
+        ...
+
     async def ratings(self, player: PlayerId) -> dict[str, Rating]: ...
     async def ratings_of(self, mode: str, players: Sequence[PlayerId]) -> dict[PlayerId, Rating]: ...
 

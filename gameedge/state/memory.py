@@ -93,6 +93,12 @@ class MemoryRegionStore(MemoryPools):
             return None
         return record
 
+    async def sessions_of(self, player: PlayerId) -> list[SessionRecord]:
+        self._check()
+        now = self._clock()
+        found = [record for record, expires_ms in self._sessions.values() if record.player == player and expires_ms > now]
+        return sorted(found, key=lambda record: record.session)
+
     async def session_delete(self, resume_hash: str) -> None:
         self._check()
         self._sessions.pop(resume_hash, None)

@@ -6,8 +6,8 @@ from typing import Final
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
-from gameedge.core.ids import MatchId, PlayerId
-from gameedge.state.base import Account, Rating, Result, check_ratings
+from gameedge.core.ids import MatchId, PlayerId, RegionId
+from gameedge.state.base import Account, Rating, Result, check_ratings, folded
 from gameedge.state.memory import Clock, monotonic_ms
 
 EXPLAINED_MAX: Final = 10_000
@@ -25,6 +25,9 @@ class MemoryGlobalStore:
         self._applied: dict[MatchId, float] = {}  # in order of application
         self._secrets: dict[str, bytes] = {}
         self._explained: dict[PlayerId, tuple[bytes, float]] = {}  # oldest first
+        self._erased: dict[PlayerId, float] = {}  # until when that is known
+        self._erasing: dict[tuple[PlayerId, RegionId], None] = {}
+        self._documents: dict[str, tuple[int, deque[bytes]]] = {}
         self._audit: deque[str] = deque(maxlen=limits.AUDIT_ENTRIES_MAX)
 
     def _check(self) -> None:
@@ -47,6 +50,56 @@ class MemoryGlobalStore:
     async def account_put(self, account: Account) -> None:
         self._check()
         self._accounts[account.player] = account
+
+    async def accounts_find(self, text: str, limit: int) -> list[Account]:
+        self._check()
+        if not text:
+            return []
+        wanted = folded(text)
+        found = [a for a in self._accounts.values() if folded(a.name).startswith(wanted) or a.player.startswith(text)]
+        return sorted(found, key=lambda account: (folded(account.name), account.player))[: max(0, limit)]
+
+    async def account_erase(self, player: PlayerId) -> int:
+        self._check()
+        self._erased[player] = self._clock() + limits.APPLIED_LIFE_MS
+        gone: list[object] = [self._accounts.pop(player, None), self._explained.pop(player, None)]
+        gone += [of.pop(player, None) for of in self._ratings.values()]
+        return sum(record is not None for record in gone)
+
+    async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:
+        self._check()
+        now = self._clock()
+        self._erased = {player: until for player, until in self._erased.items() if until > now}
+        return {player for player in players if player in self._erased}
+
+    async def erasing_put(self, player: PlayerId, regions: Sequence[RegionId]) -> None:
+        self._check()
+        self._erasing |= {(player, region): None for region in regions}
+
+    async def erasing_done(self, player: PlayerId, region: RegionId) -> None:
+        self._check()
+        self._erasing.pop((player, region), None)
+
+    async def erasing(self) -> dict[PlayerId, list[RegionId]]:
+        self._check()
+        found: dict[PlayerId, list[RegionId]] = {}
+        for player, region in sorted(self._erasing):
+            found.setdefault(player, []).append(region)
+        return found
+
+    async def version_add(self, name: str, entry: bytes, expected: int) -> bool:
+        self._check()
+        number, entries = self._documents.get(name, (0, deque(maxlen=limits.VERSIONS_MAX)))
+        if number != expected:
+            return False
+        entries.appendleft(entry)
+        self._documents[name] = number + 1, entries
+        return True
+
+    async def versions(self, name: str, limit: int) -> tuple[int, list[bytes]]:
+        self._check()
+        number, entries = self._documents.get(name, (0, deque()))
+        return number, list(entries)[: max(0, limit)]
 
     async def ratings(self, player: PlayerId) -> dict[str, Rating]:
         self._check()

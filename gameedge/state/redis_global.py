@@ -2,7 +2,8 @@
 
 Keys: `gg:account:<player>`; `gg:{mode}:ratings` (hash: player to rating) and `gg:{mode}:applied` (match, until when that is
 known) share a slot, so that a result is applied in one step; `gg:modes`; `gg:secret:<name>`; `gg:audit` (list);
-`gg:explain:<player>`.
+`gg:explain:<player>`; `gg:find` (names and ids in order); `gg:erased` (player, until when); `gg:erasing` (hash: player and region);
+`gg:{doc-<name>}:head` and `:versions`.
 """
 
 import time
@@ -10,12 +11,26 @@ from collections.abc import Sequence
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
-from gameedge.core.ids import MatchId, PlayerId
-from gameedge.state.base import Account, Rating, Result, check_ratings
+from gameedge.core.ids import MatchId, PlayerId, RegionId
+from gameedge.state.base import Account, Rating, Result, check_ratings, folded
 from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Command, RedisClient, script
 
 _MODES = "gg:modes"
+_FIND = "gg:find"  # members of equal score, in the order of their bytes: `n<folded name>\0<player>` and `i<player>`
+_END = b"\xff"  # after every UTF-8 text
+
+
+_ERASED = "gg:erased"
+_ERASING = "gg:erasing"
+
+
+def _index(account: Account) -> Command:
+    return ("ZADD", _FIND, *(part for name in _found_by(account) for part in (0, name)))
+
+
+def _found_by(account: Account) -> list[str]:
+    return [f"n{folded(account.name)}\0{account.player}", f"i{account.player}"]
 
 
 class RedisGlobalStore:
@@ -44,12 +59,71 @@ class RedisGlobalStore:
         _, there = await self._client.pipe([("SET", key, encode(account), "NX"), ("GET", key)])
         if self._account.one(there) != account:
             raise RefusedError(Reason.FORBIDDEN, "this player id is taken")
+        await self._client.call(_index(account))
 
     async def account_get(self, player: PlayerId) -> Account | None:
         return self._account.one(await self._client.call(("GET", f"gg:account:{player}")))
 
     async def account_put(self, account: Account) -> None:
-        await self._client.call(("SET", f"gg:account:{account.player}", encode(account)))
+        await self._client.pipe([("SET", f"gg:account:{account.player}", encode(account)), _index(account)])
+
+    async def accounts_find(self, text: str, limit: int) -> list[Account]:
+        if limit <= 0 or not text:
+            return []
+        ranges: list[Command] = []
+        for prefix in (f"n{folded(text)}".encode(), f"i{text}".encode()):
+            ranges.append(("ZRANGEBYLEX", _FIND, b"[" + prefix, b"(" + prefix + _END, "LIMIT", 0, limit))
+        by_name, by_id = await self._client.pipe(ranges)
+        players = [name.rpartition(b"\0")[2] for name in by_name] + [name[1:] for name in by_id]
+        wanted = dict.fromkeys([*players, text.encode()])
+        gets: list[Command] = [("GET", b"gg:account:" + player) for player in wanted]
+        found = [account for account in map(self._account.one, await self._client.pipe(gets)) if account is not None]
+        return sorted(found, key=lambda account: (folded(account.name), account.player))[:limit]
+
+    async def account_erase(self, player: PlayerId) -> int:
+        account, modes = await self.account_get(player), await self._modes()
+        until_ms = time.time_ns() // 1_000_000 + limits.APPLIED_LIFE_MS
+        commands: list[Command] = [
+            ("ZADD", _ERASED, until_ms, player),
+            ("DEL", f"gg:account:{player}"),
+            ("DEL", f"gg:explain:{player}"),
+            *(("HDEL", f"gg:{{{mode}}}:ratings", player) for mode in modes),
+        ]
+        _, *gone = await self._client.pipe(commands)
+        names = _found_by(account) if account is not None else [f"i{player}"]
+        await self._client.call(("ZREM", _FIND, *names))
+        return sum(map(int, gone))
+
+    async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:
+        if not players:
+            return set()
+        now_ms = time.time_ns() // 1_000_000
+        marks: list[Command] = [("ZSCORE", _ERASED, player) for player in players]
+        _, *until = await self._client.pipe([("ZREMRANGEBYSCORE", _ERASED, "-inf", now_ms), *marks])
+        return {player for player, mark in zip(players, until, strict=True) if mark is not None}
+
+    async def erasing_put(self, player: PlayerId, regions: Sequence[RegionId]) -> None:
+        if regions:
+            await self._client.call(("HSET", _ERASING, *(part for region in regions for part in (f"{player}\0{region}", "1"))))
+
+    async def erasing_done(self, player: PlayerId, region: RegionId) -> None:
+        await self._client.call(("HDEL", _ERASING, f"{player}\0{region}"))
+
+    async def erasing(self) -> dict[PlayerId, list[RegionId]]:
+        found: dict[PlayerId, list[RegionId]] = {}
+        for name in sorted(await self._client.call(("HKEYS", _ERASING))):
+            player, _, region = name.decode(errors="replace").partition("\0")
+            found.setdefault(PlayerId(player), []).append(RegionId(region))
+        return found
+
+    async def version_add(self, name: str, entry: bytes, expected: int) -> bool:
+        keys = [f"gg:{{doc-{name}}}:head", f"gg:{{doc-{name}}}:versions"]
+        return bool(await self._client.call(script("version_add")(keys, expected, entry, limits.VERSIONS_MAX)))
+
+    async def versions(self, name: str, limit: int) -> tuple[int, list[bytes]]:
+        keys = [f"gg:{{doc-{name}}}:head", f"gg:{{doc-{name}}}:versions"]
+        number, *entries = await self._client.call(script("versions")(keys, limit))
+        return int(number), [bytes(entry) for entry in entries]
 
     async def _modes(self) -> list[str]:
         return sorted(name.decode(errors="replace") for name in await self._client.call(("SMEMBERS", _MODES)))

@@ -82,6 +82,14 @@ class RedisRegionStore(RedisPools):
     async def session_delete(self, resume_hash: str) -> None:
         await self._client.call(("DEL", f"ge:session:{resume_hash}"))
 
+    async def sessions_of(self, player: PlayerId) -> list[SessionRecord]:
+        hashes = await self._client.call(("ZRANGE", f"ge:{{player-{player}}}:sessions", 0, -1))
+        if not hashes:
+            return []
+        gets: list[Command] = [("GET", f"ge:session:{name.decode()}") for name in hashes]
+        found = map(self._session.one, await self._client.pipe(gets))
+        return sorted((record for record in found if record is not None and record.player == player), key=lambda record: record.session)
+
     # -- leases
 
     async def lease(self, name: str, owner: EdgeId, ttl_ms: int) -> int | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from gameedge.admin import queue
 from gameedge.admin.cli import app
+from gameedge.admin.client import ABSENT, NOT_FOUND, REFUSED
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId, MatchId, PlayerId
 from gameedge.core.matchmaking.propose import rules_of, warm
@@ -17,6 +17,7 @@ from gameedge.core.matchmaking.settings import DEFAULT
 from gameedge.edge.clock import SystemClock
 from gameedge.edge.matcher import Matcher
 from gameedge.edge.queueing import explained
+from gameedge.state import questions
 from gameedge.state.redis_region import RedisRegionStore
 from tests.contract.stores import (
     MODE,
@@ -72,10 +73,11 @@ def ask(url: str, *words: str) -> Result:
 
 
 def test_who_waits_and_why(region: str) -> None:
-    (shown,) = json.loads(ask(region, "show", "--json").stdout)
+    (seen,) = json.loads(ask(region, "show", "--json").stdout)["queues"]
+    shown = seen["queue"]
     assert (shown["mode"], shown["tickets"], shown["leader"], shown["edges"]) == (MODE, 3, LEADER, {A: 3})
     assert "leader" in ask(region, "show").stdout
-    said = json.loads(ask(region, "explain", "p_1", "--json").stdout)
+    said = json.loads(ask(region, "explain", "p_1", "--json").stdout)["explained"]
     assert (said["ticket"], said["state"], said["others"], said["mode"], said["matched_by"]) == ("t_1", "alone", 2, MODE, LEADER)
     assert said["rules"][0]["rule"] == "skill"
     assert said["rules"][0]["excludes"] == 2
@@ -86,9 +88,9 @@ def test_who_waits_and_why(region: str) -> None:
 
 def test_what_is_not_there(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = ask(region, "explain", PlayerId("p_99"))
-    assert nobody.exit_code == queue.NOT_FOUND
+    assert nobody.exit_code == NOT_FOUND
     assert "p_99" in nobody.stderr
-    assert json.loads(ask(region, "show", "--mode", "chess", "--json").stdout) == []
+    assert json.loads(ask(region, "show", "--mode", "chess", "--json").stdout)["queues"] == []
 
 
 def test_nobody_leads(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -102,13 +104,14 @@ def test_nobody_leads(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
             await store.lease(f"matcher-{MODE}", owner, 60_000)
         await store.close()
 
-    monkeypatch.setattr(queue, "ANSWER_S", 0.5)
     asyncio.run(fill(None))
     assert "nobody matches" in ask(url, "explain", "t_1").stderr
+    asked = questions.explain
+    monkeypatch.setattr(questions, "explain", lambda *more: asked(*more, wait_s=0.2))
     asyncio.run(fill(EdgeId("deaf")))
     assert "did not answer" in ask(url, "explain", "t_1").stderr
 
 
-def test_which_region() -> None:
-    assert "--redis" in CliRunner().invoke(app, ["queue", "show"], env={"GAMEEDGE_REGION_REDIS": ""}).stderr
-    assert ask("redis+sentinel://localhost", "show").exit_code == queue.REFUSED
+def test_a_store_that_is_none() -> None:
+    assert ask("redis+sentinel://localhost", "show").exit_code == REFUSED
+    assert ask("redis://127.0.0.1:1", "show").exit_code == ABSENT

@@ -92,6 +92,10 @@ def test_decide(region: str) -> None:
     states = {entry["flag"]: entry["state"] for entry in json.loads(review(region, "list", "--json").stdout)}
     assert states == {"f1": "cleared", "f2": "upheld", "f3": "open"}
     assert review(region, "decide", "f1", "banned").exit_code == 6
+    again = review(region, "decide", "f1", "upheld")
+    assert again.exit_code == 6
+    assert "is cleared already" in again.stderr
+    assert "cleared -> upheld" in review(region, "decide", "f1", "upheld", "--again").stdout
 
 
 def test_an_appeal_computes_the_same_bits_or_says_where_not(region: str) -> None:
@@ -106,10 +110,14 @@ def test_an_appeal_computes_the_same_bits_or_says_where_not(region: str) -> None
 
 
 def test_erase_and_what_is_not_there(region: str) -> None:
-    assert "3 records" in review(region, "erase", "p1").stdout
+    assert "3 records" in review(region, "erase", "p1", "--yes").stdout
     assert json.loads(review(region, "list", "--json").stdout) == []
     gone = review(region, "show", "f1")
     assert gone.exit_code == 5
     assert "no flag 'f1'" in gone.stderr
     assert review("redis://127.0.0.1:1", "list").exit_code == 3
-    assert "which region?" in CliRunner().invoke(app, ["review", "list"], env={"GAMEEDGE_REGION_REDIS": ""}).stderr
+    unasked = review(region, "erase", "p1")
+    assert (unasked.exit_code, unasked.stdout) == (2, "")
+    assert "--yes" in unasked.stderr
+    everywhere = CliRunner().invoke(app, ["review", "erase", "p1", "--yes"], env={"GAMEEDGE_REGION_REDIS": ""})
+    assert "players erase" in everywhere.stderr

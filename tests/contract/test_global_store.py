@@ -9,7 +9,7 @@ import pytest
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
-from gameedge.core.ids import MatchId, PlayerId
+from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.state.base import Account, GlobalStore, Rating
 from tests.contract.stores import KINDS, empty, global_store, result, servers  # noqa: F401
 
@@ -137,3 +137,65 @@ async def test_explanations_are_kept_for_a_while(store: GlobalStore) -> None:
     await asyncio.sleep(0.05)
     assert await store.explain_get(P1) == b"\x00newer"
     assert await store.explain_get(P2) is None
+
+
+async def test_accounts_are_found_by_the_beginning_of_name_or_id(store: GlobalStore) -> None:
+    for player, name in (("p_1", "Ana"), ("p_2", "ANATOL"), ("p_21", "[red]Bo[/]"), ("p_3", "שלום"), ("p_4", "\N{SNAKE}\N{SNAKE}")):
+        await store.account_add(account(player, name=name))
+
+    async def names(text: str, limit: int = 10) -> list[str]:
+        return [found.player for found in await store.accounts_find(text, limit)]
+
+    assert await names("ana") == ["p_1", "p_2"]
+    assert await names("ANAT") == ["p_2"]
+    assert await names("p_2") == ["p_21", "p_2"]  # by name: the bracket comes first
+    assert await names("[RED]") == ["p_21"]
+    assert await names("של") == ["p_3"]
+    assert await names("\N{SNAKE}") == ["p_4"]
+    assert await names("ana", 1) == ["p_1"]
+    assert await names("") == await names("nobody") == await names("p_1\0") == await names("x" * 10_000) == []
+    await store.account_put(account("p_1", banned=True))
+    assert (await store.accounts_find("ana", 1))[0].banned
+
+
+async def test_an_erased_player_is_gone_and_stays_gone(store: GlobalStore) -> None:
+    await store.account_add(account("p_1"))
+    await store.account_add(account("p_2"))
+    rated = {P1: Rating(mu=26.0, games=1), P2: Rating(mu=24.0, games=1)}
+    assert await store.result_apply(result("m_1"), rated, {})
+    await store.explain_put(P1, b"why", 60_000)
+    assert await store.account_erase(P1) == 3
+    assert await store.account_erase(P1) == 0  # sent again
+    assert await store.account_get(P1) is None
+    assert await store.accounts_find("ana", 10) == [account("p_2")]
+    assert await store.accounts_find("p_1", 10) == []
+    assert await store.ratings(P1) == {}
+    assert await store.explain_get(P1) is None
+    assert await store.ratings(P2) == {"duel": rated[P2]}
+    assert await store.erased([P1, P2]) == {P1}
+    assert await store.erased([]) == set()
+
+
+async def test_regions_that_an_erasure_has_not_reached(store: GlobalStore) -> None:
+    assert await store.erasing() == {}
+    await store.erasing_put(P1, [RegionId("eu"), RegionId("us")])
+    await store.erasing_put(P1, [RegionId("eu")])
+    await store.erasing_put(P2, [])
+    assert await store.erasing() == {P1: ["eu", "us"]}
+    await store.erasing_done(P1, RegionId("eu"))
+    await store.erasing_done(P1, RegionId("eu"))
+    assert await store.erasing() == {P1: ["us"]}
+
+
+async def test_versions_are_appended_by_who_saw_the_newest(store: GlobalStore) -> None:
+    assert await store.versions("policy", 10) == (0, [])
+    assert await store.version_add("policy", b"one", 0)
+    assert not await store.version_add("policy", b"late", 0)
+    assert await store.version_add("policy", b"two", 1)
+    assert await store.versions("policy", 10) == (2, [b"two", b"one"])
+    assert await store.versions("policy", 1) == (2, [b"two"])
+    assert await store.versions("policy", 0) == (2, [])
+    assert await store.versions("other", 10) == (0, [])
+    wins = await asyncio.gather(*(store.version_add("policy", b"%d" % n, 2) for n in range(8)))
+    assert sum(wins) == 1
+    assert (await store.versions("policy", 1))[0] == 3

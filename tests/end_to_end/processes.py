@@ -164,7 +164,9 @@ class Person:
 
 
 @contextlib.asynccontextmanager
-async def deployed(folder: Path, *, edges: int = 2, coordinators: int = 1, fill_ms: int = 0) -> AsyncIterator[Deployed]:
+async def deployed(
+    folder: Path, *, edges: int = 2, coordinators: int = 1, fill_ms: int = 0, game: str = "tests.end_to_end.quick:QuickArena"
+) -> AsyncIterator[Deployed]:
     """Everything up and known to the coordinator; every child gone at the end."""
     paths = (str(ROOT), str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", ""))
     redis = redis_server(folder / "redis", name="redis")
@@ -199,7 +201,7 @@ async def deployed(folder: Path, *, edges: int = 2, coordinators: int = 1, fill_
                     players=Listen(port=free_port()),
                     ops=Listen(port=free_port()),
                     token_keys=[signer.public_text],
-                    game="tests.end_to_end.quick:QuickArena",
+                    game=game,
                     connections_max=64,
                     matches_max=32,
                     entities_max=128,
