@@ -91,6 +91,8 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
         dict[str, list[str]], Meta(description="label of an account = regions that its data may be in; an unknown label: none")
     ] = {}
     accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
+    scale_hold_s: Annotated[float, Meta(ge=1, description="a region is too large for so long before it shrinks")] = 300.0
+    scale_cool_s: Annotated[float, Meta(ge=1, description="between two processes less")] = 60.0
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 

@@ -33,6 +33,7 @@ from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
+from gameedge.core.routing.scaling import ScaleSettings
 from gameedge.state.base import Account, GlobalStore, Rating
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
@@ -78,7 +79,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.placing = Placing(self.config, self.registry)
-        self.scale = Scale(self.registry)
+        self.scale = Scale(self.registry, ScaleSettings(hold_s=self.config.scale_hold_s, cool_s=self.config.scale_cool_s))
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
         self.flows = Flows()
         self.guests_throttle = Throttle(self.config.guests_per_minute)

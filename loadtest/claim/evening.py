@@ -152,7 +152,7 @@ def _matched(
     for region in range(len(setup.sites)):
         mine = np.flatnonzero(where == region)
         order = mine[np.argsort(asked_ms[mine], kind="stable")].tolist()
-        pool, at, looked = PoolArrays(rules), 0, float(rng.uniform(0, max(1, setup.interval_ms)))
+        pool, at, looked = PoolArrays(rules), 0, -float(rng.uniform(0, max(1, setup.interval_ms)))  # its first look may be at any time
         while at < len(order) or len(pool):
             coming = float(asked_ms[order[at]]) if at < len(order) else np.inf
             now = _next_look(setup, pool, coming, looked, fill_ms)
