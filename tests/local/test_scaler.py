@@ -13,7 +13,7 @@ from gameedge.local import scaler as module
 from gameedge.local.deployment import Deployment, Plan, check_plan
 from gameedge.local.scaler import Scaler
 from gameedge_client import Client, Session
-from tests.local.test_deployment import Teller, edges_online, until
+from tests.local.test_deployment import Teller, edges_online, until, until_online
 
 
 class Recorded:
@@ -61,6 +61,7 @@ async def test_a_region_grows_with_its_players_and_shrinks_without_dropping_one(
     async with contextlib.AsyncExitStack() as opened:
         opened.push_async_callback(deployment.stop)
         await deployment.start()
+        await until_online(deployment, ["us-east/e1"])
         running = asyncio.create_task(scaler.run())
         opened.callback(running.cancel)
         sessions = [await _session(opened, deployment) for _ in range(6)]
