@@ -92,6 +92,8 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
         dict[str, list[str]], Meta(description="label of an account = regions that its data may be in; an unknown label: none")
     ] = {}
     accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
+    scale_hold_s: Annotated[float, Meta(ge=1, description="a region is too large for so long before it shrinks")] = 300.0
+    scale_cool_s: Annotated[float, Meta(ge=1, description="between two processes less")] = 60.0
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
     traces_share: Annotated[float, Meta(ge=0, le=1, description="of the placements, how many are traced")] = 1.0

@@ -4,19 +4,19 @@ Arrivals are what the player count grew by plus those who must have left meanwhi
 every coordinator computes the same from the same reports and keeps nothing that another would miss.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from gameedge.coordinator.registry import Registry
 from gameedge.core.ids import RegionId
-from gameedge.core.routing.scaling import DEFAULTS, Desire, Signals
+from gameedge.core.routing.scaling import DEFAULTS, Desire, ScaleSettings, Signals
 
 SMOOTH_S: Final = 20.0
 
 
 @dataclass
 class _Seen:
-    desire: Desire = field(default_factory=Desire)
+    desire: Desire
     players: int = 0
     at_s: float = 0.0
     arrivals_per_s: float = 0.0
@@ -25,8 +25,8 @@ class _Seen:
 class Scale:
     """Look about once a second; `desired` is the newest answer."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, settings: ScaleSettings = DEFAULTS) -> None:
+        self._registry, self._settings = registry, settings
         self._seen: dict[RegionId, _Seen] = {}
         self.desired: dict[RegionId, int] = {}
 
@@ -41,7 +41,7 @@ class Scale:
             slots = max((report.players_max for report in reports), default=0)
             if slots <= 0:
                 continue
-            seen = self._seen.setdefault(name, _Seen(players=players, at_s=now_ms / 1000))
+            seen = self._seen.setdefault(name, _Seen(Desire(self._settings, len(reports)), players=players, at_s=now_ms / 1000))
             elapsed = now_ms / 1000 - seen.at_s
             if elapsed > 0:
                 rate = max(0.0, (players - seen.players) / elapsed + players / DEFAULTS.stay_s)

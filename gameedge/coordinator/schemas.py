@@ -191,6 +191,7 @@ class RegionStatus(Answer, frozen=True, kw_only=True):
     draining: bool
     revision: int
     edges: list[EdgeStatus]
+    processes_desired: int = 0  # by its load; 0: not known yet
 
 
 class CoordinatorStatus(Answer, frozen=True, kw_only=True):

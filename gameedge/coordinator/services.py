@@ -36,6 +36,7 @@ from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
+from gameedge.core.routing.scaling import ScaleSettings
 from gameedge.state.base import Account, GlobalStore, Rating, Result
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
@@ -90,7 +91,7 @@ class Services:
         self.policy = LivePolicy(self.config, self.store)
         self.events = Events(self.now_ms)
         self.placing = Placing(self.config, self.registry)
-        self.scale = Scale(self.registry)
+        self.scale = Scale(self.registry, ScaleSettings(hold_s=self.config.scale_hold_s, cool_s=self.config.scale_cool_s))
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
         self.people = People(self)
         self.flows = Flows()

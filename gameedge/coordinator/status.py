@@ -44,6 +44,7 @@ def region_status(services: Services, region: Region, now_ms: int) -> RegionStat
         draining=region.desired.draining,
         revision=region.desired.revision,
         edges=[edge_status(services, region, edge, now_ms) for _, edge in sorted(region.edges.items())],
+        processes_desired=services.scale.desired.get(region.region, 0),
     )
 
 

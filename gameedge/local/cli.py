@@ -28,6 +28,8 @@ def up(
     bots: Annotated[int, typer.Option(help="simulated players; 0: none")] = 60,
     cheaters: Annotated[float, typer.Option(help="the share of bots that cheats")] = 0.1,
     edges_per_region: Annotated[int, typer.Option(help="edge processes of each region")] = 1,
+    processes_max: Annotated[int, typer.Option(help="start and stop processes of a region by its load, up to this many; 0: never")] = 0,
+    slots: Annotated[int, typer.Option(help="players that a process takes; 0: as many as it can")] = 0,
     for_: Annotated[str, typer.Option("--for", help="stop after this much play: 30s, 5m; without it, at Ctrl-C")] = "",
     summary: Annotated[Path | None, typer.Option(help="write what was measured, as JSON", dir_okay=False)] = None,
     data: Annotated[Path | None, typer.Option(help="folder of configuration, logs and data", file_okay=False)] = None,
@@ -43,6 +45,16 @@ def up(
 
     if port is None:
         port = _PORT if is_free(_PORT) else 0
-    plan = Plan(regions=regions, edges_per_region=edges_per_region, bots=bots, cheaters=cheaters, port=port, seed=seed, game=game)
+    plan = Plan(
+        regions=regions,
+        edges_per_region=edges_per_region,
+        bots=bots,
+        cheaters=cheaters,
+        port=port,
+        seed=seed,
+        game=game,
+        processes_max=processes_max,
+        slots=slots,
+    )
     options = Options(plan=plan, for_s=duration_s(for_) if for_ else None, summary=summary, data=data, plain=plain)
     raise typer.Exit(main(options))

@@ -18,7 +18,9 @@ from typing import Any, Final, Protocol
 from gameedge.admin.found import Part
 from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, Section
 from gameedge.coordinator.tokens import load_signer
+from gameedge.core import limits
 from gameedge.core.errors import ConfigError, RefusedError
+from gameedge.core.ids import RegionId
 from gameedge.local import toml
 from gameedge.local.child import ChildError, ChildProcess, free_port, is_free
 from gameedge.local.node import Node, child_env, json_lines
@@ -27,6 +29,8 @@ from gameedge.local.servers import Server, broker_server, redis_server
 from gameedge.state.open import open_global_store, open_region_store
 
 FILL_MS: Final = 300  # a demo's regions have twenty players each: NPCs come soon
+SCALE_HOLD_S: Final = 20.0  # a demo lasts minutes, not evenings
+SCALE_COOL_S: Final = 10.0
 EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the players are bots
 BOTS_STOP_S: Final = 10.0
 RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again
@@ -45,6 +49,8 @@ class Plan:
     port: int = 8080
     seed: int = 1
     game: str = ARENA
+    processes_max: int = 0  # of a region: the scaler starts and stops them in between; 0: it is off
+    slots: int = 0  # players of one process; 0: as many as a process takes
 
 
 class Teller(Protocol):
@@ -81,6 +87,8 @@ class Deployment:
         self._broker = broker_server(folder / "broker")
         self._coordinator: Node | None = None
         self._edges: list[Node] = []
+        self._leaving: set[str] = set()  # nodes that are stopped on purpose
+        self._key_text = ""
         self.bots: ChildProcess | None = None
 
     @property
@@ -117,7 +125,7 @@ class Deployment:
         for server in (*stores, self._broker):
             self._watch(server.name, server, lambda server=server: server.child)  # type: ignore[misc]
         self._teller.say(f"{len(stores)} stores and the broker are up")
-        key = await self._key()
+        key = self._key_text = await self._key()
         self._coordinator = self._node("coordinator", "coordinator", self._coordinator_config())
         self._edges = [
             self._node("edge", f"{region.name}-{number}", self._edge_config(region, number, key))
@@ -128,6 +136,51 @@ class Deployment:
         await together(*(self._start_node(node) for node in nodes))
         for node in nodes:
             self._watch(node.name, node, lambda node=node: node.child)  # type: ignore[misc]
+
+    # -- scale
+
+    def edges_of(self, region: str) -> list[Node]:
+        """Processes of a region, in the order of start."""
+        return [node for node in self._edges if node.name.rpartition("-")[0] == region]
+
+    async def scale(self, region: RegionId, processes: int) -> None:
+        """`Scaling`: start or drain processes of a region until it has so many, one after the other."""
+        found = next((local for local in self._regions if local.name == region), None)
+        while found is not None and not self._stopping:
+            nodes = self.edges_of(region)
+            if len(nodes) < processes:
+                if not await self._grow(found):
+                    return
+            elif len(nodes) > max(1, processes):
+                await self._shrink(nodes[-1])
+            else:
+                return
+
+    async def _grow(self, region: LocalRegion) -> bool:
+        taken = {node.name for node in self._edges}
+        number = next(n for n in range(1, len(taken) + 2) if f"{region.name}-{n}" not in taken)
+        node = self._node("edge", f"{region.name}-{number}", self._edge_config(region, number, self._key_text))
+        self._edges.append(node)
+        self._leaving.discard(node.name)
+        try:
+            await self._start_node(node)
+        except ChildError as error:
+            self._edges.remove(node)
+            self._teller.fault(str(error))
+            return False
+        except asyncio.CancelledError:
+            await node.child.kill()
+            self._edges.remove(node)
+            raise
+        self._watch(node.name, node, lambda: node.child)
+        return True
+
+    async def _shrink(self, node: Node) -> None:
+        """Its matches move to the region's other processes and its players follow."""
+        self._leaving.add(node.name)
+        await node.child.stop(EDGE_DRAIN_MS / 1000 + 12)
+        self._edges.remove(node)
+        self._teller.say(f"{node.name} is drained")
 
     async def start_bots(self) -> None:
         """They play until `stop`. Raises ChildError."""
@@ -156,7 +209,14 @@ class Deployment:
         if not is_free(port):
             raise ConfigError(f"--port {port}: taken by another program; stop it, or use --port 0 for a free one")
         listen = Listen(host="127.0.0.1", port=port)
-        return CoordinatorConfig(redis=self._global.url, bus=self._broker.url, listen=listen, operator_token=self.operator_token)
+        return CoordinatorConfig(
+            redis=self._global.url,
+            bus=self._broker.url,
+            listen=listen,
+            operator_token=self.operator_token,
+            scale_hold_s=SCALE_HOLD_S,
+            scale_cool_s=SCALE_COOL_S,
+        )
 
     def _edge_config(self, region: LocalRegion, number: int, key: str) -> EdgeConfig:
         return EdgeConfig(
@@ -172,6 +232,8 @@ class Deployment:
             demo=True,
             drain_ms=EDGE_DRAIN_MS,
             fill_ms=FILL_MS,
+            connections_max=self.plan.slots or limits.CONNECTIONS_MAX,
+            ping_regions=False,  # all regions are on this machine: a ping would show that none is where it says
         )
 
     def _node(self, command: str, name: str, config: Section) -> Node:
@@ -194,7 +256,7 @@ class Deployment:
             if child is None:
                 return
             status = await child.wait()
-            if self._stopping:
+            if self._stopping or name in self._leaving:
                 return
             pause_s = RESTART_S[0] if loop.time() - began > CALM_S else pause_s
             self._teller.fault(f"{name} died ({describe(status)}); starting it again in {pause_s:.1f} s{last_lines(child)}")
@@ -267,6 +329,10 @@ def check_plan(plan: Plan) -> None:
         raise ConfigError(f"--regions {plan.regions}: 1 to {len(REGIONS)}")
     if not 1 <= plan.edges_per_region <= 16:
         raise ConfigError(f"--edges-per-region {plan.edges_per_region}: 1 to 16")
+    if plan.processes_max and not plan.edges_per_region <= plan.processes_max <= 16:
+        raise ConfigError(f"--processes-max {plan.processes_max}: --edges-per-region ({plan.edges_per_region}) to 16, or 0 for no scaling")
+    if plan.slots and not 2 <= plan.slots <= limits.CONNECTIONS_MAX:
+        raise ConfigError(f"--slots {plan.slots}: 2 to {limits.CONNECTIONS_MAX}, or 0 for as many as a process takes")
     if not 0 <= plan.bots <= 2_000:
         raise ConfigError(f"--bots {plan.bots}: 0 to 2000")
     if not 0.0 <= plan.cheaters <= 1.0:

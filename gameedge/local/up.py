@@ -26,6 +26,7 @@ from gameedge.local import summary, view
 from gameedge.local.child import ChildError
 from gameedge.local.deployment import Deployment, Plan, check_plan, own_folder
 from gameedge.local.picture import Picture, Spread
+from gameedge.local.scaler import Scaler
 
 POLL_S: Final = 0.5
 PLAIN_S: Final = 5.0  # between lines where there is no terminal
@@ -67,6 +68,8 @@ class Session:
         self.console = Console(highlight=False)
         self.picture = Picture()
         self.deployment = Deployment(options.plan, folder, self, self.picture.hear_bots)
+        plan = options.plan
+        self._scaler = Scaler(self.deployment, least=plan.edges_per_region, most=plan.processes_max) if plan.processes_max else None
         self._live = not options.plain and self.console.is_terminal
         self._began_s = time.monotonic()
         self._began_unix_ms = time.time_ns() // 1_000_000
@@ -166,6 +169,8 @@ class Session:
                 group.create_task(self._show(), name="show"),
                 group.create_task(self._count(), name="count"),
             ]
+            if self._scaler is not None:
+                jobs.append(group.create_task(self._scaler.run(), name="scaler"))
             await self._stop.wait()
             await self._ask(client)  # the last look before anything is taken down
             self._lateness = Spread(*self.picture.lateness())
@@ -224,7 +229,10 @@ class Session:
         try:
             status = await client.get(f"{url}/v1/admin/status")
             status.raise_for_status()
-            self.picture.hear_status(msgspec.json.decode(status.content, type=Status), time.monotonic())
+            heard = msgspec.json.decode(status.content, type=Status)
+            self.picture.hear_status(heard, time.monotonic())
+            if self._scaler is not None:
+                self._scaler.hear({region.region: region.processes_desired for region in heard.regions})
             verdicts = await client.get(f"{url}/v1/admin/verdicts", params={"limit": limits.VERDICTS_MAX})
             verdicts.raise_for_status()
             self.picture.hear_verdicts(msgspec.json.decode(verdicts.content, type=Verdicts).verdicts)

@@ -24,6 +24,7 @@ from loadtest.matrix import Matrix
 PAGE: Final = ROOT / "docs" / "ten-times.md"
 IMAGES: Final = ROOT / "docs" / "images"
 TIMES: Final = 10.0
+FILLS_MS: Final = (2_000, 1_350, 1_000, 500)  # waits for NPCs that are tried
 
 
 def main(argv: list[str]) -> int:
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
         return 2
     people = evening.crowd(matrix, options.players, options.per_s, options.seed)
     felt = [evening.play(matrix, people, setup, options.seed + 1) for setup in evening.setups(matrix)]
-    text = page(matrix, felt, options, densities(matrix, options)) if options.write else ""
+    text = page(matrix, felt, options, densities(matrix, options), fills(matrix, people, felt, options)) if options.write else ""
     if options.write:
         IMAGES.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures(matrix, people, felt).items():
@@ -140,7 +141,19 @@ def densities(matrix: Matrix, options: argparse.Namespace) -> list[str]:
     return rows
 
 
-def page(matrix: Matrix, felt: list[Felt], options: argparse.Namespace, busier: list[str]) -> str:
+def fills(matrix: Matrix, people: evening.Crowd, felt: list[Felt], options: argparse.Namespace) -> list[str]:
+    """What sooner and later NPCs do to the answer and to how many meet people: rows of a table."""
+    rows = []
+    for fill_ms in FILLS_MS:
+        edge = evening.play(matrix, people, felt[2].setup, options.seed + 1, fill_ms)
+        own = [float(np.quantile(edge.answer_ms, q)) for q in (0.5, 0.99)]
+        factor = [float(np.quantile(felt[5].answer_ms, q)) / ms for q, ms in zip((0.5, 0.99), own, strict=True)]
+        cells = f"{own[0]:,.0f} | {own[1]:,.0f} | {_factor(factor[0])} | {_factor(factor[1])} | {100 * edge.with_people:.0f}%"
+        rows.append(f"| {fill_ms:,}{' (default)' if fill_ms == evening.FILL_MS else ''} | {cells} |")
+    return rows
+
+
+def page(matrix: Matrix, felt: list[Felt], options: argparse.Namespace, busier: list[str], sooner: list[str]) -> str:
     """docs/ten-times.md."""
     figures = [summary(f) for f in felt]
     edge, central, polled, interval = figures[2], figures[3], figures[4], figures[5]
@@ -179,9 +192,15 @@ def page(matrix: Matrix, felt: list[Felt], options: argparse.Namespace, busier: 
             *table,
             "",
             "**Answer**: from the click to the message that names the match. The factor against an interval matchmaker is the",
-            "interval's: a player waits half of it on average, while here the matcher looks twenty times a second; what distance",
+            "interval's: a player waits half of it on average, while here a ticket wakes the matcher; what distance",
             "adds is small beside both. One central region with this matcher answers sooner than twenty: its pool is the whole world. The",
-            "p99 is made by rating windows and by quiet regions: after two seconds a match is completed with NPCs, everywhere.",
+            "p99 is neither distance nor the matcher but scarcity: who finds nobody of its strength in a region of few players waits",
+            f"`fill_ms` ({evening.FILL_MS:,} ms by default, in every setup alike), then NPCs complete the match. A studio chooses:",
+            f"sooner NPCs make ten times of the p99 too, and cost company. {most} edge regions against the matcher every 15 s:",
+            "",
+            "| NPCs after, ms | answer p50 | answer p99 | p50 faster | p99 faster | met people |",
+            "|---:|---:|---:|---:|---:|---:|",
+            *sooner,
             "",
             f"How many play decides how long a pool of one region needs. {most} edge regions against the matcher every 15 s:",
             "",

@@ -52,13 +52,14 @@ class Scaling(Protocol):
 
 
 class Desire:
-    """One region's desired count. Times are the caller's monotonic clock."""
+    """One region's desired count. Times are the caller's monotonic clock. `count`: what runs already, so that whoever begins to look
+    (a coordinator that just started) drains nothing at once."""
 
-    def __init__(self, settings: ScaleSettings = DEFAULTS) -> None:
+    def __init__(self, settings: ScaleSettings = DEFAULTS, count: int = 0) -> None:
         self._settings = settings
         self._low_since_s: float | None = None
         self._changed_s = -1e12
-        self.count = settings.least
+        self.count = _bounded(count, settings)
 
     def look(self, signals: Signals, now_s: float) -> int:
         """The count from now on."""

@@ -1,11 +1,12 @@
 /* The load generator: N players on few cores, so that the server is what is measured.
  *
- * Usage: load --ports P[,P...] --clients N --seconds S [--tokens FILE --modes a,b,...] [--ramp PER_S] [--patience S]
+ * Usage: load --ports P[,P...] --clients N --seconds S [--tokens FILE --modes a,b,...] [--ramp PER_S] [--patience S] [--resume 1] [--first N]
  *
  * Opens N WebSocket connections to 127.0.0.1. Without tokens a client plays at once; with them it goes through the real
  * protocol: hello, queue, join (on another connection where `match_found` names another port), and plays from
  * `match_started`. A client that plays sends a masked command 20 times a second; all clients' commands are evenly spread in
- * time. Once everyone plays (or patience ends) it prints {"steady": ...}, measures for S seconds, and prints its figures.
+ * time. With --resume 1 a client whose connection dies goes on as the SDK does: its session resumes at the next port (at once, then
+ * after 0.1 s, doubled each time up to 5 s, with full jitter), and it is back with the next snapshot. Once everyone plays (or patience ends) it prints {"steady": ...}, measures for S seconds, and prints its figures.
  */
 #include "common.h"
 
@@ -17,7 +18,7 @@
 #define TOKEN_MAX 2048
 #define PERIOD_US 50000
 
-enum State { IDLE, CONNECTING, UPGRADING, GREETING, QUEUED, JOINING, PLAYING, DEAD };
+enum State { IDLE, CONNECTING, UPGRADING, GREETING, QUEUED, JOINING, PLAYING, DEAD, RETRYING };
 
 typedef struct {
     int fd;
@@ -30,6 +31,11 @@ typedef struct {
     uint64_t number;       /* of the last critical message we sent */
     uint64_t acknowledged; /* the last critical message of the server */
     int64_t last_us;       /* when the last snapshot came */
+    int64_t lost_us;       /* when its connection died; 0: it plays, or never did */
+    int64_t retry_us;      /* when it connects again */
+    int tries;             /* in a row */
+    int resumable;         /* it had a seat: losing the connection is not the end */
+    char resume[TOKEN_MAX + 1];
     char match[80], match_token[TOKEN_MAX + 1]; /* to join with after a change of connection */
     int64_t sent_us[RING];
     uint8_t buffer[BUFFER];
@@ -44,6 +50,9 @@ static char *modes[MODES_MAX];
 static int mode_count;
 static uint64_t frames_in, bytes_in, commands_out, commands_skipped, died, refused, moved;
 static Histogram gaps, send_late, input_to_snapshot;
+static uint64_t lost, forgotten, holes; /* connections that died, sessions that did not go on */
+static double *back_ms;          /* from there to the next snapshot */
+static int back_count, resuming;
 static char first_trouble[320];
 static int64_t started_us;
 static uint32_t seed = 2463534242u;
@@ -116,7 +125,24 @@ static void leave(Client *c, const char *why) {
         close(c->fd);
         c->fd = -1;
     }
-    if (why) {
+    if (why && resuming && c->resumable) {
+        int64_t now = now_us(), wait = 0;
+        if (!c->lost_us) c->lost_us = now, c->tries = 0, lost++;
+        if (c->tries) {
+            int64_t most = 100000;
+            for (int i = 0; i < c->tries && most < 5000000; i++) most *= 2;
+            wait = random32() % (most < 5000000 ? most : 5000000);
+            for (int i = 0; i < port_count; i++)
+                if (ports[i] == c->port) {
+                    c->port = ports[(i + 1) % port_count];
+                    break;
+                }
+        }
+        c->tries++;
+        c->retry_us = now + wait;
+        c->match[0] = 0;
+        c->state = RETRYING;
+    } else if (why) {
         c->state = DEAD;
         died++;
         trouble("a client died", why, strlen(why));
@@ -195,7 +221,7 @@ static void open_socket(Client *c, int index) {
     c->opened++;
     c->state = CONNECTING;
     c->have = 0;
-    c->number = c->acknowledged = 0;
+    if (!c->resume[0]) c->number = c->acknowledged = 0;
     struct epoll_event event = {.events = EPOLLOUT, .data.u32 = (uint32_t)index};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &event);
 }
@@ -220,12 +246,15 @@ static void ask_upgrade(Client *c, int index) {
 }
 
 static void greet(Client *c, int index) {
-    char text[TOKEN_MAX + 128];
+    char text[2 * TOKEN_MAX + 192];
     if (!tokens) {
         c->state = PLAYING;
         return;
     }
-    snprintf(text, sizeof text, "{\"t\":\"hello\",\"token\":\"%s\",\"client\":\"load\"}", tokens[index]);
+    if (resuming && c->resume[0])
+        snprintf(text, sizeof text, "{\"t\":\"hello\",\"token\":\"%s\",\"resume\":\"%s\",\"last_s\":%llu,\"client\":\"load\"}", tokens[index],
+                 c->resume, (unsigned long long)c->acknowledged);
+    else snprintf(text, sizeof text, "{\"t\":\"hello\",\"token\":\"%s\",\"client\":\"load\"}", tokens[index]);
     c->state = GREETING;
     say(c, text);
 }
@@ -274,19 +303,29 @@ static void hear(Client *c, int index, const char *text, size_t size) {
         return;
     }
     if (json_value(text, size, "s", value, sizeof value)) {
-        c->acknowledged = strtoull(value, NULL, 10);
+        uint64_t s = strtoull(value, NULL, 10);
+        if (resuming && s <= c->acknowledged) return; /* sent again after a resume */
+        if (resuming && s != c->acknowledged + 1) holes++, trouble("a critical message is missing before", text, size);
+        c->acknowledged = s;
         snprintf(value, sizeof value, "{\"t\":\"ack\",\"s\":%llu}", (unsigned long long)c->acknowledged % 1000000000000ULL);
         say(c, value);
-        if (c->state == DEAD) return;
+        if (c->fd < 0) return;
     }
     if (!strcmp(kind, "welcome") && c->state == GREETING) {
+        int went_on = json_value(text, size, "resumed", value, sizeof value) && !strcmp(value, "true");
+        if (resuming && !json_value(text, size, "resume_token", c->resume, sizeof c->resume)) c->resume[0] = 0;
+        if (!went_on) c->acknowledged = c->number = 0;
+        if (json_value(text, size, "received", value, sizeof value)) c->number = strtoull(value, NULL, 10);
+        if (c->lost_us && !went_on) forgotten++, c->lost_us = 0;
         if (c->match[0]) join(c);
+        else if (c->lost_us) c->state = QUEUED; /* it is told where its match is */
         else queue(c, index);
     } else if (!strcmp(kind, "match_found")) {
         found(c, index, text, size);
     } else if (!strcmp(kind, "match_started")) {
         if (json_value(text, size, "tick", value, sizeof value)) c->seen_tick = (uint32_t)strtoull(value, NULL, 10);
         c->state = PLAYING;
+        c->resumable = 1;
     } else if (!strcmp(kind, "match_ended") || !strcmp(kind, "match_lost") || !strcmp(kind, "dequeued")) {
         queue(c, index);
     } else if (!strcmp(kind, "refused")) {
@@ -301,6 +340,10 @@ static void snapshot(Client *c, const uint8_t *p, size_t size, int64_t now) {
         return;
     }
     c->seen_tick = read32(p + 4);
+    if (c->lost_us && c->state == PLAYING) {
+        if (back_count < count) back_ms[back_count++] = (double)(now - c->lost_us) / 1000.0;
+        c->lost_us = 0;
+    }
     uint32_t processed = read32(p + 8);
     if (measuring) {
         frames_in++;
@@ -370,6 +413,13 @@ static void readable(Client *c, int index) {
 
 /* ------------------------------------------------------------------------------------------------------------------- main */
 
+static volatile sig_atomic_t enough;
+
+static void stop(int number) {
+    (void)number;
+    enough = 1;
+}
+
 static int number_list(char *text, uint16_t *out, int room) {
     int n = 0;
     for (char *part = strtok(text, ","); part && n < room; part = strtok(NULL, ",")) out[n++] = (uint16_t)atoi(part);
@@ -398,21 +448,36 @@ static int playing(void) {
     return n;
 }
 
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double back(double quantile) { /* nearest rank */
+    if (!back_count) return 0;
+    int at = (int)(quantile * back_count);
+    return back_ms[at < back_count ? at : back_count - 1];
+}
+
 static void print_figures(double seconds) {
+    qsort(back_ms, (size_t)back_count, sizeof *back_ms, by_size);
     printf("{\"clients\": %d, \"playing\": %d, \"seconds\": %.3f, \"commands_sent\": %llu, \"commands_skipped\": %llu, "
            "\"frames\": %llu, \"bytes\": %llu, \"gap_ms_p50\": %.3f, \"gap_ms_p99\": %.3f, \"gap_ms_max\": %.3f, "
            "\"input_to_snapshot_ms_p50\": %.3f, \"input_to_snapshot_ms_p99\": %.3f, \"send_late_ms_p99\": %.3f, "
+           "\"lost\": %llu, \"back\": %d, \"back_ms_p50\": %.3f, \"back_ms_p99\": %.3f, \"back_ms_max\": %.3f, \"forgotten\": %llu, \"holes\": %llu, "
            "\"died\": %llu, \"refused\": %llu, \"moved\": %llu, \"trouble\": \"%s\"}\n",
            count, playing(), seconds, (unsigned long long)commands_out, (unsigned long long)commands_skipped,
            (unsigned long long)frames_in, (unsigned long long)bytes_in, histogram_ms(&gaps, 0.5), histogram_ms(&gaps, 0.99),
            (double)gaps.longest_us / 1000.0, histogram_ms(&input_to_snapshot, 0.5), histogram_ms(&input_to_snapshot, 0.99),
-           histogram_ms(&send_late, 0.99), (unsigned long long)died, (unsigned long long)refused, (unsigned long long)moved,
+           histogram_ms(&send_late, 0.99), (unsigned long long)lost, back_count, back(0.5), back(0.99), back(1.0),
+           (unsigned long long)forgotten, (unsigned long long)holes, (unsigned long long)died, (unsigned long long)refused, (unsigned long long)moved,
            first_trouble);
     fflush(stdout);
 }
 
 int main(int argc, char **argv) {
     double seconds = 5, ramp = 2000, patience = 20;
+    int first = 0;
     const char *token_file = NULL;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--ports")) port_count = number_list(argv[i + 1], ports, PORTS_MAX);
@@ -420,6 +485,8 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--seconds")) seconds = atof(argv[i + 1]);
         else if (!strcmp(argv[i], "--ramp")) ramp = atof(argv[i + 1]);
         else if (!strcmp(argv[i], "--patience")) patience = atof(argv[i + 1]);
+        else if (!strcmp(argv[i], "--resume")) resuming = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--first")) first = atoi(argv[i + 1]); /* only these ports are there at the start */
         else if (!strcmp(argv[i], "--tokens")) token_file = argv[i + 1];
         else if (!strcmp(argv[i], "--modes"))
             for (char *part = strtok(argv[i + 1], ","); part && mode_count < MODES_MAX; part = strtok(NULL, ","))
@@ -431,12 +498,14 @@ int main(int argc, char **argv) {
         return 2;
     }
     many_files();
+    signal(SIGTERM, stop); /* ends the measurement, with its figures */
     if (token_file) read_tokens(token_file);
     clients = calloc((size_t)count, sizeof *clients);
+    back_ms = calloc((size_t)count, sizeof *back_ms);
     for (int i = 0; i < count; i++) {
         clients[i] = calloc(1, sizeof **clients);
         clients[i]->fd = -1;
-        clients[i]->port = ports[i % port_count];
+        clients[i]->port = ports[i % (first > 0 && first < port_count ? first : port_count)];
     }
     poll_fd = epoll_create1(0);
     struct epoll_event events[1024];
@@ -468,7 +537,9 @@ int main(int argc, char **argv) {
                 end = now + (int64_t)(seconds * 1e6);
             }
         }
-        if (measuring && now >= end) break;
+        if (measuring && (now >= end || enough)) break;
+        for (int i = 0; resuming && i < opened; i++)
+            if (clients[i]->state == RETRYING && now >= clients[i]->retry_us) open_socket(clients[i], i);
         int got = epoll_wait(poll_fd, events, 1024, 1);
         for (int i = 0; i < got; i++) {
             int index = (int)events[i].data.u32;
