@@ -45,6 +45,7 @@ from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
 from gameedge.edge.matcher import UNOPENED_MS, Matcher
+from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
 from gameedge.edge.queueing import Queueing, explained, load_rules
@@ -114,7 +115,8 @@ class Edge:
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.players = Players(store, self.lanes, edge, self.clock)
         self.match_rules = load_rules(config.match_rules, spec)
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw)
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self._post)
+        self.offers = Offers(store, edge, self.clock, self.metrics, self._post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
             game, self.host, self._now_tick, spectators_max=config.spectators_max, delay_ms=config.spectate_delay_ms
@@ -198,6 +200,7 @@ class Edge:
                 ("inbox", self._inbox_loop),
                 ("former-life", self._bury_former_life),
                 ("matcher", self.matcher.run),
+                ("offers", self.offers.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),
@@ -227,6 +230,8 @@ class Edge:
         deadline = self.clock.monotonic_ms() + config.drain_ms
         with contextlib.suppress(RefusedError):
             await self.reports.beat_once()  # the matcher sees it at once
+        with contextlib.suppress(RefusedError):
+            await self.offers.withdraw_all()
         await self.failover.hand_over()
         await self._moved_on(min(deadline, self.clock.monotonic_ms() + MOVE_MS_MAX))
         while len(self.host) and self.clock.monotonic_ms() < deadline:
@@ -316,6 +321,16 @@ class Edge:
                 self.seating.found(event)
             case "lost":
                 self.seating.lost(event)
+            case "offer":
+                await self.queueing.offered(event)
+            case "accept" | "decline":
+                await self.offers.heard(event)
+            case "withdrawn":
+                self.queueing.withdrawn(event)
+            case "dequeued":
+                self.queueing.ended(event)
+            case "rejoin" if event.match_id is not None and event.match_id in self.offers:
+                await self.offers.moved(event)
             case "rejoin" if event.edge is not None:
                 if await self._expects(event):
                     return  # its `adopt` is on the way: whoever asks will ask again
@@ -346,7 +361,10 @@ class Edge:
                 waiting = {event.match.match for event in self._events if event.match is not None}
                 for record in left:
                     known = self.host.get(record.match) is not None or record.match in waiting or record.match in self.recorder
-                    if not known and await self.store.match_close(record.mode, record.match, None, by=record):
+                    known = known or record.match in self.offers
+                    if not known and record.accept_ms:
+                        await self.store.match_unclaim(record)  # it was only offered
+                    elif not known and await self.store.match_close(record.mode, record.match, None, by=record):
                         log.warning("match_lost_with_its_process", match=record.match, name=record.host)
                 return
             except RefusedError as error:
@@ -359,6 +377,9 @@ class Edge:
         late = self.clock.unix_ms() - record.created_ms > UNOPENED_MS / 2
         if late and self.host.get(record.match) is None and await self.store.match_get(record.mode, record.match) is None:
             return  # given up meanwhile: its tickets are queued again
+        if record.accept_ms and not self.lobby.draining and not self.recorder.full:
+            await self.offers.offer(record)
+            return
         started = self.host.started
         try:
             if self.lobby.draining or self.recorder.full:

@@ -256,6 +256,7 @@ class Matcher:
             tickets=[ticket for team in proposal.teams for ticket in team],
             created_ms=unix_ms,
             seed=seed,
+            accept_ms=accept.deadline_ms if (accept := self._pools[mode].mirror.rules.accept) is not None else 0,
         )
 
     def _promises(self, now_ms: float) -> dict[EdgeId, Counter[EdgeId]]:
@@ -323,6 +324,9 @@ class Matcher:
         for host in {record.host for record in orphans if record.host in away and calm} | dead:
             await self._queue_again(host)
         for record in orphans:
+            if record.host in dead and record.accept_ms:
+                await self._store.match_unclaim(record)  # it was only offered: nobody played yet, and nobody said no
+                continue
             if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
                 continue
             if await self._store.match_close(record.mode, record.match, None, by=record):

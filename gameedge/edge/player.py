@@ -1,9 +1,9 @@
 """One connection (`Link`) and one player's presence in this process (`Player`), which outlives connections."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gameedge.core.errors import Reason
-from gameedge.core.ids import MatchId, PlayerId, TicketId
+from gameedge.core.ids import EdgeId, MatchId, PlayerId, TicketId
 from gameedge.core.protocol.close import CLOSE_CODES, LOST
 from gameedge.core.protocol.session import ServerSession, State
 from gameedge.core.tokens import Claims
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from gameedge.edge.lobby import Lobby
 
 _EWMA = 0.3
+
+
+class Offer(NamedTuple):
+    """A match that a player was asked about: who wants the answer, since when, and until when (monotonic ms)."""
+
+    match: MatchId
+    host: EdgeId
+    asked_ms: float
+    until_ms: float
 
 
 class Player:
@@ -26,6 +35,7 @@ class Player:
         "link",
         "match",
         "mode",
+        "offer",
         "queued_ms",
         "resume_hash",
         "session",
@@ -44,6 +54,7 @@ class Player:
         self.explained_ms = -1e12  # when it last asked why it waits
         self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
+        self.offer: Offer | None = None  # a match that waits for this player's yes
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.found_ms: float | None = None  # adopted with a seat that its client may not know of
 

@@ -49,6 +49,7 @@ class MatchRecord(Record, frozen=True, kw_only=True):
     tickets: list[Ticket]
     created_ms: int
     seed: int
+    accept_ms: int = 0  # not 0: its members have so long to accept it, and it is no match until all have
     epoch: int = 0  # grows each time another process takes the match over: whoever has an older one may not write
 
 
@@ -108,7 +109,9 @@ class InboxEvent(Record, frozen=True, kw_only=True):
 
     `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match.
     `lost`: tell it that the match is gone. `rejoin`: this session, now on `edge`, had a seat in your match: answer with
-    `found` or `lost`. `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
+    `found` or `lost`. `offer`: ask this session whether it accepts the match, within `ms`. `accept`, `decline`: its answer to the
+    host. `withdrawn`: the match that it was offered is off, its ticket is queued again. `dequeued`: its ticket ended, for `reason`.
+    `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
     nobody could say.
     """
 
@@ -123,6 +126,8 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     url: str = ""
     match_token: str = ""
     detail: str = ""
+    reason: str = ""
+    ms: int = 0
 
 
 class PoolRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -300,9 +305,10 @@ class RegionStore(Protocol):
         """Open matches, oldest first. A dead process's matches are those whose host is not in `edges()`."""
         ...
 
-    async def match_unclaim(self, record: MatchRecord) -> bool:
-        """The host could not open it: its tickets are queued again with their age (except of players who queued again
-        meanwhile). False: it was not there."""
+    async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
+        """The host could not open it, or somebody did not accept it: its tickets, as they are in `record`, are queued again with their
+        age (except of players who queued again meanwhile, and those that are `out`). False: it was not there, or has another host or
+        epoch by now than in `record`."""
         ...
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
@@ -317,7 +323,8 @@ class RegionStore(Protocol):
 
     async def checkpoint_get(self, mode: str, match: MatchId) -> bytes | None: ...
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
-        """Atomically give the match another host and the next epoch, where it still has those of `record`: its new record, or
+        """Atomically give the match another host (or, once all have accepted it, the same) and the next epoch, where it still has
+        those of `record`: its new record, or
         None where somebody was faster or it is over. `tell`: put an `adopt` event into the new host's inbox."""
         ...
 

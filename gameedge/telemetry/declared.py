@@ -112,6 +112,8 @@ EDGE: Final = (
     Metric("matcher_leader", _G, "0 or 1", "Whether this process holds the matcher's lease.", "exactly one 1 a region"),
     Metric("matcher_ms", _H, "ms", "Duration of one pass of the matcher.", labels=("mode",), bounds=DURATION_MS),
     Metric("claims_total", _C, "claims", "Claims of tickets.", "claimed, or lost to a race", ("outcome",)),
+    Metric("matches_offered_total", _C, "matches", "Matches that members were asked to accept.", labels=("mode",)),
+    Metric("offers_ended_total", _C, "offers", "How they ended.", "accepted, declined, silent, withdrawn", ("mode", "how")),
     Metric("matches_started_total", _C, "matches", "Matches opened.", labels=("mode",)),
     Metric("matches_finished_total", _C, "matches", "Matches that ended with a result.", labels=("mode",)),
     Metric("matches_lost_total", _C, "matches", "Matches that ended without one.", "a process died", ("mode",)),

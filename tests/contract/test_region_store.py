@@ -397,6 +397,30 @@ class TestMatches:
             with pytest.raises(ValueError, match=r"m_1|matcher-squads"):
                 await store.claim(record, lease)
 
+    async def test_unclaim_leaves_out_who_said_no(self, store: RegionStore) -> None:
+        for number in (1, 2):
+            await store.ticket_add(ticket(number), MAX)
+        record = msgspec.structs.replace(match("m_1", ticket(1), ticket(2)), accept_ms=5_000)
+        assert await store.claim(record, "") == []
+        moved = msgspec.structs.replace(ticket(1), edge=A)
+        now = msgspec.structs.replace(record, tickets=[moved, ticket(2)])
+        assert await store.match_unclaim(now, {TicketId("t_2")})
+        assert await store.tickets(MODE) == [moved]
+        assert await store.match_of_ticket(MODE, TicketId("t_2")) is None
+        await store.ticket_add(ticket(9, player=PlayerId("p_2")), MAX)  # the one who is out may queue again
+
+    async def test_an_accepted_match_is_queued_again_by_nobody_who_saw_it_offered(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        record = msgspec.structs.replace(match("m_1", ticket(1)), accept_ms=5_000)
+        assert await store.claim(record, "") == []
+        adopted = await store.match_adopt(record, record.host)
+        assert adopted is not None
+        assert (adopted.accept_ms, adopted.epoch, adopted.host) == (0, 1, record.host)
+        assert await store.match_get(MODE, record.match) == adopted
+        assert not await store.match_unclaim(record)
+        assert await store.tickets(MODE) == []
+        assert await store.match_unclaim(adopted)
+
     async def test_unclaim_queues_again_with_age(self, store: RegionStore) -> None:
         for number in (1, 2):
             await store.ticket_add(ticket(number), MAX)

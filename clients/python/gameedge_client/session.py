@@ -16,7 +16,9 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.protocol.client_session import ClientSession, ClientState, Numbered
 from gameedge.core.protocol.close import LOST, Close, Retry, reason_of, retry_after
 from gameedge.core.protocol.messages import (
+    Accept,
     Cancel,
+    Decline,
     Dequeued,
     Draining,
     Explain,
@@ -26,6 +28,7 @@ from gameedge.core.protocol.messages import (
     MatchEnded,
     MatchFound,
     MatchLost,
+    MatchOffered,
     MatchStarted,
     Message,
     Party,
@@ -87,6 +90,8 @@ class Session:
             raise ValueError("a session needs at least one edge URL")
         self.queue_wait_ms: float | None = None  # of the last queue(): asked → match found
         self.queue_status: QueueStatus | None = None
+        self.on_offer: Callable[[MatchOffered], bool | None] | None = None
+        """Asked where a mode wants everybody's yes: True accepts, False declines, None: `accept` or `decline` will say. Not set: yes."""
         self.draining: Draining | None = None
         self.match: Match | None = None
         self.connections = 0  # that got a welcome
@@ -203,6 +208,14 @@ class Session:
             return False
         return True
 
+    def accept(self, offer: MatchOffered) -> None:
+        """Yes to a match that was offered."""
+        self._send(Accept(match=offer.match))
+
+    def decline(self, offer: MatchOffered) -> None:
+        """No to a match that was offered: a waiting `queue` raises RefusedError."""
+        self._send(Decline(match=offer.match))
+
     async def explain(self) -> Explained:
         """Why the queue has found no match yet: which rule excludes how many, and what widens when. Raises RefusedError: not queued,
         asked too often, or nobody can say just now."""
@@ -283,6 +296,10 @@ class Session:
                 self.queue_status = message
             case Explained():
                 self._settle(Explained, message)
+            case MatchOffered():
+                said = True if self.on_offer is None else self.on_offer(message)
+                if said is not None:
+                    self.accept(message) if said else self.decline(message)
             case Dequeued():
                 why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
                 self._settle(MatchFound, why)
