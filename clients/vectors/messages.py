@@ -97,6 +97,7 @@ SERVER: Final[tuple[m.ServerMessage, ...]] = (
     m.MatchWithdrawn(s=3, ticket="t_1", match="m_1", detail="somebody did not accept it"),
     msgspec.structs.replace(FOUND, s=2),
     msgspec.structs.replace(STARTED, s=3),
+    m.Roster(match="m_1", roster=[m.RosterSeat(0, 0, "Ada"), m.RosterSeat(1, 1, "Zoë 🎯")]),
     msgspec.structs.replace(ENDED, s=4),
     m.MatchLost(s=4, match="m_1", detail="the process that ran the match died"),
     m.Watching(

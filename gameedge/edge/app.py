@@ -59,6 +59,7 @@ from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
+from gameedge.edge.vacancies import Vacancies
 from gameedge.edge.watching import Watching
 from gameedge.inference import signing
 from gameedge.inference.artifacts import FOLDERS, load_aim
@@ -115,12 +116,13 @@ class Edge:
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.players = Players(store, self.lanes, edge, self.clock)
         self.match_rules = load_rules(config.match_rules, spec)
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self._post)
-        self.offers = Offers(store, edge, self.clock, self.metrics, self._post, self._open_match)
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post)
+        self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
             game, self.host, self._now_tick, spectators_max=config.spectators_max, delay_ms=config.spectate_delay_ms
         )
+        self.vacancies = Vacancies(store, self.host, self.seating, self.players, self.clock, self.metrics, self.post)
         self.lobby = Lobby(
             config,
             spec,
@@ -154,6 +156,7 @@ class Edge:
             fill_ms=config.fill_ms,
             new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
             waited=self.reports.waited,
+            region=region,
             rescue=self.failover.adopt,
         )
         self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
@@ -321,6 +324,12 @@ class Edge:
                 self.seating.found(event)
             case "lost":
                 self.seating.lost(event)
+            case "vacancies" if not self.lobby.draining:
+                await self.vacancies.tell(event)
+            case "vacant":
+                self.matcher.vacant(event)
+            case "fill" if event.match is not None:
+                await self.vacancies.filled(event.match)
             case "offer":
                 await self.queueing.offered(event)
             case "accept" | "decline":
@@ -334,9 +343,9 @@ class Edge:
             case "rejoin" if event.edge is not None:
                 if await self._expects(event):
                     return  # its `adopt` is on the way: whoever asks will ask again
-                await self._post(event.edge, [self.seating.rejoin(event)])
+                await self.post(event.edge, [self.seating.rejoin(event)])
             case "explain" if event.edge is not None and event.ticket is not None:
-                await self._post(event.edge, [explained(event, self.matcher)])
+                await self.post(event.edge, [explained(event, self.matcher)])
             case "explained":
                 self.queueing.explained(event, self.reports.eta_ms)
             case "adopt":
@@ -391,7 +400,7 @@ class Edge:
                 await self.store.match_close(record.mode, record.match, None)
                 for ticket in record.tickets:
                     lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=error.detail)
-                    await self._post(ticket.edge, [lost])
+                    await self.post(ticket.edge, [lost])
             else:
                 await self.store.match_unclaim(record)
             return
@@ -401,7 +410,7 @@ class Edge:
         if not await self.failover.first(match):
             return
         for edge, events in self.seating.offers(match).items():
-            await self._post(edge, events)
+            await self.post(edge, events)
 
     def enter_npcs(self, match: HostedMatch) -> None:
         """The NPCs of a match that was just opened here begin to think."""
@@ -410,7 +419,7 @@ class Edge:
             entities = np.array([self.game.entity(match.slot, seat) for seat in seats], np.int32)
             self.engine.enter(NPC_MODEL, entities, (crc32(match.id.encode()) & 0xFFFF) / 65_536)
 
-    async def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+    async def post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
         if edge == self.config.edge:  # the short way
             for event in events:
                 await self._heard(event)

@@ -21,25 +21,33 @@ within limits.RESUME_MS_MAX.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
-from gameedge.core.ids import EdgeId, MatchId, TicketId
+from gameedge.core.ids import EdgeId, MatchId, RegionId, TicketId
+from gameedge.core.matchmaking.backfill import Vacancy, backfill
 from gameedge.core.matchmaking.explain import Explanation, explain
 from gameedge.core.matchmaking.policy import next_look_ms
 from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
 from gameedge.edge.mirror import Mirror
-from gameedge.state.base import EdgeRecord, MatchRecord, RegionStore, Ticket
+from gameedge.edge.vacancies import Free, seats_of
+from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord, RegionStore, Ticket
 from gameedge.telemetry import logs
 
 GATHER_MS: Final = 10.0  # between two rounds at least: a burst is one round
 GATHER_MS_MAX: Final = 100.0  # and at most, however long a round took
 AGAIN_MS_MAX: Final = 500.0  # a pool that did not change is looked at again: processes come and go
+VACANT_MS: Final = 500.0  # between two questions for seats of running matches
+VACANT_SOON_MS: Final = 20.0  # the answers are looked at after this
+VACANT_LIFE_MS: Final = 1_000.0  # an answer is good for so long
+VACANT_MAX: Final = 64  # answers that wait for a look; drop oldest
 AGAIN_SHARE: Final = 0.1  # of the core for looks that only waiting asks for
 FOLLOW_MS: Final = 100.0  # between asking for a lease that somebody else holds
 EXPLAIN_SHARE: Final = 0.05  # of the core for explanations, in the long run...
@@ -71,6 +79,8 @@ class PoolState:
     due_ms: float = -1e12  # when waiting alone is a reason to look again
     explained_ms: float = 0.0  # spent on explanations and not yet earned back
     explain_ms: float = -1e12  # when that was counted
+    vacant: deque[tuple[float, InboxEvent]] = field(default_factory=lambda: deque(maxlen=VACANT_MAX))  # when it came, seats for people
+    vacant_ms: float = -1e12  # when hosts were asked for them
     again: bool = False  # propose though nothing changed: a claim found tickets missing, or nobody had room
 
     @property
@@ -93,12 +103,14 @@ class Matcher:
         fill_ms: int,
         new_match: Callable[[], tuple[MatchId, int]],
         waited: Callable[[str, float], None],
+        region: RegionId | None = None,
         rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
         self._fill_ms = fill_ms
         self._new_match = new_match
         self._waited = waited
+        self._region = region
         self._rescue = rescue
         self._pools = {mode: PoolState(Mirror(mode, rules[mode])) for mode in modes}
         self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
@@ -183,9 +195,12 @@ class Matcher:
             pool.looked_ms = self._clock.monotonic_ms()
             pool.took_ms = pool.looked_ms - now
             await self._claim(mode, proposals, unix_ms)
+            await self._backfill(mode, unix_ms)
             next_ms = next_look_ms(pool.mirror.pool, unix_ms, fill_ms=self._fill(pool.mirror))
             wait_ms = min(AGAIN_MS_MAX if next_ms is None else next_ms, AGAIN_MS_MAX)
             pool.due_ms = now + max(wait_ms, min(pool.took_ms / AGAIN_SHARE, AGAIN_MS_MAX))
+            if await self._ask_for_vacancies(mode):
+                pool.due_ms = min(pool.due_ms, now + max(VACANT_SOON_MS, pool.took_ms / AGAIN_SHARE))
 
     def _fill(self, mirror: Mirror) -> int:
         """The mode's own wait for NPCs, else the process's."""
@@ -268,6 +283,51 @@ class Matcher:
             promises.setdefault(host, Counter()).update(_count(proposal.teams))
         return promises
 
+    # ------------------------------------------------------------------------------------------ seats of running matches
+
+    def vacant(self, event: InboxEvent) -> None:
+        """A host answers. It is looked at with the pool: see edge/vacancies.py for the whole of it."""
+        if (pool := self._pools.get(event.mode)) is not None and pool.leads:
+            pool.vacant.append((self._clock.monotonic_ms(), event))
+
+    async def _ask_for_vacancies(self, mode: str) -> bool:
+        """Where people wait whom no new match could be made of. Whether anybody was asked."""
+        pool, now_ms = self._pools[mode], self._clock.monotonic_ms()
+        rule = pool.mirror.rules.backfill
+        if rule is None or not rule.people or not len(pool.mirror) or now_ms - pool.vacant_ms < VACANT_MS:
+            return False
+        pool.vacant_ms = now_ms
+        hosts = [record.edge for record in self._hosts.values() if record.matches and not record.draining]
+        for host in hosts:
+            await self._store.inbox_post(host, [InboxEvent(kind="vacancies", mode=mode, edge=self._edge, ms=rule.until_left_ms)])
+        return bool(hosts)
+
+    async def _backfill(self, mode: str, unix_ms: int) -> None:
+        """Give the seats that hosts named to those who wait, by the mode's rules."""
+        pool = self._pools[mode]
+        while pool.vacant:
+            came_ms, event = pool.vacant.popleft()
+            if self._clock.monotonic_ms() - came_ms > VACANT_LIFE_MS or event.match is None or not await self._lease(mode):
+                continue
+            before, free = event.match, seats_of(event)
+            taken = {seat.ticket for seat in free}
+            known = {ticket.id: ticket for ticket in before.tickets}
+            present = [[known[name] for name in team if name in known and name not in taken] for team in before.teams]
+            vacancy = Vacancy(present, self._region, event.ms)
+            joined = backfill(pool.mirror.pool, vacancy, unix_ms, live_edges=frozenset(self._edges))
+            after = after_join(before, free, joined)
+            if after is None or pool.fence is None:
+                continue
+            said = await self._store.match_join(before, after, f"matcher-{mode}", pool.fence)
+            if said:
+                pool.mirror.missing(said)
+                pool.again = True
+            elif said is not None:
+                joining = [ticket for team in joined for ticket in team]
+                pool.mirror.missing([ticket.id for ticket in joining])
+                for ticket in joining:
+                    self._waited(mode, max(0, unix_ms - ticket.created_ms))
+
     def explain(self, mode: str, ticket: TicketId) -> Explanation | None:
         """Why a ticket is not matched. None: this process does not lead the mode, or explained so much lately that its ticks would
         suffer."""
@@ -344,6 +404,34 @@ class Matcher:
             if rest:
                 await self._store.inbox_post(host, rest)
                 return
+
+
+def after_join(before: MatchRecord, free: Sequence[Free], joined: Sequence[Sequence[Ticket]]) -> MatchRecord | None:
+    """The match with these people, by team, in its free seats. None: nobody joins, or there is no seat for somebody."""
+    seats = {team: deque(seat for seat in free if seat.team == team) for team in range(len(joined))}
+    teams = [list(team) for team in before.teams] + [[] for _ in range(len(joined) - len(before.teams))]
+    tickets, left, late = {ticket.id: ticket for ticket in before.tickets}, list(before.left), list(before.late)
+    for team, people in enumerate(joined):
+        for ticket in people:
+            if not seats[team]:
+                return None
+            seat = seats[team].popleft()
+            gone = tickets.pop(seat.ticket, None) if seat.ticket is not None else None
+            if gone is not None and seat.played and gone.id not in late:
+                left.append((team, gone.player))
+            if seat.place < len(teams[team]):
+                teams[team][seat.place] = ticket.id
+            elif seat.place == len(teams[team]):
+                teams[team].append(ticket.id)
+            else:
+                return None
+            tickets[ticket.id] = ticket
+            late.append(ticket.id)
+    if not any(joined):
+        return None
+    return msgspec.structs.replace(
+        before, teams=teams, tickets=list(tickets.values()), left=left, late=[t for t in late if t in tickets], joins=before.joins + 1
+    )
 
 
 def choose_host(

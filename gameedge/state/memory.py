@@ -176,7 +176,7 @@ class MemoryRegionStore(MemoryPools):
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
         pool = self._pool(record.mode)
         now = pool.matches.get(record.match)
-        if now is None or not _same_host(now, record):
+        if now is None or not _same_host(now, record) or now.joins != record.joins:
             return None
         adopted = pool.matches[record.match] = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1, accept_ms=0)
         if tell:

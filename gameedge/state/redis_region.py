@@ -137,7 +137,7 @@ class RedisRegionStore(RedisPools):
         event = encode(InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=mode)) if tell else b""
         keys = [*_pool(mode, "matches"), redis_inbox.of_pool(mode, host)]
         bounds = (limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
-        adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds)
+        adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds, record.joins)
         answer, *_ = await self._client.pipe([adopt, *(redis_inbox.ring(host) if tell else [])])
         return adopted if answer else None
 

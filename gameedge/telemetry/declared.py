@@ -114,6 +114,7 @@ EDGE: Final = (
     Metric("claims_total", _C, "claims", "Claims of tickets.", "claimed, or lost to a race", ("outcome",)),
     Metric("matches_offered_total", _C, "matches", "Matches that members were asked to accept.", labels=("mode",)),
     Metric("offers_ended_total", _C, "offers", "How they ended.", "accepted, declined, silent, withdrawn", ("mode", "how")),
+    Metric("seats_filled_total", _C, "seats", "Seats of running matches that people who waited were given.", labels=("mode",)),
     Metric("matches_started_total", _C, "matches", "Matches opened.", labels=("mode",)),
     Metric("matches_finished_total", _C, "matches", "Matches that ended with a result.", labels=("mode",)),
     Metric("matches_lost_total", _C, "matches", "Matches that ended without one.", "a process died", ("mode",)),

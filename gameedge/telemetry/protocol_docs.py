@@ -291,6 +291,7 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "duration_ms": "of the whole match; snapshots say what is left",
         "roster": "all seats",
     },
+    "Roster": {"match": "which", "roster": "all seats"},
     "Watching": {
         "match": "as asked for",
         "mode": "of the match",

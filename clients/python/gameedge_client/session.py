@@ -36,6 +36,7 @@ from gameedge.core.protocol.messages import (
     Queued,
     QueueStatus,
     Refused,
+    Roster,
     ServerMessage,
     Welcome,
 )
@@ -317,6 +318,8 @@ class Session:
                     before = self.match._sequence if self.match is not None else 0
                     self.match = Match(message, self._send_command, lambda: self._send(Leave()), before)
                 self._settle(MatchStarted, message)
+            case Roster() if self.match is not None and self.match.info.match == message.match:
+                self.match.roster = message.roster
             case MatchEnded() if self.match is not None and self.match.info.match == message.match:
                 self.match._end(message)
             case MatchLost():

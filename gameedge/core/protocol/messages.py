@@ -281,6 +281,13 @@ class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     roster: list[RosterSeat]
 
 
+class Roster(Message, tag="roster", kw_only=True, frozen=True):
+    """Somebody was given a seat of the match that you play: who has which seat from now on."""
+
+    match: str
+    roster: list[RosterSeat]
+
+
 class Watching(Message, tag="watching", kw_only=True, frozen=True):
     """You watch: binary snapshots with everybody in them follow, `delay_ms` old. The connection is closed with 1000 at the end."""
 
@@ -351,6 +358,7 @@ ServerMessage = (
     | MatchWithdrawn
     | MatchFound
     | MatchStarted
+    | Roster
     | Watching
     | MatchEnded
     | MatchLost
