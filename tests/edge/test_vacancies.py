@@ -84,7 +84,7 @@ async def test_who_waits_is_given_the_npcs_seat(tmp_path: Path) -> None:
         assert (started.seat, started.team) == (1, 1)
         (roster,) = of_ada.said()
         assert isinstance(roster, Roster)
-        assert [(seat.name, seat.npc) for seat in roster.roster] == [("ada", False), ("bob", False)]
+        assert [(seat.name, seat.npc) for seat in roster.roster] == [("guest", False), ("bob", False)]
         assert {seat.ticket.player for seat in match.people() if seat.ticket is not None} == {"ada", "bob"}
         assert await on.store.tickets("duel") == []
         stored = await on.store.match_get("duel", match.id)
