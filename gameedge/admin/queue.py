@@ -108,6 +108,41 @@ async def _queues(store: RegionStore, only: str) -> list[dict[str, Any]]:
 
 
 @app.command()
+def shadow(context: typer.Context, as_json: bool = _JSON) -> None:
+    """Rules that run in shadow beside the live ones (`match_rules_shadow`): what they would have done."""
+    answer = _ask(context, _compared)
+    if as_json:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+        return
+    table = Table("mode", "rules", "matches", "people", "mean wait", "longest", "mean quality", "overtaken")
+    for mode in answer:
+        for of in ("live", "shadow"):
+            seen = mode[of]
+            cells = (f"{seen['wait_ms_mean'] / 1000:.2f} s", f"{seen['wait_ms_max'] / 1000:.2f} s", f"{seen['quality_mean']:.3f}")
+            table.add_row(
+                mode["mode"], of, str(seen["matches"]), str(seen["people"]), *cells, str(mode["overtaken"]) if of == "shadow" else ""
+            )
+    Console().print(table)
+
+
+async def _compared(store: RegionStore) -> list[dict[str, Any]]:
+    """By mode, from each process that leads one."""
+    leaders = {await store.lease_owner(f"matcher-{mode}") for mode in await store.modes()} - {None}
+    me = EdgeId(f"admin-{os.getpid()}-{time.monotonic_ns()}")
+    for leader in leaders:
+        assert leader is not None
+        await store.inbox_post(leader, [InboxEvent(kind="compare", edge=me)])
+    found: list[dict[str, Any]] = []
+    deadline, answers = time.monotonic() + ANSWER_S, 0
+    while answers < len(leaders) and (left := deadline - time.monotonic()) > 0:
+        for event in await store.inbox_read(me, max(1, int(left * 1000))):
+            if event.kind == "compared":
+                answers += 1
+                found += json.loads(event.detail)
+    return sorted(found, key=lambda mode: str(mode["mode"]))
+
+
+@app.command()
 def explain(
     context: typer.Context,
     who: str = typer.Argument(help="a ticket or a player"),

@@ -48,7 +48,7 @@ from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
-from gameedge.edge.queueing import Queueing, explained, load_rules
+from gameedge.edge.queueing import Queueing, compared, explained, load_rules
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
@@ -115,8 +115,9 @@ class Edge:
         self.host = MatchHost(game, region, npc_level=config.npc_level, token=lambda: encode("k", draw(16)))
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.players = Players(store, self.lanes, edge, self.clock)
-        self.match_rules = load_rules(config.match_rules, spec)
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post)
+        self.match_rules = load_rules(config.match_rules, spec, config.region)
+        shadow_rules = load_rules(config.match_rules_shadow, spec, config.region) if config.match_rules_shadow else {}
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules)
         self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
@@ -157,6 +158,8 @@ class Edge:
             new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
             waited=self.reports.waited,
             region=region,
+            shadow=shadow_rules,
+            tell=self.post,
             rescue=self.failover.adopt,
         )
         self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
@@ -346,6 +349,8 @@ class Edge:
                 await self.post(event.edge, [self.seating.rejoin(event)])
             case "explain" if event.edge is not None and event.ticket is not None:
                 await self.post(event.edge, [explained(event, self.matcher)])
+            case "compare" if event.edge is not None:
+                await self.post(event.edge, [compared(event, self.matcher)])
             case "explained":
                 self.queueing.explained(event, self.reports.eta_ms)
             case "adopt":

@@ -37,6 +37,7 @@ from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
 from gameedge.edge.mirror import Mirror
+from gameedge.edge.shadow import Compared, Shadow
 from gameedge.edge.vacancies import Free, seats_of
 from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord, RegionStore, Ticket
 from gameedge.telemetry import logs
@@ -90,7 +91,7 @@ class PoolState:
 
 class Matcher:
     """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait, `rescue` may
-    go on with a match whose process died before it is forgotten."""
+    go on with a match whose process died before it is forgotten, `tell` posts to another process's inbox."""
 
     def __init__(
         self,
@@ -104,6 +105,8 @@ class Matcher:
         new_match: Callable[[], tuple[MatchId, int]],
         waited: Callable[[str, float], None],
         region: RegionId | None = None,
+        shadow: Mapping[str, ModeRules] | None = None,
+        tell: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]] | None = None,
         rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
@@ -112,7 +115,9 @@ class Matcher:
         self._waited = waited
         self._region = region
         self._rescue = rescue
-        self._pools = {mode: PoolState(Mirror(mode, rules[mode])) for mode in modes}
+        self._tell = tell or store.inbox_post
+        shadows = {mode: Shadow(mode, of) for mode, of in (shadow or {}).items()}
+        self._pools = {mode: PoolState(Mirror(mode, rules[mode], shadows.get(mode))) for mode in modes}
         self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
         self._edges: dict[EdgeId, EdgeRecord] = {}
         self._hosts: dict[EdgeId, EdgeRecord] = {}
@@ -184,6 +189,8 @@ class Matcher:
         """One round: read what changed, propose, claim."""
         pool = self._pools[mode]
         news = await pool.mirror.read(self._store, lambda: self._lease(mode))
+        if pool.mirror.left:
+            await self._break_parties(pool)
         now = self._clock.monotonic_ms()
         if not (news or pool.again or now >= pool.due_ms):
             return
@@ -194,6 +201,7 @@ class Matcher:
             proposals = await self._propose(pool.mirror, unix_ms)
             pool.looked_ms = self._clock.monotonic_ms()
             pool.took_ms = pool.looked_ms - now
+            await self._look_shadow(pool, unix_ms)
             await self._claim(mode, proposals, unix_ms)
             await self._backfill(mode, unix_ms)
             next_ms = next_look_ms(pool.mirror.pool, unix_ms, fill_ms=self._fill(pool.mirror))
@@ -256,6 +264,8 @@ class Matcher:
     def _was_claimed(self, pool: PoolState, proposal: Proposal, record: MatchRecord, unix_ms: int) -> None:
         self.claimed += 1
         pool.mirror.claimed(record)
+        if (shadow := pool.mirror.shadow) is not None:
+            shadow.live.add([float(max(0, unix_ms - ticket.created_ms)) for ticket in record.tickets], proposal.quality)
         self._promised.append((self._clock.monotonic_ms(), record.host, proposal))
         for ticket in record.tickets:
             self._waited(record.mode, max(0, unix_ms - ticket.created_ms))
@@ -282,6 +292,37 @@ class Matcher:
         for _, host, proposal in self._promised:
             promises.setdefault(host, Counter()).update(_count(proposal.teams))
         return promises
+
+    async def _look_shadow(self, pool: PoolState, unix_ms: int) -> None:
+        """What other rules would do with the same tickets; before those whom the live rules match are gone."""
+        if (shadow := pool.mirror.shadow) is None:
+            return
+        live, began, fill = frozenset(self._edges), self._clock.monotonic_ms(), shadow.rules.fill_ms or self._fill_ms
+
+        def work() -> bool:
+            return shadow.look(unix_ms, began, live_edges=live, fill_ms=fill)
+
+        if await (asyncio.to_thread(work) if len(pool.mirror) > THREAD_TICKETS else _now(work)):
+            shadow.looked(began, self._clock.monotonic_ms())
+
+    def compared(self) -> list[Compared]:
+        """Live rules and shadows of the modes that this process leads."""
+        shadows = [pool.mirror.shadow for pool in self._pools.values() if pool.leads]
+        return [shadow.compared() for shadow in shadows if shadow is not None]
+
+    async def _break_parties(self, pool: PoolState) -> None:
+        """A member of a party left the queue: the others leave with it, and are told."""
+        gone = {(ticket.party, ticket.party_size, ticket.trust): ticket for ticket in pool.mirror.left}
+        for ticket in gone.values():
+            for mate in pool.mirror.pool.party_of(ticket):
+                if not await self._store.ticket_cancel(mate.mode, mate.id):
+                    continue  # it left by itself
+                event = InboxEvent(
+                    kind="dequeued", mode=mate.mode, session=mate.session, ticket=mate.id, reason=Reason.PARTY_LEFT,
+                    detail="a member of your party left the queue; queue again together",
+                )  # fmt: skip
+                await self._tell(mate.edge, [event])
+        pool.mirror.left.clear()
 
     # ------------------------------------------------------------------------------------------ seats of running matches
 
@@ -324,7 +365,7 @@ class Matcher:
                 pool.again = True
             elif said is not None:
                 joining = [ticket for team in joined for ticket in team]
-                pool.mirror.missing([ticket.id for ticket in joining])
+                pool.mirror.taken(joining)
                 for ticket in joining:
                     self._waited(mode, max(0, unix_ms - ticket.created_ms))
 
@@ -404,6 +445,10 @@ class Matcher:
             if rest:
                 await self._store.inbox_post(host, rest)
                 return
+
+
+async def _now(work: Callable[[], bool]) -> bool:
+    return work()
 
 
 def after_join(before: MatchRecord, free: Sequence[Free], joined: Sequence[Sequence[Ticket]]) -> MatchRecord | None:

@@ -45,8 +45,11 @@ _explanations: Final = msgspec.json.Decoder(Explanation)
 TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
 
 
-def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
-    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError."""
+def load_rules(path: str, spec: GameSpec, region: str) -> dict[str, ModeRules]:
+    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError.
+
+    A region's matches are played in it, so a rule `latency` is about the round trip to it alone.
+    """
     found: dict[str, ModeRules] = {}
     if path:
         try:
@@ -58,6 +61,10 @@ def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
             for i, rule in enumerate(of_mode.overlap):
                 if not rule.values:  # 64 words are known to a pool at once, and clients would think up others
                     raise ConfigError(f"{path}: modes.{mode}.overlap[{i}].values: name the words that clients may say")
+    for mode, of_mode in found.items():
+        if of_mode.latency is not None:
+            here = msgspec.structs.replace(of_mode.latency, regions=[region], share=None)
+            found[mode] = msgspec.structs.replace(of_mode, latency=here)
     return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
 
 
@@ -66,6 +73,11 @@ def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
     found = matcher.explain(event.mode, event.ticket) if event.ticket is not None else None
     detail = "" if found is None else msgspec.json.encode(found).decode()
     return InboxEvent(kind="explained", mode=event.mode, ticket=event.ticket, session=event.session, detail=detail)
+
+
+def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
+    """Live rules and shadows, for an operator."""
+    return InboxEvent(kind="compared", mode=event.mode, detail=msgspec.json.encode(matcher.compared()).decode())
 
 
 class Queueing:

@@ -116,6 +116,7 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     host. `withdrawn`: the match that it was offered is off, its ticket is queued again. `dequeued`: its ticket ended, for `reason`.
     `vacancies`: say which of your matches of the mode have seats for people. `vacant`: such a match, for `ms` more. `fill`: people
     were given seats of your match.
+    `compare`: how do shadow rules of your modes compare; `compared`: the answer, in `detail`.
     `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
     nobody could say.
     """
