@@ -65,6 +65,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     model_heights: Annotated[str, Meta(description="file that remembers the newest accepted releases; empty: until a restart")] = ""
     model_kinds: Annotated[list[str], Meta(description="own kinds of models, kind=module:attribute")] = []
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
+    match_rules_shadow: Annotated[str, Meta(description="TOML file of rules to compare with the live ones, acting on neither")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
     traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""

@@ -23,6 +23,7 @@ export const REASONS = {
   4019: "slow",
   4020: "forbidden",
   4021: "internal",
+  4022: "party_left",
 };
 
 const PLACE = new Set(["token_expired", "wrong_region", "server_full", "draining"]);

@@ -235,6 +235,13 @@ function hear(message) {
       state.explained = message;
       if (state.screen === "queue") showWhy(state.status, message);
       break;
+    case "match_offered": // whoever queues here wants to play
+      state.connection.send({ t: state.screen === "start" ? "decline" : "accept", match: message.match });
+      by("queue-line").textContent = "A match is there; waiting for everybody to accept …";
+      break;
+    case "match_withdrawn":
+      by("queue-line").textContent = "Somebody did not accept; looking for another match …";
+      break;
     case "match_found":
       if (state.screen === "start") {
         state.connection.send({ t: "leave" }); // it came before the cancel arrived

@@ -33,6 +33,12 @@ def show_queues(context: typer.Context, mode: str = _MODE, region: str = REGION,
 
 
 @app.command()
+def shadow(context: typer.Context, region: str = REGION, as_json: bool = AS_JSON) -> None:
+    """Rules that run in shadow beside the live ones (`match_rules_shadow`): what they would have done."""
+    show(sources.shadows(context, region), as_json, views.shadows)
+
+
+@app.command()
 def explain(
     context: typer.Context,
     who: str = typer.Argument(help="a ticket or a player"),

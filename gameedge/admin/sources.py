@@ -75,6 +75,15 @@ def queues(context: typer.Context, region: str, mode: str) -> dict[str, Any]:
     return {"queues": [{"region": region or "-", "queue": msgspec.to_builtins(queue)} for queue in found], "silent": []}
 
 
+def shadows(context: typer.Context, region: str) -> dict[str, Any]:
+    """As GET /v1/admin/queues/shadows answers."""
+    if not context.meta.get(KEY):
+        return dict(ask(context, "GET", path("queues", "shadows"), params={"region": region}))
+    me = EdgeId(f"admin-{os.getpid()}-{time.monotonic_ns()}")
+    found = ask_store(context, lambda store: questions.shadows(store, me))
+    return {"shadows": [{"region": region or "-", "compared": one} for one in found], "silent": []}
+
+
 def explain(context: typer.Context, who: str, region: str, mode: str) -> dict[str, Any]:
     """As GET /v1/admin/queues/explain answers."""
     if not context.meta.get(KEY):

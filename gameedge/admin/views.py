@@ -193,6 +193,19 @@ def queues(console: Console, answer: dict[str, Any]) -> None:
     silent(console, answer)
 
 
+def shadows(console: Console, answer: dict[str, Any]) -> None:
+    """Live rules and those in shadow, two rows a mode."""
+    numbers = ("matches>r", "people>r", "mean wait>r", "longest>r", "mean quality>r", "overtaken>r")
+    table = _table("rules in shadow", "region", "mode", "rules", *numbers)
+    for one in answer["shadows"]:
+        for of in ("live", "shadow"):
+            seen, overtaken = one["compared"][of], one["compared"]["overtaken"] if of == "shadow" else ""
+            cells = (seconds(seen["wait_ms_mean"]), seconds(seen["wait_ms_max"]), f"{seen['quality_mean']:.3f}", overtaken)
+            _row(table, one["region"], one["compared"]["mode"], of, seen["matches"], seen["people"], *cells)
+    console.print(table)
+    silent(console, answer)
+
+
 def waiting(console: Console, answer: dict[str, Any]) -> None:
     """Why a ticket waits."""
     explained = answer["explained"]

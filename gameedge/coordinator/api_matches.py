@@ -19,6 +19,8 @@ from gameedge.coordinator.schemas import (
     QueueExplained,
     QueueInRegion,
     Queues,
+    QueueShadows,
+    ShadowInRegion,
     SilentView,
 )
 from gameedge.coordinator.services import Services
@@ -109,4 +111,11 @@ def queue_routes(services: Services) -> list[Any]:
             raise UnavailableError(f"{waits[0].region}: {waits[0].why}")
         raise RefusedError(Reason.NOT_FOUND, f"{ticket!r} does not wait in any queue; it may be matched already")
 
-    return [queues, explain]
+    @get("/queues/shadows", summary="Rules in shadow", responses=operator_errors(404), opt=needs(Role.VIEWER))
+    async def shadows(region: RegionOrAll = "") -> QueueShadows:
+        """What rules that run in shadow would have done, beside what the live ones did, by region and mode."""
+        heard = await ask_regions(services, "queue_shadow", {}, list[dict[str, Any]], who(), [region] if region else [])
+        found = [ShadowInRegion(region=name, compared=one) for name, _, seen in heard.answers for one in seen]
+        return QueueShadows(shadows=found, silent=silent_view(heard))
+
+    return [queues, explain, shadows]

@@ -526,6 +526,18 @@ class Queues(Answer, frozen=True, kw_only=True):
     silent: list[SilentView]
 
 
+class ShadowInRegion(Answer, frozen=True, kw_only=True):
+    """`compared`: live rules and those in shadow, as docs/matchmaking.md has them."""
+
+    region: str
+    compared: dict[str, Any]
+
+
+class QueueShadows(Answer, frozen=True, kw_only=True):
+    shadows: list[ShadowInRegion]
+    silent: list[SilentView]
+
+
 class QueueExplained(Answer, frozen=True, kw_only=True):
     """`explained`: docs/matchmaking.md has its form."""
 

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     REPLACED = "replaced"  # the same player connected elsewhere
     IDLE = "idle"  # nothing was heard for too long
     SLOW = "slow"  # the connection could not take what was sent
+    PARTY_LEFT = "party_left"  # a member of the party left the queue: the others leave with it
     FORBIDDEN = "forbidden"  # not allowed for this account
     INTERNAL = "internal"  # our fault; logged with an id
 

@@ -49,9 +49,10 @@ from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
 from gameedge.edge.machine import Machine
 from gameedge.edge.matcher import UNOPENED_MS, Matcher
+from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
-from gameedge.edge.queueing import Queueing, explained, load_rules
+from gameedge.edge.queueing import Queueing, compared, explained, load_rules
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
@@ -63,6 +64,7 @@ from gameedge.edge.table import ConnectionTable
 from gameedge.edge.tick import CATCH_UP_TICKS, NPC_MODEL, Tick
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
+from gameedge.edge.vacancies import Vacancies
 from gameedge.edge.watching import Watching
 from gameedge.inference import signing
 from gameedge.inference.artifacts import FOLDERS, load_aim
@@ -122,12 +124,15 @@ class Edge:
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.journeys = Journeys(traces)
         self.players = Players(store, self.lanes, edge, self.clock, self.journeys)
-        self.match_rules = load_rules(config.match_rules, spec)
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw)
+        self.match_rules = load_rules(config.match_rules, spec, config.region)
+        shadow_rules = load_rules(config.match_rules_shadow, spec, config.region) if config.match_rules_shadow else {}
+        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules)
+        self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
             game, self.host, self._now_tick, spectators_max=config.spectators_max, delay_ms=config.spectate_delay_ms
         )
+        self.vacancies = Vacancies(store, self.host, self.seating, self.players, self.clock, self.metrics, self.post)
         self.lobby = Lobby(
             config,
             spec,
@@ -165,6 +170,9 @@ class Edge:
             fill_ms=config.fill_ms,
             new_match=lambda: (MatchId(encode("m", draw(16))), int.from_bytes(draw(6), "big")),
             waited=self.reports.waited,
+            region=region,
+            shadow=shadow_rules,
+            tell=self.post,
             rescue=self.failover.adopt,
         )
         self._events: deque[InboxEvent] = deque()  # taken from the inbox, not handled yet
@@ -217,6 +225,7 @@ class Edge:
                 ("inbox", self._inbox_loop),
                 ("former-life", self._bury_former_life),
                 ("matcher", self.matcher.run),
+                ("offers", self.offers.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),
@@ -249,6 +258,8 @@ class Edge:
         deadline = self.clock.monotonic_ms() + config.drain_ms
         with contextlib.suppress(RefusedError):
             await self.reports.beat_once()  # the matcher sees it at once
+        with contextlib.suppress(RefusedError):
+            await self.offers.withdraw_all()
         await self.failover.hand_over()
         await self._moved_on(min(deadline, self.clock.monotonic_ms() + MOVE_MS_MAX))
         while len(self.host) and self.clock.monotonic_ms() < deadline:
@@ -340,12 +351,30 @@ class Edge:
                 self.seating.found(event)
             case "lost":
                 self.seating.lost(event)
+            case "vacancies" if not self.lobby.draining:
+                await self.vacancies.tell(event)
+            case "vacant":
+                self.matcher.vacant(event)
+            case "fill" if event.match is not None:
+                await self.vacancies.filled(event.match)
+            case "offer":
+                await self.queueing.offered(event)
+            case "accept" | "decline":
+                await self.offers.heard(event)
+            case "withdrawn":
+                self.queueing.withdrawn(event)
+            case "dequeued":
+                self.queueing.ended(event)
+            case "rejoin" if event.match_id is not None and event.match_id in self.offers:
+                await self.offers.moved(event)
             case "rejoin" if event.edge is not None:
                 if await self._expects(event):
                     return  # its `adopt` is on the way: whoever asks will ask again
-                await self._post(event.edge, [self.seating.rejoin(event)])
+                await self.post(event.edge, [self.seating.rejoin(event)])
             case "explain" if event.edge is not None and event.ticket is not None:
-                await self._post(event.edge, [explained(event, self.matcher)])
+                await self.post(event.edge, [explained(event, self.matcher)])
+            case "compare" if event.edge is not None:
+                await self.post(event.edge, [compared(event, self.matcher)])
             case "explained":
                 self.queueing.explained(event, self.reports.eta_ms)
             case "adopt":
@@ -370,7 +399,10 @@ class Edge:
                 waiting = {event.match.match for event in self._events if event.match is not None}
                 for record in left:
                     known = self.host.get(record.match) is not None or record.match in waiting or record.match in self.recorder
-                    if not known and await self.store.match_close(record.mode, record.match, None, by=record):
+                    known = known or record.match in self.offers
+                    if not known and record.accept_ms:
+                        await self.store.match_unclaim(record)  # it was only offered
+                    elif not known and await self.store.match_close(record.mode, record.match, None, by=record):
                         log.warning("match_lost_with_its_process", match=record.match, name=record.host)
                 return
             except RefusedError as error:
@@ -383,6 +415,9 @@ class Edge:
         late = self.clock.unix_ms() - record.created_ms > UNOPENED_MS / 2
         if late and self.host.get(record.match) is None and await self.store.match_get(record.mode, record.match) is None:
             return  # given up meanwhile: its tickets are queued again
+        if record.accept_ms and not self.lobby.draining and not self.recorder.full:
+            await self.offers.offer(record)
+            return
         started = self.host.started
         try:
             if self.lobby.draining or self.recorder.full:
@@ -394,7 +429,7 @@ class Edge:
                 await self.store.match_close(record.mode, record.match, None)
                 for ticket in record.tickets:
                     lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=error.detail)
-                    await self._post(ticket.edge, [lost])
+                    await self.post(ticket.edge, [lost])
             else:
                 await self.store.match_unclaim(record)
             return
@@ -404,7 +439,7 @@ class Edge:
         if not await self.failover.first(match):
             return
         for edge, events in self.seating.offers(match).items():
-            await self._post(edge, events)
+            await self.post(edge, events)
 
     def enter_npcs(self, match: HostedMatch) -> None:
         """The NPCs of a match that was just opened here begin to think."""
@@ -413,7 +448,7 @@ class Edge:
             entities = np.array([self.game.entity(match.slot, seat) for seat in seats], np.int32)
             self.engine.enter(NPC_MODEL, entities, (crc32(match.id.encode()) & 0xFFFF) / 65_536)
 
-    async def _post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
+    async def post(self, edge: EdgeId, events: Sequence[InboxEvent]) -> None:
         if edge == self.config.edge:  # the short way
             for event in events:
                 await self._heard(event)

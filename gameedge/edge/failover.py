@@ -55,6 +55,7 @@ class SeatKept(msgspec.Struct, frozen=True):
     match_token: str
     session: SessionId | None
     joined: bool
+    ticket: str = ""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ class Failover:
 
     def _pack(self, match: HostedMatch) -> bytes:
         assert self._game is not None
-        seats = [SeatKept(s.seat, s.match_token, s.session, s.joined) for s in match.seats if s.ticket is not None]
+        seats = [SeatKept(s.seat, s.match_token, s.session, s.joined, s.ticket.id) for s in match.seats if s.ticket is not None]
         return _encode(Checkpoint(self._edge.clock.unix_ms(), match.opened_unix_ms, seats, self._game.pack_match(match.slot)))
 
     async def _disown(self, record: MatchRecord) -> None:
@@ -302,7 +303,7 @@ class Failover:
         except RefusedError as error:
             edge.host.drop(match)
             return await self._settle_lost(record, error.detail)
-        edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined) for s in kept.seats])
+        untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
         edge.enter_npcs(match)
         self.adopted += 1
         age_ms = max(0.0, edge.clock.unix_ms() - kept.at_ms)
@@ -312,6 +313,9 @@ class Failover:
         log.info("match_adopted", match=record.match, ms=round(age_ms))
         self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
         edge.lobby.ask_for(match)
+        for seat in untold:
+            if seat.ticket is not None:
+                await edge.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
         return True
 
     async def _settle_lost(self, record: MatchRecord, why: str) -> bool:

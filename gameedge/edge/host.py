@@ -141,6 +141,35 @@ class MatchHost:
             return Seat(state.team, None, self.npc_level, style)
         return Seat(state.team, state.ticket.player, level_of(state.ticket.rating), style)
 
+    def free_seats(self, match: HostedMatch) -> list[tuple[int, int, TicketId | None, bool]]:
+        """Seats that people could take: team, place in it, whose it was (nobody's from the start, or somebody's who left for good), and
+        whether that player had taken it."""
+        size = self.game.spec.modes[match.record.mode].team_size
+        free: list[tuple[int, int, TicketId | None, bool]] = []
+        for seat in match.seats[: self.game.spec.modes[match.record.mode].teams * size]:
+            if seat.slot is None and (seat.ticket is None or not seat.match_token):
+                free.append((seat.team, seat.seat - seat.team * size, seat.ticket.id if seat.ticket is not None else None, seat.joined))
+        return free
+
+    def fill(self, match: HostedMatch, record: MatchRecord) -> list[SeatState]:
+        """People were given seats of a match that runs here; these seats, each with a fresh match token. An NPC plays until they join."""
+        mode, tickets = self.game.spec.modes[match.record.mode], {ticket.id: ticket for ticket in record.tickets}
+        new: list[SeatState] = []
+        for team, members in enumerate(record.teams[: mode.teams]):
+            for place, name in enumerate(members[: mode.team_size]):
+                seat, ticket = match.seats[team * mode.team_size + place], tickets.get(name)
+                if ticket is None or (seat.ticket is not None and seat.ticket.id == name):
+                    continue
+                seat.ticket, seat.match_token, seat.session, seat.joined = ticket, self._token(), None, False
+                match.roster[seat.seat] = RosterSeat(seat.seat, seat.team, ticket.name or "guest")
+                new.append(seat)
+        match.record = record
+        return new
+
+    def left_ms(self, match: HostedMatch, unix_ms: int) -> int:
+        """Until the match ends, at most."""
+        return max(0, self.game.spec.modes[match.record.mode].duration_ms - (unix_ms - match.opened_unix_ms))
+
     def join(self, match_id: MatchId, player: PlayerId, match_token: str, session: SessionId, slot: int) -> tuple[SeatState, int]:
         """Give a connection its seat; the seat and its entity. Raises RefusedError."""
         match = self._by_id.get(match_id)
@@ -212,9 +241,13 @@ class MatchHost:
         self._by_slot.pop(match.slot, None)
         mode = self.game.spec.modes[match.record.mode]
         teams: list[list[PlayerId]] = [[] for _ in range(mode.teams)]
+        late = set(match.record.late)
         for seat in match.seats:
-            if seat.ticket is not None and seat.joined:
+            if seat.ticket is not None and seat.joined and seat.ticket.id not in late:
                 teams[seat.team].append(seat.ticket.player)
+        for team, player in match.record.left:  # whoever took their seats does not take their defeat
+            if 0 <= team < len(teams):
+                teams[team].append(player)
         if not any(teams):
             return Ended(match, outcome, None)
         # A rating compares people: a match is rated when more than one team had any, and it was played out.
@@ -233,13 +266,16 @@ class MatchHost:
         )
         return Ended(match, outcome, result)
 
-    def restore(self, match: HostedMatch, kept: Sequence[tuple[int, str, SessionId | None, bool]]) -> None:
-        """Who had which seat before another process had the match: seat, match token, session, whether it was taken."""
-        for number, token, session, joined in kept:
-            if 0 <= number < len(match.seats) and match.seats[number].ticket is not None:
-                seat = match.seats[number]
+    def restore(self, match: HostedMatch, kept: Sequence[tuple[int, str, SessionId | None, bool, str]]) -> list[SeatState]:
+        """Who had which seat before another process had the match: seat, match token, session, whether it was taken, and the ticket
+        ("": the one that it has now). The seats of people who were given them after that was kept: nobody told them yet."""
+        known = set()
+        for number, token, session, joined, ticket in kept:
+            if 0 <= number < len(match.seats) and (seat := match.seats[number]).ticket is not None and ticket in ("", seat.ticket.id):
                 seat.match_token, seat.session, seat.joined = token, session, joined
+                known.add(number)
         match.adopted = True
+        return [seat for seat in match.seats if seat.ticket is not None and seat.seat not in known and seat.ticket.id in match.record.late]
 
     def drop(self, match: HostedMatch) -> None:
         """It goes on elsewhere: no result, no end."""

@@ -18,7 +18,21 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
 from gameedge.core.ids import EdgeId, PlayerId, RegionId, SessionId, encode
 from gameedge.core.protocol.close import CLOSE_CODES, close_for, reason_of
-from gameedge.core.protocol.messages import Bye, Cancel, Draining, Explain, Hello, Join, Leave, ModeInfo, Queue, Watch, Welcome
+from gameedge.core.protocol.messages import (
+    Accept,
+    Bye,
+    Cancel,
+    Decline,
+    Draining,
+    Explain,
+    Hello,
+    Join,
+    Leave,
+    ModeInfo,
+    Queue,
+    Watch,
+    Welcome,
+)
 from gameedge.core.protocol.session import Event, Poll, ServerSession, State
 from gameedge.core.tokens import Claims, TokenKeys, verify_token
 from gameedge.edge.clock import Clock
@@ -133,11 +147,14 @@ class Lobby:
                 self._queueing.give_up(player, event, now_ms)
             case Explain():
                 self._queueing.ask_why(player, event, now_ms)
+            case Accept() | Decline():
+                self._queueing.answer(player, event, now_ms)
             case Join():
                 self._seating.join(player, link.slot, event, now_ms)
             case Leave():
                 self._seating.leave(player, link.slot, event, now_ms)
             case Bye():
+                self._queueing.leaving(player)
                 self._seating.goodbye(player, link.slot, now_ms)
 
     # ------------------------------------------------------------------------------------------------ hello, resume

@@ -21,25 +21,34 @@ within limits.RESUME_MS_MAX.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
-from gameedge.core.ids import EdgeId, MatchId, TicketId
+from gameedge.core.ids import EdgeId, MatchId, RegionId, TicketId
+from gameedge.core.matchmaking.backfill import Vacancy, backfill
 from gameedge.core.matchmaking.explain import Explanation, explain
 from gameedge.core.matchmaking.policy import next_look_ms
 from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
 from gameedge.edge.mirror import Mirror
-from gameedge.state.base import EdgeRecord, MatchRecord, RegionStore, Ticket
+from gameedge.edge.shadow import Compared, Shadow
+from gameedge.edge.vacancies import Free, seats_of
+from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord, RegionStore, Ticket
 from gameedge.telemetry import logs
 
 GATHER_MS: Final = 10.0  # between two rounds at least: a burst is one round
 GATHER_MS_MAX: Final = 100.0  # and at most, however long a round took
 AGAIN_MS_MAX: Final = 500.0  # a pool that did not change is looked at again: processes come and go
+VACANT_MS: Final = 500.0  # between two questions for seats of running matches
+VACANT_SOON_MS: Final = 20.0  # the answers are looked at after this
+VACANT_LIFE_MS: Final = 1_000.0  # an answer is good for so long
+VACANT_MAX: Final = 64  # answers that wait for a look; drop oldest
 AGAIN_SHARE: Final = 0.1  # of the core for looks that only waiting asks for
 FOLLOW_MS: Final = 100.0  # between asking for a lease that somebody else holds
 EXPLAIN_SHARE: Final = 0.05  # of the core for explanations, in the long run...
@@ -71,6 +80,8 @@ class PoolState:
     due_ms: float = -1e12  # when waiting alone is a reason to look again
     explained_ms: float = 0.0  # spent on explanations and not yet earned back
     explain_ms: float = -1e12  # when that was counted
+    vacant: deque[tuple[float, InboxEvent]] = field(default_factory=lambda: deque(maxlen=VACANT_MAX))  # when it came, seats for people
+    vacant_ms: float = -1e12  # when hosts were asked for them
     again: bool = False  # propose though nothing changed: a claim found tickets missing, or nobody had room
 
     @property
@@ -80,7 +91,7 @@ class PoolState:
 
 class Matcher:
     """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait, `rescue` may
-    go on with a match whose process died before it is forgotten."""
+    go on with a match whose process died before it is forgotten, `tell` posts to another process's inbox."""
 
     def __init__(
         self,
@@ -93,14 +104,20 @@ class Matcher:
         fill_ms: int,
         new_match: Callable[[], tuple[MatchId, int]],
         waited: Callable[[str, float], None],
+        region: RegionId | None = None,
+        shadow: Mapping[str, ModeRules] | None = None,
+        tell: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]] | None = None,
         rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
         self.fill_ms = fill_ms
         self._new_match = new_match
         self._waited = waited
+        self._region = region
         self._rescue = rescue
-        self._pools = {mode: PoolState(Mirror(mode, rules[mode])) for mode in modes}
+        self._tell = tell or store.inbox_post
+        shadows = {mode: Shadow(mode, of) for mode, of in (shadow or {}).items()}
+        self._pools = {mode: PoolState(Mirror(mode, rules[mode], shadows.get(mode))) for mode in modes}
         self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
         self._edges: dict[EdgeId, EdgeRecord] = {}
         self._hosts: dict[EdgeId, EdgeRecord] = {}
@@ -172,6 +189,8 @@ class Matcher:
         """One round: read what changed, propose, claim."""
         pool = self._pools[mode]
         news = await pool.mirror.read(self._store, lambda: self._lease(mode))
+        if pool.mirror.left:
+            await self._break_parties(pool)
         now = self._clock.monotonic_ms()
         if not (news or pool.again or now >= pool.due_ms):
             return
@@ -182,10 +201,14 @@ class Matcher:
             proposals = await self._propose(pool.mirror, unix_ms)
             pool.looked_ms = self._clock.monotonic_ms()
             pool.took_ms = pool.looked_ms - now
+            await self._look_shadow(pool, unix_ms)
             await self._claim(mode, proposals, unix_ms)
+            await self._backfill(mode, unix_ms)
             next_ms = next_look_ms(pool.mirror.pool, unix_ms, fill_ms=self._fill(pool.mirror))
             wait_ms = min(AGAIN_MS_MAX if next_ms is None else next_ms, AGAIN_MS_MAX)
             pool.due_ms = now + max(wait_ms, min(pool.took_ms / AGAIN_SHARE, AGAIN_MS_MAX))
+            if await self._ask_for_vacancies(mode):
+                pool.due_ms = min(pool.due_ms, now + max(VACANT_SOON_MS, pool.took_ms / AGAIN_SHARE))
 
     def _fill(self, mirror: Mirror) -> int:
         """The mode's own wait for NPCs, else the process's."""
@@ -241,6 +264,8 @@ class Matcher:
     def _was_claimed(self, pool: PoolState, proposal: Proposal, record: MatchRecord, unix_ms: int) -> None:
         self.claimed += 1
         pool.mirror.claimed(record)
+        if (shadow := pool.mirror.shadow) is not None:
+            shadow.live.add([float(max(0, unix_ms - ticket.created_ms)) for ticket in record.tickets], proposal.quality)
         self._promised.append((self._clock.monotonic_ms(), record.host, proposal))
         for ticket in record.tickets:
             self._waited(record.mode, max(0, unix_ms - ticket.created_ms))
@@ -256,6 +281,7 @@ class Matcher:
             tickets=[ticket for team in proposal.teams for ticket in team],
             created_ms=unix_ms,
             seed=seed,
+            accept_ms=accept.deadline_ms if (accept := self._pools[mode].mirror.rules.accept) is not None else 0,
         )
 
     def _promises(self, now_ms: float) -> dict[EdgeId, Counter[EdgeId]]:
@@ -266,6 +292,82 @@ class Matcher:
         for _, host, proposal in self._promised:
             promises.setdefault(host, Counter()).update(_count(proposal.teams))
         return promises
+
+    async def _look_shadow(self, pool: PoolState, unix_ms: int) -> None:
+        """What other rules would do with the same tickets; before those whom the live rules match are gone."""
+        if (shadow := pool.mirror.shadow) is None:
+            return
+        live, began, fill = frozenset(self._edges), self._clock.monotonic_ms(), shadow.rules.fill_ms or self.fill_ms
+
+        def work() -> bool:
+            return shadow.look(unix_ms, began, live_edges=live, fill_ms=fill)
+
+        if await (asyncio.to_thread(work) if len(pool.mirror) > THREAD_TICKETS else _now(work)):
+            shadow.looked(began, self._clock.monotonic_ms())
+
+    def compared(self) -> list[Compared]:
+        """Live rules and shadows of the modes that this process leads."""
+        shadows = [pool.mirror.shadow for pool in self._pools.values() if pool.leads]
+        return [shadow.compared() for shadow in shadows if shadow is not None]
+
+    async def _break_parties(self, pool: PoolState) -> None:
+        """A member of a party left the queue: the others leave with it, and are told."""
+        gone = {(ticket.party, ticket.party_size, ticket.trust): ticket for ticket in pool.mirror.left}
+        for ticket in gone.values():
+            for mate in pool.mirror.pool.party_of(ticket):
+                if not await self._store.ticket_cancel(mate.mode, mate.id):
+                    continue  # it left by itself
+                event = InboxEvent(
+                    kind="dequeued", mode=mate.mode, session=mate.session, ticket=mate.id, reason=Reason.PARTY_LEFT,
+                    detail="a member of your party left the queue; queue again together",
+                )  # fmt: skip
+                await self._tell(mate.edge, [event])
+        pool.mirror.left.clear()
+
+    # ------------------------------------------------------------------------------------------ seats of running matches
+
+    def vacant(self, event: InboxEvent) -> None:
+        """A host answers. It is looked at with the pool: see edge/vacancies.py for the whole of it."""
+        if (pool := self._pools.get(event.mode)) is not None and pool.leads:
+            pool.vacant.append((self._clock.monotonic_ms(), event))
+
+    async def _ask_for_vacancies(self, mode: str) -> bool:
+        """Where people wait whom no new match could be made of. Whether anybody was asked."""
+        pool, now_ms = self._pools[mode], self._clock.monotonic_ms()
+        rule = pool.mirror.rules.backfill
+        if rule is None or not rule.people or not len(pool.mirror) or now_ms - pool.vacant_ms < VACANT_MS:
+            return False
+        pool.vacant_ms = now_ms
+        hosts = [record.edge for record in self._hosts.values() if record.matches and not record.draining]
+        for host in hosts:
+            await self._store.inbox_post(host, [InboxEvent(kind="vacancies", mode=mode, edge=self._edge, ms=rule.until_left_ms)])
+        return bool(hosts)
+
+    async def _backfill(self, mode: str, unix_ms: int) -> None:
+        """Give the seats that hosts named to those who wait, by the mode's rules."""
+        pool = self._pools[mode]
+        while pool.vacant:
+            came_ms, event = pool.vacant.popleft()
+            if self._clock.monotonic_ms() - came_ms > VACANT_LIFE_MS or event.match is None or not await self._lease(mode):
+                continue
+            before, free = event.match, seats_of(event)
+            taken = {seat.ticket for seat in free}
+            known = {ticket.id: ticket for ticket in before.tickets}
+            present = [[known[name] for name in team if name in known and name not in taken] for team in before.teams]
+            vacancy = Vacancy(present, self._region, event.ms)
+            joined = backfill(pool.mirror.pool, vacancy, unix_ms, live_edges=frozenset(self._edges))
+            after = after_join(before, free, joined)
+            if after is None or pool.fence is None:
+                continue
+            said = await self._store.match_join(before, after, f"matcher-{mode}", pool.fence)
+            if said:
+                pool.mirror.missing(said)
+                pool.again = True
+            elif said is not None:
+                joining = [ticket for team in joined for ticket in team]
+                pool.mirror.taken(joining)
+                for ticket in joining:
+                    self._waited(mode, max(0, unix_ms - ticket.created_ms))
 
     def explain(self, mode: str, ticket: TicketId) -> Explanation | None:
         """Why a ticket is not matched. None: this process does not lead the mode, or explained so much lately that its ticks would
@@ -323,6 +425,9 @@ class Matcher:
         for host in {record.host for record in orphans if record.host in away and calm} | dead:
             await self._queue_again(host)
         for record in orphans:
+            if record.host in dead and record.accept_ms:
+                await self._store.match_unclaim(record)  # it was only offered: nobody played yet, and nobody said no
+                continue
             if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
                 continue
             if await self._store.match_close(record.mode, record.match, None, by=record):
@@ -340,6 +445,38 @@ class Matcher:
             if rest:
                 await self._store.inbox_post(host, rest)
                 return
+
+
+async def _now(work: Callable[[], bool]) -> bool:
+    return work()
+
+
+def after_join(before: MatchRecord, free: Sequence[Free], joined: Sequence[Sequence[Ticket]]) -> MatchRecord | None:
+    """The match with these people, by team, in its free seats. None: nobody joins, or there is no seat for somebody."""
+    seats = {team: deque(seat for seat in free if seat.team == team) for team in range(len(joined))}
+    teams = [list(team) for team in before.teams] + [[] for _ in range(len(joined) - len(before.teams))]
+    tickets, left, late = {ticket.id: ticket for ticket in before.tickets}, list(before.left), list(before.late)
+    for team, people in enumerate(joined):
+        for ticket in people:
+            if not seats[team]:
+                return None
+            seat = seats[team].popleft()
+            gone = tickets.pop(seat.ticket, None) if seat.ticket is not None else None
+            if gone is not None and seat.played and gone.id not in late:
+                left.append((team, gone.player))
+            if seat.place < len(teams[team]):
+                teams[team][seat.place] = ticket.id
+            elif seat.place == len(teams[team]):
+                teams[team].append(ticket.id)
+            else:
+                return None
+            tickets[ticket.id] = ticket
+            late.append(ticket.id)
+    if not any(joined):
+        return None
+    return msgspec.structs.replace(
+        before, teams=teams, tickets=list(tickets.values()), left=left, late=[t for t in late if t in tickets], joins=before.joins + 1
+    )
 
 
 def choose_host(

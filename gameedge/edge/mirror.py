@@ -1,12 +1,13 @@
 """A pool as the holder of its lease knows it: the arrays that proposals are made from, brought up to date by the store's changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from gameedge.core.ids import TicketId
 from gameedge.core.matchmaking.pool import PoolArrays
 from gameedge.core.matchmaking.rules import ModeRules
+from gameedge.edge.shadow import Shadow
 from gameedge.state.base import MatchRecord, RegionStore, Ticket
 
 AT_ONCE: Final = 128  # tickets put in between two turns of the event loop
@@ -15,11 +16,14 @@ AT_ONCE: Final = 128  # tickets put in between two turns of the event loop
 class Mirror:
     """The tickets of one mode. `read` brings it up to date; between two reads it may lag, and then a claim finds tickets missing."""
 
-    def __init__(self, mode: str, rules: ModeRules) -> None:
+    def __init__(self, mode: str, rules: ModeRules, shadow: Shadow | None = None) -> None:
         self.mode, self.rules = mode, rules
         self.pool = PoolArrays(rules)
         self.at = ""  # where the next read goes on
         self.wholes = 0  # how often the whole pool had to be read
+        self.shadow = shadow  # sees the same tickets come and go
+        self.left: list[Ticket] = []  # members of parties who went without a match; whoever takes them empties it
+        self._doubtful: dict[TicketId, Ticket] = {}  # a claim did not find them; the next read says what became of them
 
     def __len__(self) -> int:
         return len(self.pool)
@@ -29,6 +33,13 @@ class Mirror:
         if len(self.pool):
             self.pool = PoolArrays(self.rules)
         self.at = ""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.left.clear()
+        self._doubtful.clear()
+        if self.shadow is not None:
+            self.shadow.forget()
 
     async def read(self, store: RegionStore, keep: Callable[[], Awaitable[bool]] | None = None) -> bool:
         """Apply what changed. Whether there is anything to propose anew: tickets that only went are none.
@@ -40,6 +51,7 @@ class Mirror:
             if read.whole:
                 self.wholes += 1
                 self.pool = PoolArrays(self.rules)
+                self._begin_anew()
             for number, ticket in enumerate(read.tickets, 1):
                 self._put(ticket)
                 if number % AT_ONCE == 0:
@@ -47,21 +59,41 @@ class Mirror:
                     if keep is not None and not await keep():
                         return False
             for gone in read.gone:
-                self.pool.remove(gone)
+                self._gone(gone)
             news = news or read.whole or bool(read.tickets)
             self.at, more = read.at, read.more
         return news
 
+    def _gone(self, name: TicketId) -> None:
+        ticket = self.pool.remove(name) or self._doubtful.pop(name, None)
+        if ticket is None:
+            return
+        if self.shadow is not None:
+            self.shadow.gone(ticket)
+        if ticket.party is not None and ticket.party_size > 1:
+            self.left.append(ticket)
+
     def _put(self, ticket: Ticket) -> None:
+        self._doubtful.pop(ticket.id, None)
+        if self.shadow is not None:
+            self.shadow.put(ticket)
         if not self.pool.add(ticket) and self.pool.ticket(ticket.id) != ticket:  # its player resumed elsewhere
             self.pool.remove(ticket.id)
             self.pool.add(ticket)
 
     def claimed(self, record: MatchRecord) -> None:
         """Its tickets are taken: known before the store says so."""
-        self.missing([ticket.id for ticket in record.tickets])
+        self.taken(record.tickets)
 
-    def missing(self, tickets: list[TicketId]) -> None:
-        """A claim did not find them as they are here: gone, or moved; the next read says which."""
+    def taken(self, tickets: Iterable[Ticket]) -> None:
+        """They have a match."""
         for ticket in tickets:
-            self.pool.remove(ticket)
+            self.pool.remove(ticket.id)
+            if self.shadow is not None:
+                self.shadow.gone(ticket)
+
+    def missing(self, tickets: Iterable[TicketId]) -> None:
+        """A claim did not find them as they are here: gone, or moved; the next read says which."""
+        for name in tickets:
+            if (ticket := self.pool.remove(name)) is not None:
+                self._doubtful[name] = ticket

@@ -1,10 +1,10 @@
 """One connection (`Link`) and one player's presence in this process (`Player`), which outlives connections."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gameedge.core.errors import Reason
-from gameedge.core.ids import MatchId, PlayerId, TicketId
+from gameedge.core.ids import EdgeId, MatchId, PlayerId, TicketId
 from gameedge.core.protocol.close import CLOSE_CODES, LOST
 from gameedge.core.protocol.session import ServerSession, State
 from gameedge.core.tokens import Claims
@@ -22,6 +22,15 @@ LONGER_MS: Final = 30.0  # than a player was placed for, and by this share of it
 LONGER_SHARE: Final = 0.5
 
 
+class Offer(NamedTuple):
+    """A match that a player was asked about: who wants the answer, since when, and until when (monotonic ms)."""
+
+    match: MatchId
+    host: EdgeId
+    asked_ms: float
+    until_ms: float
+
+
 class Player:
     """A session and where it stands. `link` is None while nobody is connected."""
 
@@ -33,6 +42,7 @@ class Player:
         "link",
         "match",
         "mode",
+        "offer",
         "queued_ms",
         "rerouted",
         "resume_hash",
@@ -53,6 +63,7 @@ class Player:
         self.explained_ms = -1e12  # when it last asked why it waits
         self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
+        self.offer: Offer | None = None  # a match that waits for this player's yes
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.rerouted = False  # was told that its way here is a detour: once is enough
         self.span: Span = NO_SPAN  # what it waits for now, where that is traced

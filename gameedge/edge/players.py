@@ -7,7 +7,7 @@ from typing import Final
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId
-from gameedge.core.protocol.messages import Cancel, Explain, Queue, tag_of
+from gameedge.core.protocol.messages import Accept, Cancel, Decline, Explain, Queue, tag_of
 from gameedge.edge.clock import Clock
 from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
@@ -65,7 +65,7 @@ class Players:
         if not self._lanes.submit(player.resume_hash, lambda: self._clean_up(player)):
             self.later(lambda: self._clean_up(player, again=True))
 
-    def submit(self, player: Player, message: Queue | Cancel | Explain, job: Callable[[], Awaitable[None]]) -> None:
+    def submit(self, player: Player, message: Queue | Cancel | Explain | Accept | Decline, job: Callable[[], Awaitable[None]]) -> None:
         """Work for the store that a client asked for: refused to it where it cannot be done."""
 
         async def guarded() -> None:

@@ -1,6 +1,6 @@
 """The queue as players see it: asking, cancelling, and hearing where they stand."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +16,27 @@ from gameedge.core.matchmaking.propose import rules_of
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.core.matchmaking.settings import DEFAULT
 from gameedge.core.matchmaking.wishes import Wish, believed
-from gameedge.core.protocol.messages import Cancel, Dequeued, Explain, Explained, Queue, Queued, QueueStatus, RuleSeen
+from gameedge.core.protocol.messages import (
+    Accept,
+    Cancel,
+    Decline,
+    Dequeued,
+    Explain,
+    Explained,
+    MatchOffered,
+    MatchWithdrawn,
+    Queue,
+    Queued,
+    QueueStatus,
+    RuleSeen,
+    tag_of,
+)
 from gameedge.core.protocol.session import State
 from gameedge.edge.clock import Clock
 from gameedge.edge.ingest import Ingest
 from gameedge.edge.matcher import Matcher
-from gameedge.edge.player import Player
+from gameedge.edge.offers import OFF
+from gameedge.edge.player import Offer, Player
 from gameedge.edge.players import Players
 from gameedge.state.base import InboxEvent, RegionStore, Ticket
 
@@ -30,8 +45,11 @@ _explanations: Final = msgspec.json.Decoder(Explanation)
 TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
 
 
-def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
-    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError."""
+def load_rules(path: str, spec: GameSpec, region: str) -> dict[str, ModeRules]:
+    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError.
+
+    A region's matches are played in it, so a rule `latency` is about the round trip to it alone.
+    """
     found: dict[str, ModeRules] = {}
     if path:
         try:
@@ -43,6 +61,10 @@ def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
             for i, rule in enumerate(of_mode.overlap):
                 if not rule.values:  # 64 words are known to a pool at once, and clients would think up others
                     raise ConfigError(f"{path}: modes.{mode}.overlap[{i}].values: name the words that clients may say")
+    for mode, of_mode in found.items():
+        if of_mode.latency is not None:
+            here = msgspec.structs.replace(of_mode.latency, regions=[region], share=None)
+            found[mode] = msgspec.structs.replace(of_mode, latency=here)
     return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
 
 
@@ -51,6 +73,11 @@ def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
     found = matcher.explain(event.mode, event.ticket) if event.ticket is not None else None
     detail = "" if found is None else msgspec.json.encode(found).decode()
     return InboxEvent(kind="explained", mode=event.mode, ticket=event.ticket, session=event.session, detail=detail)
+
+
+def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
+    """Live rules and shadows, for an operator."""
+    return InboxEvent(kind="compared", mode=event.mode, detail=msgspec.json.encode(matcher.compared()).decode())
 
 
 class Queueing:
@@ -66,12 +93,13 @@ class Queueing:
         edge: EdgeId,
         clock: Clock,
         draw: Callable[[int], bytes],
+        post: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]],
         shadow: Mapping[str, ModeRules] | None = None,
     ) -> None:
         self._rules, self._shadow = mode_rules, shadow or {}
         self._spec, self._store, self._players, self._region, self._edge = spec, store, players, region, edge
         self._scratch = {mode: PoolArrays(of) for mode, of in mode_rules.items()}  # empty: to hold one ticket against the rules
-        self._clock, self._draw = clock, draw
+        self._clock, self._draw, self._post = clock, draw, post
         self._ingest = Ingest(store)
         self.draining = False
         self.store_full = False  # results wait for the store: no new matches
@@ -175,14 +203,70 @@ class Queueing:
         ticket, mode = player.ticket, player.mode
         if ticket is None or mode is None:
             return  # matched meanwhile: the client hears of that
-        if await self._store.ticket_cancel(mode, ticket) and player.ticket == ticket:
+        if player.offer is not None:
+            await self._answer(player, player.offer, "decline")
+        elif await self._store.ticket_cancel(mode, ticket) and player.ticket == ticket:
             self.dequeued(player, None, "")
+
+    # ------------------------------------------------------------------------------------------------- matches offered
+
+    async def offered(self, event: InboxEvent) -> None:
+        """A host asks whether one of our players accepts its match. Who does not wait for it any more says no at once."""
+        player, now_ms = self._players.get(event.session), self._clock.monotonic_ms()
+        if event.match_id is None or event.edge is None:
+            return
+        if player is None or player.ticket is None or player.ticket != event.ticket:
+            no = InboxEvent(kind="decline", match_id=event.match_id, mode=event.mode, session=event.session, ticket=event.ticket)
+            await self._post(event.edge, [no])
+            return
+        player.asked_ms = None
+        player.offer = Offer(event.match_id, event.edge, now_ms, now_ms + event.ms)
+        people = int(event.detail) if event.detail.isascii() and event.detail.isdigit() else 0
+        player.session.send(
+            MatchOffered(ticket=player.ticket, match=event.match_id, mode=event.mode, people=people, accept_ms=max(0, event.ms))
+        )
+        player.flush()
+
+    def answer(self, player: Player, message: Accept | Decline, now_ms: float) -> None:
+        """The client says yes or no."""
+        offer = player.offer
+        if offer is None or offer.match != message.match:
+            player.session.refuse(tag_of(message), Reason.NOT_FOUND, now_ms, detail="that match is not offered (any more)", n=message.n)
+            return
+        kind = "accept" if isinstance(message, Accept) else "decline"
+        self._players.submit(player, message, lambda: self._answer(player, offer, kind))
+
+    async def _answer(self, player: Player, offer: Offer, kind: str) -> None:
+        said = InboxEvent(
+            kind=kind, match_id=offer.match, mode=player.mode or "", session=player.session.session, ticket=player.ticket, player=player.id
+        )
+        await self._post(offer.host, [said])
+
+    def withdrawn(self, event: InboxEvent) -> None:
+        """The match is off, the ticket is in the pool again."""
+        player = self._players.get(event.session)
+        if player is None or player.offer is None or player.ticket is None or player.ticket != event.ticket:
+            return
+        match, player.offer, player.ticket_seen_ms = player.offer.match, None, self._clock.monotonic_ms()
+        player.session.send(MatchWithdrawn(ticket=player.ticket, match=match, detail=event.detail[:256]))
+        player.flush()
+
+    def ended(self, event: InboxEvent) -> None:
+        """Another process took the ticket of one of our players out of the pool."""
+        player = self._players.get(event.session)
+        if player is not None and player.ticket is not None and player.ticket == event.ticket:
+            self.dequeued(player, Reason(event.reason) if event.reason in set(Reason) else None, event.detail)
+
+    def leaving(self, player: Player) -> None:
+        """The client goes away for good: nobody waits for its answer."""
+        if (offer := player.offer) is not None:
+            self._players.submit(player, Decline(match=offer.match), lambda: self._answer(player, offer, "decline"))
 
     def dequeued(self, player: Player, reason: Reason | None, detail: str) -> None:
         if player.ticket is None:
             return
         player.session.send(Dequeued(ticket=player.ticket, reason=reason, detail=detail[:256]))
-        player.ticket = player.asked_ms = None
+        player.ticket = player.asked_ms = player.offer = None
         self._players.journeys.ended(player, str(reason or "cancelled"))
         player.flush()
         self._players.remember(player)
@@ -232,17 +316,29 @@ class Queueing:
             if player.ticket is not None and player.mode is not None:
                 waiting.setdefault(player.mode, []).append(player)
         for mode, players in waiting.items():
-            asked = [player.ticket for player in players if player.ticket is not None]
+            asked, asked_ms = [player.ticket for player in players if player.ticket is not None], self._clock.monotonic_ms()
             size, there = await self._store.tickets_there(mode, asked)
             for player in players:
-                await self._tell(player, mode, size, there, eta_ms)
+                await self._tell(player, mode, size, there, eta_ms, asked_ms)
 
     async def _tell(
-        self, player: Player, mode: str, pool: int, there: Collection[TicketId], eta_ms: Callable[[str, int], int | None]
+        self,
+        player: Player,
+        mode: str,
+        pool: int,
+        there: Collection[TicketId],
+        eta_ms: Callable[[str, int], int | None],
+        asked_ms: float,
     ) -> None:
         ticket, now_ms = player.ticket, self._clock.monotonic_ms()
         if ticket is None:
             return
+        if (offer := player.offer) is not None:
+            if ticket in there and offer.asked_ms < asked_ms:  # the host is gone, and the matcher queued it again
+                self.withdrawn(InboxEvent(kind="withdrawn", session=player.session.session, ticket=ticket, detail=OFF))
+            elif now_ms < offer.until_ms:
+                player.ticket_seen_ms = now_ms
+                return
         if ticket not in there:
             if now_ms - player.ticket_seen_ms > TICKET_GONE_MS:
                 self.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")

@@ -313,6 +313,12 @@ class Reports:
         for mode in edge.game.spec.modes:
             metrics.gauge("matches", mode=mode).set(sum(match.record.mode == mode for match in edge.host))
             metrics.gauge("queue_tickets", mode=mode).set(edge.matcher.queued.get(mode, 0))
+        for found in edge.matcher.compared():
+            for of, tally in (("live", found.live), ("shadow", found.shadow)):
+                metrics.counter("shadow_matches_total", mode=found.mode, rules=of).value = tally.matches
+                metrics.gauge("shadow_wait_ms", mode=found.mode, rules=of).set(tally.wait_ms_mean)
+                metrics.gauge("shadow_quality", mode=found.mode, rules=of).set(tally.quality_mean)
+            metrics.counter("shadow_overtaken_total", mode=found.mode).value = found.overtaken
         for stage, took_ns in tick.stage_ns.items():
             metrics.counter("tick_stage_ms_total", stage=stage).value = took_ns / 1e6
         metrics.counter("ticks_total").value = tick.ticks

@@ -41,7 +41,7 @@ class Seating:
         player.match, player.mode = event.match_id, event.mode or player.mode
         ticket = event.ticket or player.ticket or TicketId("")
         self._players.journeys.found(player, event.match_id, event.mode)
-        player.ticket = player.found_ms = None
+        player.ticket = player.found_ms = player.offer = None
         # A client that has not joined by then is told again, or that the match is over.
         player.asked_ms = self._clock.monotonic_ms() + limits.JOIN_MS_MAX
         player.session.send(
@@ -63,7 +63,7 @@ class Seating:
             self.tell_lost(player, event.match_id, event.detail)
 
     def tell_lost(self, player: Player, match: MatchId, detail: str) -> None:
-        player.match = player.ticket = player.found_ms = player.asked_ms = None
+        player.match = player.ticket = player.found_ms = player.asked_ms = player.offer = None
         self._players.journeys.ended(player, "match_lost")
         if player.link is not None and player.link.slot is not None:
             self._unseat(player.link.slot)

@@ -44,6 +44,7 @@ class Steering:
             "match_end": self._end,
             "queue_show": self._queues,
             "queue_explain": self._explain,
+            "queue_shadow": self._shadows,
         }
 
     def block(self, blocked: Mapping[str, int]) -> None:
@@ -146,6 +147,9 @@ class Steering:
 
     async def _queues(self, claims: AskClaims) -> Any:
         return await questions.queues(self._edge.store, claims.args.get("mode", ""))
+
+    async def _shadows(self, claims: AskClaims) -> Any:
+        return await questions.shadows(self._edge.store, EdgeId(f"ask-{os.getpid()}-{time.monotonic_ns()}"))
 
     async def _explain(self, claims: AskClaims) -> Any:
         me = EdgeId(f"ask-{os.getpid()}-{time.monotonic_ns()}")

@@ -50,6 +50,10 @@ class MatchRecord(Record, frozen=True, kw_only=True):
     tickets: list[Ticket]
     created_ms: int
     seed: int
+    accept_ms: int = 0  # not 0: its members have so long to accept it, and it is no match until all have
+    joins: int = 0  # how often people were given seats of it while it ran
+    late: list[TicketId] = []  # they: the match does not rate them
+    left: list[tuple[int, PlayerId]] = []  # team and player of those who gave up a seat that somebody took: the match rates them
     epoch: int = 0  # grows each time another process takes the match over: whoever has an older one may not write
 
 
@@ -109,7 +113,12 @@ class InboxEvent(Record, frozen=True, kw_only=True):
 
     `host`: open this match. `adopt`: go on with this match from its checkpoint. `found`: tell this session of its match.
     `lost`: tell it that the match is gone. `rejoin`: this session, now on `edge`, had a seat in your match: answer with
-    `found` or `lost`. `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
+    `found` or `lost`. `offer`: ask this session whether it accepts the match, within `ms`. `accept`, `decline`: its answer to the
+    host. `withdrawn`: the match that it was offered is off, its ticket is queued again. `dequeued`: its ticket ended, for `reason`.
+    `vacancies`: say which of your matches of the mode have seats for people. `vacant`: such a match, for `ms` more. `fill`: people
+    were given seats of your match.
+    `compare`: how do shadow rules of your modes compare; `compared`: the answer, in `detail`.
+    `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
     nobody could say.
     """
 
@@ -124,6 +133,8 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     url: str = ""
     match_token: str = ""
     detail: str = ""
+    reason: str = ""
+    ms: int = 0
 
 
 class PoolRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +196,18 @@ def check_evidence(evidence: Evidence) -> None:
     """Raises RefusedError(TOO_LARGE)."""
     if len(evidence.clip) > limits.EVIDENCE_BYTES_MAX:
         raise RefusedError(Reason.TOO_LARGE, f"a clip of {len(evidence.clip)} bytes; at most {limits.EVIDENCE_BYTES_MAX}")
+
+
+def check_join(before: MatchRecord, after: MatchRecord) -> tuple[list[Ticket], list[TicketId]]:
+    """Who joins and whose seats they may take. Raises ValueError for a change that is none."""
+    had, has = {ticket.id for ticket in before.tickets}, {ticket.id for ticket in after.tickets}
+    same = (after.match, after.mode, after.host, after.epoch) == (before.match, before.mode, before.host, before.epoch)
+    joining = [ticket for ticket in after.tickets if ticket.id not in had]
+    if not same or after.joins != before.joins + 1 or not joining or any(ticket.mode != after.mode for ticket in joining):
+        raise ValueError(f"{before.match}: people join the same match, which counts it")
+    if len(has) > limits.SEATS_PER_MATCH_MAX:
+        raise ValueError(f"{before.match}: {len(has)} tickets; a match takes at most {limits.SEATS_PER_MATCH_MAX}")
+    return joining, sorted(had - has)
 
 
 class RegionStore(Protocol):
@@ -304,9 +327,17 @@ class RegionStore(Protocol):
         """Open matches, oldest first. A dead process's matches are those whose host is not in `edges()`."""
         ...
 
-    async def match_unclaim(self, record: MatchRecord) -> bool:
-        """The host could not open it: its tickets are queued again with their age (except of players who queued again
-        meanwhile). False: it was not there."""
+    async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
+        """The host could not open it, or somebody did not accept it: its tickets, as they are in `record`, are queued again with their
+        age (except of players who queued again meanwhile, and those that are `out`). False: it was not there, or has another host or
+        epoch by now than in `record`."""
+        ...
+
+    async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
+        """Atomically give people who wait seats of an open match: check the fence of `lease_name` (0: no check), that the match still
+        has the host, epoch and joins of `before`, and that the tickets which `after` has beyond it are in the pool; take them out, store
+        `after`, and put a `fill` event into the host's inbox. The tickets that were missing, as `claim` has it; None: the match is
+        over or has changed. Raises RefusedError(OUT_OF_ORDER) for a stale fence."""
         ...
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
@@ -321,7 +352,8 @@ class RegionStore(Protocol):
 
     async def checkpoint_get(self, mode: str, match: MatchId) -> bytes | None: ...
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
-        """Atomically give the match another host and the next epoch, where it still has those of `record`: its new record, or
+        """Atomically give the match another host (or, once all have accepted it, the same) and the next epoch, where it still has
+        those of `record`: its new record, or
         None where somebody was faster or it is over. `tell`: put an `adopt` event into the new host's inbox."""
         ...
 

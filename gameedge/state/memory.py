@@ -8,7 +8,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -145,11 +145,11 @@ class MemoryRegionStore(MemoryPools):
     async def matches(self, mode: str) -> list[MatchRecord]:
         return sorted(self._pool(mode).matches.values(), key=lambda record: (record.created_ms, record.match))
 
-    async def match_unclaim(self, record: MatchRecord) -> bool:
+    async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         pool = self._pool(record.mode)
-        if not self._forget(pool, record.match):
+        if not _same_host(pool.matches.get(record.match, record), record) or not self._forget(pool, record.match):
             return False
-        queued = [t for t in record.tickets if t.player not in pool.players and t.id not in pool.tickets]
+        queued = [t for t in record.tickets if t.player not in pool.players and t.id not in pool.tickets and t.id not in out]
         for ticket in queued:
             pool.enqueue(ticket)
         pool.changed([ticket.id for ticket in queued])
@@ -182,9 +182,9 @@ class MemoryRegionStore(MemoryPools):
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
         pool = self._pool(record.mode)
         now = pool.matches.get(record.match)
-        if now is None or not _same_host(now, record):
+        if now is None or not _same_host(now, record) or now.joins != record.joins:
             return None
-        adopted = pool.matches[record.match] = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1)
+        adopted = pool.matches[record.match] = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1, accept_ms=0)
         if tell:
             self._post(host, [InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=record.mode)])
         return adopted

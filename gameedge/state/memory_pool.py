@@ -20,6 +20,7 @@ from gameedge.state.base import (
     Ticket,
     check_adds,
     check_claim,
+    check_join,
     refusal_of_add,
 )
 
@@ -206,12 +207,7 @@ class MemoryPools(ABC):
             return RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {record.fence} is stale; take the lease again")
         if len(pool.matches) + len(pool.outbox) >= self._outbox_max:
             return RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
-        missing = [
-            ticket.id
-            for ticket in record.tickets
-            if ticket.id not in pool.tickets or pool.moved.get(ticket.id, (ticket.session, ticket.edge)) != (ticket.session, ticket.edge)
-        ]
-        if missing:
+        if missing := [ticket.id for ticket in record.tickets if not self._is_where(pool, ticket)]:
             return missing
         for ticket in record.tickets:
             pool.dequeue(ticket.id)
@@ -220,3 +216,28 @@ class MemoryPools(ABC):
         pool.matches[record.match] = record
         self._post(record.host, [InboxEvent(kind="host", match=record, match_id=record.match, mode=record.mode)])
         return []
+
+    async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
+        joining, gone = check_join(before, after)
+        pool = self._pool(before.mode)
+        if fence != 0 and fence != self._fences.get(lease_name, 0):
+            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {fence} is stale; take the lease again")
+        now = pool.matches.get(before.match)
+        if now is None or (now.host, now.epoch, now.joins) != (before.host, before.epoch, before.joins):
+            return None
+        if missing := [ticket.id for ticket in joining if not self._is_where(pool, ticket)]:
+            return missing
+        for ticket in joining:
+            pool.dequeue(ticket.id)
+            pool.seats[ticket.id] = after.match
+        for name in gone:
+            pool.seats.pop(name, None)
+        pool.matches[after.match] = after
+        self._post(after.host, [InboxEvent(kind="fill", match=after, match_id=after.match, mode=after.mode)])
+        pool.changed([ticket.id for ticket in joining])
+        return []
+
+    @staticmethod
+    def _is_where(pool: Pool, ticket: Ticket) -> bool:
+        """In the pool, and its player where it was when the pool was read."""
+        return ticket.id in pool.tickets and pool.moved.get(ticket.id, (ticket.session, ticket.edge)) == (ticket.session, ticket.edge)

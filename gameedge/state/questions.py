@@ -146,6 +146,23 @@ async def _ask_leader(store: RegionStore, mode: str, ticket: TicketId, leader: E
     raise RefusedError(Reason.NOT_FOUND, text)
 
 
+async def shadows(store: RegionStore, me: EdgeId, wait_s: float = EXPLAIN_S) -> list[dict[str, Any]]:
+    """Of each mode whose leader tries rules in shadow, what they would have done beside the live ones (edge/shadow.py), by mode.
+    Leaders that do not answer in time are left out. `me` names an inbox for the answers. Raises UnavailableError."""
+    leaders = [leader for mode in await store.modes() if (leader := await store.lease_owner(f"matcher-{mode}")) is not None]
+    waiting = set(leaders)
+    for leader in waiting:
+        await store.inbox_post(leader, [InboxEvent(kind="compare", edge=me)])
+    found: list[dict[str, Any]] = []
+    deadline, answers = time.monotonic() + wait_s, 0
+    while answers < len(waiting) and (left := deadline - time.monotonic()) > 0:
+        for event in await store.inbox_read(me, max(1, int(left * 1000))):
+            if event.kind == "compared":
+                answers += 1
+                found += json.loads(event.detail)
+    return sorted(found, key=lambda mode: str(mode["mode"]))
+
+
 async def records(store: RegionStore, player: PlayerId) -> PlayerRecords:
     """Sessions, tickets and open matches of a player."""
     tickets: list[Ticket] = []

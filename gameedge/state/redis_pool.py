@@ -19,7 +19,7 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
-from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claim, refusal_of_add
+from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claim, check_join, refusal_of_add
 from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Argument, Command, RedisClient, script
 
@@ -202,6 +202,25 @@ class RedisPools:
         _, answers, *_ = await self._client.pipe([("SADD", redis_inbox.MODES, mode), claim, *bells])
         return [self._claimed(answer, record, lease_name) for answer, record in zip(answers, records, strict=True)]
 
+    async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
+        joining, gone = check_join(before, after)
+        mode = before.mode
+        keys = [
+            *pool_keys(mode, "matches", "members", "seats", "tickets", "players", "owners", "moved", "version"),
+            *pool_keys(mode, f"fence:{lease_name}", "feed"),
+            redis_inbox.of_pool(mode, after.host),
+        ]
+        stored = encode(after)
+        arguments: list[Argument] = [fence, limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS, limits.FEED_ENTRIES_MAX]
+        arguments += [after.match, before.host, before.epoch, before.joins, stored, _host_event(after, stored, "fill")]
+        arguments += [encode([ticket.id for ticket in after.tickets]), len(gone), *gone]
+        for ticket in joining:
+            arguments += (ticket.id, where(ticket.session, ticket.edge))
+        answer, *_ = await self._client.pipe([script("match_join")(keys, *arguments), *redis_inbox.ring(after.host)])
+        if answer[0] == b"stale":
+            raise RefusedError(Reason.OUT_OF_ORDER, f"{lease_name}: fence {fence} is stale; take the lease again")
+        return None if answer[0] == b"changed" else [TicketId(name.decode(errors="replace")) for name in answer[1:]]
+
     @staticmethod
     def _claimed(answer: Sequence[Any], record: MatchRecord, lease_name: str) -> Claimed:
         if answer[0] == b"stale":
@@ -211,7 +230,7 @@ class RedisPools:
         return [TicketId(name.decode(errors="replace")) for name in answer[1:]]
 
 
-def _host_event(record: MatchRecord, stored: bytes) -> bytes:
-    """InboxEvent(kind="host", match=record, ...) as msgpack, without encoding the record again."""
-    head = encode({"kind": "host", "match_id": record.match, "mode": record.mode})
+def _host_event(record: MatchRecord, stored: bytes, kind: str = "host") -> bytes:
+    """InboxEvent(kind, match=record, ...) as msgpack, without encoding the record again."""
+    head = encode({"kind": kind, "match_id": record.match, "mode": record.mode})
     return b"\x84" + head[1:] + _MATCH_KEY + stored

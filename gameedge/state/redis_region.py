@@ -9,7 +9,7 @@ match), `checkpoints` (match to state), `outbox` (stream), `version`, `feed` (st
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -115,10 +115,11 @@ class RedisRegionStore(RedisPools):
         found = self._match.some(await self._client.call(("HVALS", f"ge:{{{mode}}}:matches")))
         return sorted(found, key=lambda record: (record.created_ms, record.match))
 
-    async def match_unclaim(self, record: MatchRecord) -> bool:
+    async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version", "checkpoints", "feed")
-        triples = (part for ticket in record.tickets for part in (ticket.id, ticket.player, encode(ticket)))
-        return bool(await self._client.call(script("match_unclaim")(keys, record.match, limits.FEED_ENTRIES_MAX, *triples)))
+        triples = (part for t in record.tickets for part in (t.id, t.player, b"" if t.id in out else encode(t)))
+        unclaim = script("match_unclaim")(keys, record.match, limits.FEED_ENTRIES_MAX, record.host, record.epoch, *triples)
+        return bool(await self._client.call(unclaim))
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:
         check_result(mode, match, result)
@@ -139,12 +140,12 @@ class RedisRegionStore(RedisPools):
         return None if state is None else bytes(state)
 
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
-        adopted = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1)
+        adopted = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1, accept_ms=0)
         mode = record.mode
         event = encode(InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=mode)) if tell else b""
         keys = [*_pool(mode, "matches"), redis_inbox.of_pool(mode, host)]
         bounds = (limits.INBOX_EVENTS_MAX, limits.INBOX_LIFE_MS)
-        adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds)
+        adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds, record.joins)
         answer, *_ = await self._client.pipe([adopt, *(redis_inbox.ring(host) if tell else [])])
         return adopted if answer else None
 

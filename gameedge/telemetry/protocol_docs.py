@@ -41,6 +41,7 @@ _MEANING: Final = {
     Reason.REPLACED: "the same player connected elsewhere",
     Reason.IDLE: "nothing was heard for too long",
     Reason.SLOW: "the connection did not take what was sent, or messages were not acknowledged",
+    Reason.PARTY_LEFT: "a member of the party left the queue; a reason of `dequeued`, no connection is closed with it",
     Reason.FORBIDDEN: "not allowed for this account",
     Reason.INTERNAL: "the server's fault; it was logged",
 }
@@ -194,6 +195,8 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
     },
     "Cancel": {"n": _N},
     "Explain": {"n": _N},
+    "Accept": {"n": _N, "match": "of `match_offered`"},
+    "Decline": {"n": _N, "match": "of `match_offered`"},
     "Join": {"n": _N, "match": "of `match_found`", "match_token": "of `match_found`"},
     "Leave": {"n": _N},
     "Ping": {"id": "comes back in the `pong`"},
@@ -254,6 +257,15 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "eta_ms": "as in `queue_status`",
         "rules": "those that exclude somebody, most first",
     },
+    "MatchOffered": {
+        "s": _S,
+        "ticket": "as in `queued`",
+        "match": "names the match; goes into `accept` or `decline`",
+        "mode": "of the match",
+        "people": "who are asked, you included",
+        "accept_ms": "how long you have, from now",
+    },
+    "MatchWithdrawn": {"s": _S, "ticket": "as in `queued`", "match": "as in `match_offered`", "detail": "for people"},
     "MatchFound": {
         "s": _S,
         "ticket": "as in `queued`; empty where the ticket is not known any more",
@@ -279,6 +291,7 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "duration_ms": "of the whole match; snapshots say what is left",
         "roster": "all seats",
     },
+    "Roster": {"match": "which", "roster": "all seats"},
     "Watching": {
         "match": "as asked for",
         "mode": "of the match",

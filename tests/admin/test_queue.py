@@ -1,6 +1,7 @@
 """`gameedge admin queue` on a real Redis, with a real matcher that leads."""
 
 import asyncio
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from gameedge.core.matchmaking.propose import rules_of, warm
 from gameedge.core.matchmaking.settings import DEFAULT
 from gameedge.edge.clock import SystemClock
 from gameedge.edge.matcher import Matcher
-from gameedge.edge.queueing import explained
+from gameedge.edge.queueing import compared, explained
 from gameedge.state import questions
 from gameedge.state.redis_region import RedisRegionStore
 from tests.contract.stores import (
@@ -29,6 +30,7 @@ from tests.contract.stores import (
 )
 
 LEADER = EdgeId("leader")
+WIDE = dataclasses.replace(DEFAULT, window_start=2_000.0, window_max=2_000.0)
 
 
 async def lead(url: str, stop: threading.Event, ready: threading.Event) -> None:
@@ -37,7 +39,7 @@ async def lead(url: str, stop: threading.Event, ready: threading.Event) -> None:
     store = RedisRegionStore(url)
     matcher = Matcher(
         store, {MODE: spec}, {MODE: rules_of(spec, DEFAULT)}, LEADER, SystemClock(), fill_ms=0, new_match=lambda: (MatchId("m_1"), 1),
-        waited=lambda mode, wait_ms: None,
+        waited=lambda mode, wait_ms: None, shadow={MODE: rules_of(spec, WIDE)},
     )  # fmt: skip
     now_ms = SystemClock().unix_ms()
     await store.edge_beat(edge_record(A), 60_000)
@@ -49,7 +51,8 @@ async def lead(url: str, stop: threading.Event, ready: threading.Event) -> None:
             ready.set()
         for event in await store.inbox_read(LEADER, 50):
             if event.edge is not None:
-                await store.inbox_post(event.edge, [explained(event, matcher)])
+                answer = compared(event, matcher) if event.kind == "compare" else explained(event, matcher)
+                await store.inbox_post(event.edge, [answer])
     running.cancel()
     await store.close()
 
@@ -84,6 +87,17 @@ def test_who_waits_and_why(region: str) -> None:
     people = ask(region, "explain", "t_1", "--mode", MODE)
     assert people.exit_code == 0
     assert "never by waiting" in people.stdout
+
+
+def test_what_rules_in_shadow_would_have_done(region: str) -> None:
+    for _ in range(50):
+        (one,) = json.loads(ask(region, "shadow", "--json").stdout)["shadows"]
+        if one["compared"]["shadow"]["matches"]:
+            break
+    assert one["compared"]["mode"] == MODE
+    assert one["compared"]["shadow"]["people"] == 2, "two of the three fit into a window of 2,000"
+    assert one["compared"]["live"]["matches"] == 0, "nobody acts on it"
+    assert "shadow" in ask(region, "shadow").stdout
 
 
 def test_what_is_not_there(region: str, monkeypatch: pytest.MonkeyPatch) -> None:

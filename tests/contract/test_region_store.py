@@ -9,7 +9,7 @@ import pytest
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, SessionId, TicketId
-from gameedge.state.base import InboxEvent, RegionStore, Ticket
+from gameedge.state.base import InboxEvent, MatchRecord, RegionStore, Ticket
 from tests.contract.stores import (
     KINDS,
     MODE,
@@ -27,6 +27,7 @@ from tests.contract.stores import (
 )
 
 MAX = 1_000
+LEASE = f"matcher-{MODE}"
 
 
 @pytest.fixture(params=KINDS)
@@ -396,6 +397,78 @@ class TestMatches:
         ):
             with pytest.raises(ValueError, match=r"m_1|matcher-squads"):
                 await store.claim(record, lease)
+
+    async def test_unclaim_leaves_out_who_said_no(self, store: RegionStore) -> None:
+        for number in (1, 2):
+            await store.ticket_add(ticket(number), MAX)
+        record = msgspec.structs.replace(match("m_1", ticket(1), ticket(2)), accept_ms=5_000)
+        assert await store.claim(record, "") == []
+        moved = msgspec.structs.replace(ticket(1), edge=A)
+        now = msgspec.structs.replace(record, tickets=[moved, ticket(2)])
+        assert await store.match_unclaim(now, {TicketId("t_2")})
+        assert await store.tickets(MODE) == [moved]
+        assert await store.match_of_ticket(MODE, TicketId("t_2")) is None
+        await store.ticket_add(ticket(9, player=PlayerId("p_2")), MAX)  # the one who is out may queue again
+
+    async def test_an_accepted_match_is_queued_again_by_nobody_who_saw_it_offered(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        record = msgspec.structs.replace(match("m_1", ticket(1)), accept_ms=5_000)
+        assert await store.claim(record, "") == []
+        adopted = await store.match_adopt(record, record.host)
+        assert adopted is not None
+        assert (adopted.accept_ms, adopted.epoch, adopted.host) == (0, 1, record.host)
+        assert await store.match_get(MODE, record.match) == adopted
+        assert not await store.match_unclaim(record)
+        assert await store.tickets(MODE) == []
+        assert await store.match_unclaim(adopted)
+
+    async def test_people_join_a_match_that_runs(self, store: RegionStore) -> None:
+        for number in (1, 2, 3):
+            await store.ticket_add(ticket(number), MAX)
+        fence = await store.lease(LEASE, A, 60_000)
+        assert fence is not None
+        before = match("m_1", ticket(1), ticket(2), fence=fence)
+        assert await store.claim(before, LEASE) == []
+        await store.inbox_read(B, 0)
+        teams = [[TicketId("t_1")], [TicketId("t_3")]]
+        after = msgspec.structs.replace(before, tickets=[ticket(1), ticket(3)], teams=teams, late=[TicketId("t_3")], joins=1)
+        with pytest.raises(RefusedError) as stale:
+            await store.match_join(before, after, LEASE, fence + 1)
+        assert stale.value.reason is Reason.OUT_OF_ORDER
+        assert await store.match_join(before, after, LEASE, fence) == []
+        assert await store.tickets(MODE) == []
+        assert await store.match_get(MODE, before.match) == after
+        assert await store.match_of_ticket(MODE, TicketId("t_3")) == after
+        assert await store.match_of_ticket(MODE, TicketId("t_2")) is None, "the one whose seat it was"
+        (event,) = await store.inbox_read(B, 0)
+        assert (event.kind, event.match) == ("fill", after)
+        await store.ticket_add(ticket(4, player=PlayerId("p_3")), MAX)  # free to queue once the match is over; the store does not mind
+        assert await store.match_close(MODE, before.match, None)
+        assert await store.match_of_ticket(MODE, TicketId("t_3")) is None
+
+    async def test_nobody_joins_a_match_that_is_not_as_it_was(self, store: RegionStore) -> None:
+        for number in (1, 2, 3):
+            await store.ticket_add(ticket(number), MAX)
+        before = match("m_1", ticket(1))
+        await store.claim(before, "")
+
+        def joined(record: MatchRecord, *new: Ticket) -> MatchRecord:
+            return msgspec.structs.replace(record, tickets=[*record.tickets, *new], joins=record.joins + 1)
+
+        assert await store.match_join(before, joined(before, ticket(9)), "", 0) == ["t_9"], "nobody of that name waits"
+        assert await store.ticket_move(MODE, TicketId("t_2"), SessionId("s_new"), B)
+        assert await store.match_join(before, joined(before, ticket(2)), "", 0) == ["t_2"], "it has moved since"
+        assert await store.match_join(before, joined(before, ticket(3)), "", 0) == []
+        assert await store.match_join(before, joined(before, ticket(2)), "", 0) is None, "somebody else joined meanwhile"
+        assert await store.match_adopt(before, A) is None, "that record forgets who joined"
+        now = await store.match_get(MODE, before.match)
+        assert now is not None
+        adopted = await store.match_adopt(now, A)
+        assert adopted is not None
+        assert await store.match_join(now, joined(now, ticket(2)), "", 0) is None, "another host by now"
+        with pytest.raises(ValueError, match="m_1"):
+            await store.match_join(adopted, adopted, "", 0)
+        assert await store.tickets(MODE) == [msgspec.structs.replace(ticket(2), session=SessionId("s_new"), edge=B)]
 
     async def test_unclaim_queues_again_with_age(self, store: RegionStore) -> None:
         for number in (1, 2):

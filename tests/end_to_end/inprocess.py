@@ -87,6 +87,7 @@ async def stack(
     demo: bool = True,
     spectators_max: int = 64,
     spectate_delay_ms: int = 3_000,
+    match_rules: str = "",
 ) -> AsyncIterator[Stack]:
     """Everything up and ready; everything down at the end."""
     broker, store, global_store = MemoryBroker(), MemoryRegionStore(), MemoryGlobalStore()
@@ -108,6 +109,7 @@ async def stack(
             spectators_max=spectators_max,
             spectate_delay_ms=spectate_delay_ms,
             fill_ms=fill_ms,
+            match_rules=match_rules,
             drain_ms=1_000,
             connections_max=256,
             matches_max=64,

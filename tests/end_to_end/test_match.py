@@ -1,12 +1,14 @@
 """A match through real sockets, as players of the SDK see it, over both transports."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.protocol.arena_v1 import Subtick
 from gameedge.edge.tick import NOT_SEATED
-from gameedge_client import Client
+from gameedge_client import Client, MatchOffered, Session
 
 from .inprocess import Stack, stack
 
@@ -75,3 +77,36 @@ async def test_a_second_match_of_the_same_session_takes_commands_from_the_start(
                         last = snapshot.header.processed
                         match.leave()
         assert running.edge.tick.figures.refused.sum() == running.edge.tick.figures.refused[NOT_SEATED]
+
+
+async def test_a_match_that_one_declines_goes_on_with_who_comes_next(tmp_path: Path) -> None:
+    """Everybody must say yes: the one who does not is out, the other is matched with the next and has lost no time."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[modes.duel]\nnpc_fill = false\n[modes.duel.accept]\ndeadline_ms = 5_000\n")
+    asked: list[str] = []
+
+    async def queue(url: str, name: str, says: bool) -> tuple[Session, str]:
+        client = await Client.guest(url, name=name)
+        async with client.connect(await client.place(mode="duel")) as session:
+
+            def offer(offered: MatchOffered) -> bool:
+                asked.append(name)
+                return says
+
+            session.on_offer = offer
+            found = await session.queue("duel")
+            match = await session.join(found)
+            match.leave()
+            return session, found.match
+
+    async with stack(fill_ms=60_000, match_rules=str(rules)) as running, asyncio.timeout(30):
+        ada = asyncio.create_task(queue(running.url, "ada", True))
+        with pytest.raises(RefusedError) as refused:
+            await queue(running.url, "eve", False)
+        assert refused.value.reason is Reason.NOT_FOUND
+        assert not ada.done()
+        _, of_bob = await queue(running.url, "bob", True)
+        session, of_ada = await ada
+        assert of_ada == of_bob
+        assert sorted(asked) == ["ada", "ada", "bob", "eve"]
+        assert session.queue_wait_ms is not None

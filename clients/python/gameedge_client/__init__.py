@@ -10,7 +10,17 @@ async with client.connect(await client.place(mode="duel")) as session:
 
 from gameedge.core.protocol.arena_v1 import Event, Other, Subtick, View
 from gameedge.core.protocol.frames import SnapshotHeader
-from gameedge.core.protocol.messages import Explained, MatchEnded, MatchFound, MatchStarted, Party, QueueStatus, RuleSeen, Welcome
+from gameedge.core.protocol.messages import (
+    Explained,
+    MatchEnded,
+    MatchFound,
+    MatchOffered,
+    MatchStarted,
+    Party,
+    QueueStatus,
+    RuleSeen,
+    Welcome,
+)
 from gameedge_client.beacons import ping_beacon, ping_regions
 from gameedge_client.client import Client, GuestAccount, Placement, RegionInfo
 from gameedge_client.dial import Dial
@@ -37,6 +47,7 @@ __all__ = [
     "MatchEnded",
     "MatchFound",
     "MatchLostError",
+    "MatchOffered",
     "MatchStarted",
     "Other",
     "Party",

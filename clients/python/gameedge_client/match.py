@@ -43,6 +43,7 @@ class Match:
     def __init__(self, info: MatchStarted, send: Callable[[bytes], bool], leave: Callable[[], None], sequence: int = 0) -> None:
         """`sequence`: of the session's last command so far. Commands are numbered through all matches of a session."""
         self.info = info
+        self.roster = list(info.roster)  # as it is now: people may take seats of NPCs while the match runs
         self.result: MatchEnded | None = None
         self.latest: Snapshot | None = None
         self.commands_sent = 0

@@ -16,7 +16,9 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.protocol.client_session import ClientSession, ClientState, Numbered
 from gameedge.core.protocol.close import LOST, Close, Retry, reason_of, retry_after
 from gameedge.core.protocol.messages import (
+    Accept,
     Cancel,
+    Decline,
     Dequeued,
     Draining,
     Explain,
@@ -26,6 +28,7 @@ from gameedge.core.protocol.messages import (
     MatchEnded,
     MatchFound,
     MatchLost,
+    MatchOffered,
     MatchStarted,
     Message,
     Party,
@@ -34,6 +37,7 @@ from gameedge.core.protocol.messages import (
     QueueStatus,
     Refused,
     Reroute,
+    Roster,
     ServerMessage,
     Welcome,
 )
@@ -88,6 +92,8 @@ class Session:
             raise ValueError("a session needs at least one edge URL")
         self.queue_wait_ms: float | None = None  # of the last queue(): asked → match found
         self.queue_status: QueueStatus | None = None
+        self.on_offer: Callable[[MatchOffered], bool | None] | None = None
+        """Asked where a mode wants everybody's yes: True accepts, False declines, None: `accept` or `decline` will say. Not set: yes."""
         self.draining: Draining | None = None
         self.reroute: Reroute | None = None  # the way to this region became longer; the next `queue` measures and asks again
         self.moves = 0  # to another region for this reason
@@ -209,6 +215,14 @@ class Session:
             return False
         return True
 
+    def accept(self, offer: MatchOffered) -> None:
+        """Yes to a match that was offered."""
+        self._send(Accept(match=offer.match))
+
+    def decline(self, offer: MatchOffered) -> None:
+        """No to a match that was offered: a waiting `queue` raises RefusedError."""
+        self._send(Decline(match=offer.match))
+
     async def explain(self) -> Explained:
         """Why the queue has found no match yet: which rule excludes how many, and what widens when. Raises RefusedError: not queued,
         asked too often, or nobody can say just now."""
@@ -289,6 +303,10 @@ class Session:
                 self.queue_status = message
             case Explained():
                 self._settle(Explained, message)
+            case MatchOffered():
+                said = True if self.on_offer is None else self.on_offer(message)
+                if said is not None:
+                    self.accept(message) if said else self.decline(message)
             case Dequeued():
                 why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
                 self._settle(MatchFound, why)
@@ -306,6 +324,8 @@ class Session:
                     before = self.match._sequence if self.match is not None else 0
                     self.match = Match(message, self._send_command, lambda: self._send(Leave()), before)
                 self._settle(MatchStarted, message)
+            case Roster() if self.match is not None and self.match.info.match == message.match:
+                self.match.roster = message.roster
             case MatchEnded() if self.match is not None and self.match.info.match == message.match:
                 self.match._end(message)
             case MatchLost():

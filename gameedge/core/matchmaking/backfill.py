@@ -28,10 +28,11 @@ class Vacancy:
 
 
 def backfill(pool: PoolArrays, vacancy: Vacancy, now_ms: int, *, live_edges: Collection[EdgeId] | None = None) -> list[list[Ticket]]:
-    """Who should join each team, from the pool; empty lists where nobody should. The caller claims them as it does a match."""
+    """Who should join each team, from the pool; empty lists where nobody should. The caller claims their seats (`match_join`)."""
     rules = pool.rules
     joined: list[list[Ticket]] = [[] for _ in vacancy.present]
-    if not rules.backfill.people or vacancy.left_ms < rules.backfill.until_left_ms or len(joined) != rules.teams:
+    rule = rules.backfill
+    if rule is None or not rule.people or vacancy.left_ms < rule.until_left_ms or len(joined) != rules.teams:
         return joined
     rows = np.flatnonzero(pool.ready & pool.live(live_edges))
     rows = rows[np.lexsort((pool.tie[rows], pool.created[rows]))][:LOOKED_MAX]

@@ -225,6 +225,10 @@ class PoolArrays:
         """How many members of this ticket's party are here, while the party is not complete; None otherwise."""
         return None if ticket.id in self.row_of or ticket.party is None else len(self._parties.get(_party(ticket), ()))
 
+    def party_of(self, ticket: Ticket) -> list[Ticket]:
+        """All who wait here under this ticket's party, complete or not."""
+        return [] if ticket.party is None or ticket.party_size <= 1 else list(self._parties.get(_party(ticket), ()))
+
     def arrivals_per_s(self, now_ms: int) -> float:
         """People who came lately, a second."""
         last = now_ms // _BUCKET_MS

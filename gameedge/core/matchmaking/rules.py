@@ -132,7 +132,7 @@ class ModeRules(Rule, frozen=True, kw_only=True):
     latency: Latency | None = None
     gather: Gather = Gather()
     balance: Balance | None = None
-    backfill: Backfill = Backfill()
+    backfill: Backfill | None = None  # none: a match that runs is closed
     accept: Accept | None = None
 
     @property

@@ -26,9 +26,11 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.protocol.close import Close, close_for
 from gameedge.core.protocol.messages import (
+    Accept,
     Ack,
     Bye,
     Cancel,
+    Decline,
     Explain,
     Hello,
     Join,
@@ -49,7 +51,7 @@ ACK_DELAY_MS: Final = 500  # a lone one is acknowledged after this
 PINGS_MAX: Final = 8  # unanswered pings whose time is remembered; drop oldest
 _UNUSED: Final = (Reason.OUT_OF_ORDER, Reason.MALFORMED)  # refusals that leave their `n` unused
 
-Numbered = Queue | Cancel | Explain | Join | Leave
+Numbered = Queue | Cancel | Explain | Accept | Decline | Join | Leave
 
 
 class ClientState(Enum):

@@ -36,6 +36,7 @@ CLOSE_CODES: Final[dict[Reason, int]] = {
     Reason.SLOW: 4019,
     Reason.FORBIDDEN: 4020,
     Reason.INTERNAL: 4021,
+    Reason.PARTY_LEFT: 4022,
 }
 _REASONS: Final = {code: reason for reason, code in CLOSE_CODES.items()}
 

@@ -92,6 +92,22 @@ class Explain(Message, tag="explain", kw_only=True, frozen=True):
     n: Number = 0
 
 
+class Accept(Message, tag="accept", kw_only=True, frozen=True):
+    """Yes to a `match_offered`. Answered by `match_found` once everybody has said so, or by `match_withdrawn`."""
+
+    critical: ClassVar[bool] = True
+    n: Number = 0
+    match: ShortText
+
+
+class Decline(Message, tag="decline", kw_only=True, frozen=True):
+    """No to a `match_offered`: the ticket ends with `dequeued`. `cancel` says the same."""
+
+    critical: ClassVar[bool] = True
+    n: Number = 0
+    match: ShortText
+
+
 class Join(Message, tag="join", kw_only=True, frozen=True):
     """Take the seat of a `match_found`, on a connection to the URL that it named. Answered by `match_started`."""
 
@@ -119,7 +135,7 @@ class Bye(Message, tag="bye", frozen=True):
     """The client goes away for good: its session is not kept for a resume."""
 
 
-ClientMessage = Hello | Watch | Ack | Queue | Cancel | Explain | Join | Leave | Ping | Bye
+ClientMessage = Hello | Watch | Ack | Queue | Cancel | Explain | Accept | Decline | Join | Leave | Ping | Bye
 
 
 # ---------------------------------------------------------------------------------------------------------- server → client
@@ -208,6 +224,29 @@ class Explained(Message, tag="explained", kw_only=True, frozen=True):
     rules: list[RuleSeen] = []
 
 
+class MatchOffered(Message, tag="match_offered", kw_only=True, frozen=True):
+    """A match is there, in a mode where everybody must say yes: answer by `accept` or `decline` within `accept_ms`. Who is silent
+    is out of the queue."""
+
+    critical: ClassVar[bool] = True
+    s: Number = 0
+    ticket: str
+    match: str
+    mode: str
+    people: Count
+    accept_ms: Count
+
+
+class MatchWithdrawn(Message, tag="match_withdrawn", kw_only=True, frozen=True):
+    """The match that was offered is off: somebody did not accept it. You are in the queue again, as if you had never left it."""
+
+    critical: ClassVar[bool] = True
+    s: Number = 0
+    ticket: str
+    match: str
+    detail: Text = ""
+
+
 class MatchFound(Message, tag="match_found", kw_only=True, frozen=True):
     """Join within `join_ms`: on this connection where `url` is the one it was opened with, else on a new one to `url`."""
 
@@ -239,6 +278,13 @@ class MatchStarted(Message, tag="match_started", kw_only=True, frozen=True):
     team: int
     tick: Count
     duration_ms: int
+    roster: list[RosterSeat]
+
+
+class Roster(Message, tag="roster", kw_only=True, frozen=True):
+    """Somebody was given a seat of the match that you play: who has which seat from now on."""
+
+    match: str
     roster: list[RosterSeat]
 
 
@@ -316,8 +362,11 @@ ServerMessage = (
     | QueueStatus
     | Dequeued
     | Explained
+    | MatchOffered
+    | MatchWithdrawn
     | MatchFound
     | MatchStarted
+    | Roster
     | Watching
     | MatchEnded
     | MatchLost

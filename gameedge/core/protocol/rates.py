@@ -4,7 +4,7 @@ from typing import Final
 
 from gameedge.core import limits
 
-CONTROL_TAGS: Final = ("ack", "queue", "cancel", "explain", "join", "leave", "ping")
+CONTROL_TAGS: Final = ("ack", "queue", "cancel", "explain", "accept", "decline", "join", "leave", "ping")
 
 
 class TokenBucket:

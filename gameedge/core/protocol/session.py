@@ -37,10 +37,12 @@ from gameedge.core.errors import Reason
 from gameedge.core.ids import SessionId
 from gameedge.core.protocol.close import NORMAL, Close, close_for
 from gameedge.core.protocol.messages import (
+    Accept,
     Ack,
     Bye,
     Cancel,
     ClientMessage,
+    Decline,
     Explain,
     Hello,
     Join,
@@ -59,7 +61,7 @@ from gameedge.core.protocol.messages import (
 )
 from gameedge.core.protocol.rates import TokenBucket, Window, control_buckets
 
-Event = Hello | Watch | Queue | Cancel | Explain | Join | Leave | Bye
+Event = Hello | Watch | Queue | Cancel | Explain | Accept | Decline | Join | Leave | Bye
 """What the edge process acts on. `Bye`: the session is closed. Closes are not events: look at `closing`."""
 
 
@@ -352,7 +354,12 @@ class ServerSession:
         self._out.append(encode(Pong(id=ping.id, tick=tick, server_ms=max(0, int(now_ms)), received=self.received_n)))
 
     def _numbered(
-        self, message: Queue | Cancel | Explain | Join | Leave, tag: str, in_budget: bool, bucket: TokenBucket, now_ms: float
+        self,
+        message: Queue | Cancel | Explain | Accept | Decline | Join | Leave,
+        tag: str,
+        in_budget: bool,
+        bucket: TokenBucket,
+        now_ms: float,
     ) -> list[Event]:
         """Exactly once: only `received_n + 1` passes, and it is used up even where the budget refuses it."""
         if message.n <= self.received_n:

@@ -53,7 +53,7 @@ def test_a_rule_that_never_widens_says_never() -> None:
 
 
 def test_states_that_no_rule_is_to_blame_for() -> None:
-    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }"
+    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }\nbackfill = {}"
     party = {"party": "x", "party_size": 2}
     pool = pool_of(text, ticket(1, **party), ticket(2), ticket(3, party="y", party_size=3), ticket(4, party="y", party_size=3))
     pool.add(ticket(5, party="y", party_size=3))
@@ -129,3 +129,5 @@ def test_people_take_seats_of_a_match_that_runs() -> None:
     found = backfill(pool, Vacancy(present=[[there[0]], [there[1]]], region=None, left_ms=90_000), 10)
     assert [[t.id for t in team] for team in found] == [["t1"], ["t3"]], "the oldest who fits evens the teams out; no party is split"
     assert backfill(pool, Vacancy(present=[[there[0]], [there[1]]], region=None, left_ms=10_000), 10) == [[], []]
+    closed = pool_of(text.replace("backfill = {}", ""), ticket(1, 26.0, at=5))
+    assert backfill(closed, Vacancy(present=[[there[0]], [there[1]]], region=None, left_ms=90_000), 10) == [[], []]
