@@ -137,6 +137,7 @@ def test_a_token_that_ends_ends_a_tail(live: LiveSystem) -> None:
     assert "not allowed" in said
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told(live: LiveSystem) -> None:
     with live.started("tail", "--json", "--kind", "process", "--kind", "operator") as following:
         live.heard(following)
@@ -149,6 +150,7 @@ def test_a_process_that_dies_is_told(live: LiveSystem) -> None:
             gone = following.line()
 
 
+@pytest.mark.slow
 def test_a_tail_goes_on_over_a_restart(live: LiveSystem) -> None:
     with live.started("tail", "--json", "--kind", "operator") as following:
         live.heard(following)
@@ -157,4 +159,5 @@ def test_a_tail_goes_on_over_a_restart(live: LiveSystem) -> None:
         live.do(coordinator.start(), 60)
         until(lambda: live.admin("config", "get").exit_code == 0)
         live.told("tokens", "issue", "after", "viewer")
-        assert following.line()["fields"]["given_to"] == "after"
+        while following.line()["fields"]["given_to"] != "after":
+            pass  # marks of before
