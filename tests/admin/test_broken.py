@@ -1,6 +1,11 @@
 """Every command where something is wrong: no coordinator, another program, no or a bad token. One sentence, the documented status."""
 
 import asyncio
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from typer.testing import CliRunner
 from gameedge.admin.cli import app
 from tests.coordinator.fleet import config, fleet
 
+ROOT = Path(__file__).parents[2]
 ARGUMENTS: dict[str, list[str]] = {
     "PLAYER": ["p_x"],
     "MATCH": ["m_x"],
@@ -76,3 +82,20 @@ async def test_names_with_markup_and_marks_cannot_move_the_cursor() -> None:
     assert clean("two\nlines\r") == "two\ufffdlines\ufffd"
     assert clean("\N{WOMAN}\u200d\N{GIRL}") == "\N{WOMAN}\u200d\N{GIRL}"
     assert len(clean("x" * 10_000)) == CELL_CHARS_MAX
+
+
+@pytest.mark.parametrize(("answer", "status", "said"), [(b"n\n", 6, "nothing was done"), (b"y\n", 3, "no coordinator answers")])
+def test_a_person_is_asked_before_what_cannot_be_undone(answer: bytes, status: int, said: str) -> None:
+    leader, follower = pty.openpty()
+    argv = [sys.executable, "-m", "gameedge", "admin", "players", "erase", "p_x"]
+    env = {**os.environ, "GAMEEDGE_URL": "http://127.0.0.1:1", "GAMEEDGE_TOKEN": "token", "TERM": "dumb"}
+    try:
+        process = subprocess.Popen(argv, env=env, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        os.write(leader, answer)
+        out, err = process.communicate(timeout=60)
+    finally:
+        os.close(leader)
+        os.close(follower)
+    assert (process.returncode, out) == (status, "")
+    assert "cannot be undone" in err
+    assert said in err
