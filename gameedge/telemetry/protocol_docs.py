@@ -295,7 +295,7 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "ranks": "by team: 0 is the winner, equal ranks are a draw",
         "scores": "by team; a mode's NPCs (waves) are the last team",
         "seat_scores": "by seat; empty where the match was abandoned",
-        "reason": "the game's word; the arena: `finished`, `survived`, `overrun`; any game: `abandoned`, or `stopped` by an operator (rated for nobody)",
+        "reason": "the game's word; the arena: `finished`, `survived`, `overrun`; any game: `abandoned`, `stopped` (by an operator)",
     },
     "MatchLost": {"s": _S, "match": "which", "detail": "for people"},
     "Pong": {
