@@ -1,5 +1,6 @@
 """The `gameedge` command. Heavy parts are imported by the command that needs them."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ app = typer.Typer(
     name="gameedge",
     help="A game backend that runs where the players are.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -87,10 +88,26 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def _for_completion() -> typer.Typer:
+    """The commands with those of `admin`, `match` and `up` below them: usually they are loaded by who needs them."""
+    from gameedge.admin.cli import app as admin_app
+    from gameedge.admin.match import app as match_app
+    from gameedge.local.cli import up as up_command
+
+    whole = typer.Typer(name="gameedge", add_completion=True, pretty_exceptions_enable=False)
+    whole.registered_commands = [one for one in app.registered_commands if one.callback not in (admin, match, up)]
+    whole.command("up")(up_command)
+    whole.add_typer(admin_app, name="admin")
+    whole.add_typer(match_app, name="match")
+    return whole
+
+
 def main() -> None:
     """Errors that a person can mend are one line and exit status 2 (configuration) or 3 (something is not there)."""
     try:
-        app()
+        if "_GAMEEDGE_COMPLETE" in os.environ:
+            _for_completion()(prog_name="gameedge")
+        app(prog_name="gameedge")
     except ConfigError as error:
         typer.echo(f"gameedge: {error}", err=True)
         sys.exit(2)

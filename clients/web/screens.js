@@ -148,7 +148,7 @@ export function showResult(ended, match) {
   const order = [...match.people.values()].sort(
     (a, b) => (ended.ranks[a.team] ?? 99) - (ended.ranks[b.team] ?? 99) || (scores[b.seat] ?? 0) - (scores[a.seat] ?? 0),
   );
-  const titles = { survived: "You held the line", overrun: "Overrun", abandoned: "The match was given up" };
+  const titles = { survived: "You held the line", overrun: "Overrun", abandoned: "The match was given up", stopped: "An operator ended the match" };
   by("result-title").textContent = titles[ended.reason] ?? (rank === 0 ? "Victory" : rank === undefined ? "The match is over" : `Place ${rank + 1} of ${ended.ranks.length}`);
   by("result-line").textContent = own ? `You played for ${teamName(own.team)} ${teamSign(own.team)} and scored ${scores[own.seat] ?? 0}.` : "";
   const rows = order.map((seat) => {

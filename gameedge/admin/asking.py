@@ -59,5 +59,7 @@ def sure(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail(f"{question} This cannot be undone: add --yes where nobody can be asked", WRONG_USE)
-    if not typer.confirm(f"{question} This cannot be undone.", err=True):
+    sys.stderr.write(f"{question} This cannot be undone. [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         fail("nothing was done", REFUSED)

@@ -2,7 +2,7 @@
 
 import typer
 
-from gameedge.admin import access, config, matches, models, players, queue, regions, review, tail, views
+from gameedge.admin import access, config, doctor, matches, models, players, queue, regions, review, tail, views
 from gameedge.admin.asking import AS_JSON, Target, ask, show
 from gameedge.admin.client import path
 from gameedge.admin.found import default_target
@@ -25,6 +25,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.add_typer(access.tokens, name="tokens")
 app.command("tail")(tail.tail)
+app.command("doctor")(doctor.doctor)
 app.command("me")(access.me)
 app.command("drain", hidden=True)(regions.drain)  # the words of the first releases
 app.command("resume", hidden=True)(regions.resume)

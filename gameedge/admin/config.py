@@ -36,7 +36,7 @@ def _no_key(key: str, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def set_(
     context: typer.Context,
     changes: Annotated[list[str], typer.Argument(help="values are JSON, or words with commas for a list", metavar="KEY=VALUE...")] = [],  # noqa: B006
-    unset: Annotated[list[str], typer.Option("--unset", help="as configured again (may be repeated)", metavar="KEY")] = [],  # noqa: B006
+    unset: Annotated[list[str], typer.Option("--unset", help="as configured again", metavar="KEY")] = [],  # noqa: B006
     note: str = NOTE,
     expected: int = EXPECTED,
     as_json: bool = AS_JSON,

@@ -8,7 +8,7 @@ from gameedge.admin.client import path
 
 app = typer.Typer(help="Models: which artifact answers, trials, the way back.", no_args_is_help=True)
 
-_REGION = typer.Option([], "--region", help="this region (may be repeated); none: all")
+_REGION = typer.Option([], "--region", help="this region; none: all")
 _SHARE = typer.Option(0.05, "--share", min=0.0, max=1.0, help="of the matches (canary) or the calls (shadow); 0 ends the trial")
 
 

@@ -21,7 +21,7 @@ STYLES: Final = {"flag": "red", "drain": "yellow", "process": "yellow", "operato
 
 def tail(
     context: typer.Context,
-    kind: Annotated[list[str], typer.Option("--kind", help=f"only these (may be repeated): {', '.join(KINDS)}")] = [],  # noqa: B006
+    kind: Annotated[list[str], typer.Option("--kind", help=f"only these: {', '.join(KINDS)}")] = [],  # noqa: B006
     region: Annotated[str, typer.Option("--region", help="only this region")] = "",
     player: Annotated[str, typer.Option("--player", help="only this player")] = "",
     match: Annotated[str, typer.Option("--match", help="only this match")] = "",

@@ -27,6 +27,7 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 
 WAIT_MS_MAX: Final = 15_000  # under the time that a request may take
+Newest = Annotated[int, Parameter(ge=-1, description="-1: the newest")]
 Number = Annotated[int, Parameter(ge=0, description="0: as configured")]
 
 
@@ -74,10 +75,10 @@ def config_routes(services: Services) -> list[Any]:
         return ConfigHistory(versions=[_version(version) for version in await services.policy.history(limit)])
 
     @get("/config/diff", summary="What two versions differ in", responses=operator_errors(404), opt=needs(Role.VIEWER))
-    async def diff(before: Number, after: Number | None = None) -> ConfigDiff:
+    async def diff(before: Number, after: Newest = -1) -> ConfigDiff:
         """[before, after] of each key that differs; null: not overridden. Without `after`: the newest."""
         await services.follow_policy()
-        newest = services.policy.now if after is None else await services.policy.version(after)
+        newest = services.policy.now if after < 0 else await services.policy.version(after)
         return _diff(await services.policy.version(before), newest)
 
     @post("/config", status_code=200, summary="Change the live policy", responses=operator_errors(409), opt=needs(Role.OWNER))

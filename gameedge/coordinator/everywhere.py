@@ -11,7 +11,7 @@ from gameedge.core.ids import EdgeId, RegionId
 if TYPE_CHECKING:
     from gameedge.coordinator.services import Services
 
-AT_ONCE: Final = 16  # of the questions that a coordinator may have open
+AT_ONCE: Final = 32  # of the questions that a coordinator may have open
 T = TypeVar("T")
 
 

@@ -308,7 +308,7 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "ranks": "by team: 0 is the winner, equal ranks are a draw",
         "scores": "by team; a mode's NPCs (waves) are the last team",
         "seat_scores": "by seat; empty where the match was abandoned",
-        "reason": "the game's word; the arena: `finished`, `survived`, `overrun`; any game: `abandoned`",
+        "reason": "the game's word; the arena: `finished`, `survived`, `overrun`; any game: `abandoned`, `stopped` (by an operator)",
     },
     "MatchLost": {"s": _S, "match": "which", "detail": "for people"},
     "Pong": {

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -50,6 +51,47 @@ class Playing:
                     self.ended.append(match.result)
         except Exception as error:
             self.gone = error
+
+
+class Following:
+    """A command that goes on: its lines as they come, each within a time; killed at the end of the context."""
+
+    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def line(self, seconds: float = 30.0) -> Any:
+        """The next line as JSON; None: it has ended."""
+        line = self._lines.get(timeout=seconds)
+        return None if line is None else json.loads(line)
+
+    def rest(self, seconds: float = 30.0) -> list[Any]:
+        return list(iter(lambda: self.line(seconds), None))
+
+    def ended(self, seconds: float = 30.0) -> tuple[int, str]:
+        """Exit status and what it said on stderr."""
+        assert self.process.stderr is not None
+        status = self.process.wait(seconds)
+        return status, self.process.stderr.read()
+
+    def __enter__(self) -> "Following":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(10)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 class LiveSystem:
@@ -119,11 +161,22 @@ class LiveSystem:
         env["GAMEEDGE_RUN"] = str(self._folder / "nothing-here")
         return CliRunner().invoke(app, list(words), env=env, input=told)
 
-    def started(self, *words: str, token: str = OPERATOR) -> subprocess.Popen[str]:
+    def started(self, *words: str, token: str = OPERATOR) -> "Following":
         """A command that goes on, as a process of its own."""
         env = {**os.environ, "GAMEEDGE_URL": self.made.url, "GAMEEDGE_TOKEN": token, "PYTHONUNBUFFERED": "1", "PYTHONPATH": PATHS}
         argv = [sys.executable, "-m", "gameedge", "admin", *words]
-        return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Following(argv, env)
+
+    def heard(self, following: Following) -> None:
+        """Until a tail of operators' events hears what happens."""
+        for number in range(60):
+            self.told("tokens", "issue", f"mark{number}", "viewer")
+            try:
+                following.line(0.5)
+            except queue.Empty:
+                continue
+            return
+        raise AssertionError("it hears nothing")
 
     def told(self, *words: str, **more: Any) -> Any:
         """What `--json` says of a command that works."""

@@ -147,14 +147,13 @@ def test_an_open_match_is_listed_watched_and_ended(live: LiveSystem) -> None:
     assert "its player" in shown
     assert "an NPC" in shown
 
-    watching = live.started("matches", "watch", match, "--every", "0.2", "--json")
-    assert watching.stdout is not None
-    looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
-    assert live.admin("matches", "end", match).exit_code == 2  # nobody to ask, and no --yes
-    stopped = live.told("matches", "end", match, "--yes", "--reason", "test")
-    assert "rated for nobody" in stopped["rule"]
-    looks += [json.loads(line) for line in watching.stdout]
-    assert watching.wait(20) == 0
+    with live.started("matches", "watch", match, "--every", "0.2", "--json") as watching:
+        looks = [watching.line() for _ in range(2)]
+        assert live.admin("matches", "end", match).exit_code == 2  # nobody to ask, and no --yes
+        stopped = live.told("matches", "end", match, "--yes", "--reason", "test")
+        assert "rated for nobody" in stopped["rule"]
+        looks += watching.rest()
+        assert watching.ended() == (0, "")
     assert all(look["match"]["match"] == match for look in looks)
     until(lambda: person.ended)
     assert person.ended[0].reason == "stopped"

@@ -698,6 +698,15 @@ class TestEvidence:
             await store.evidence_add(evidence(1, clip=bytes(limits.EVIDENCE_BYTES_MAX + 1)))
         assert caught.value.reason is Reason.TOO_LARGE
 
+    async def test_sessions_of_a_player(self, store: RegionStore) -> None:
+        first, second, other = session(1, player="p_1"), session(2, player="p_1"), session(3, player="p_2")
+        for record in (second, first, other):
+            await store.session_put(record, 60_000)
+        assert await store.sessions_of(PlayerId("p_1")) == [first, second]
+        await store.session_delete(first.resume_hash)
+        assert await store.sessions_of(PlayerId("p_1")) == [second]
+        assert await store.sessions_of(PlayerId("p_9")) == []
+
     async def test_erase_player(self, store: RegionStore) -> None:
         for number in range(3):
             await store.evidence_add(evidence(number, player="p_1"))

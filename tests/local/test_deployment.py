@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -160,3 +161,50 @@ async def test_ctrl_c_twice_is_fast_and_leaves_nothing_behind(tmp_path: Path) ->
     async with asyncio.timeout(WAIT_S):
         await process.communicate()
     assert all([await gone(pid) for pid in children])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+async def test_the_operators_line_finds_what_up_runs_and_doctor_is_green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAMEEDGE_RUN", str(tmp_path / "run"))
+    for name in ("GAMEEDGE_URL", "GAMEEDGE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    process = await up(tmp_path)
+    assert process.stdout is not None
+    try:
+        said = b""
+        async with asyncio.timeout(WAIT_S):
+            while b"GAMEEDGE_TOKEN=" not in said:
+                said = await process.stdout.readline()
+        words = dict(word.split("=") for word in said.decode().split() if word.startswith("GAMEEDGE_"))
+        async with asyncio.timeout(WAIT_S):
+            while (answer := await admin("status", "--json"))[0] or "us-east" not in answer[1]:
+                await asyncio.sleep(0.1)
+        assert (await admin("status", env=words))[0] == 0  # what it prints can be pasted
+        async with asyncio.timeout(WAIT_S):
+            while (answer := await admin("doctor", "--json"))[0]:
+                await asyncio.sleep(0.1)
+        checked = {(finding["check"], finding["subject"]) for finding in json.loads(answer[1])["findings"]}
+        assert {("child", "broker"), ("child", "redis-us-east"), ("store", "global store"), ("keys", "us-east/e1")} <= checked
+        word = json.loads(next((tmp_path / "run").glob("up-*.json")).read_bytes())
+        broker = next(part for part in word["parts"] if part["name"] == "broker")["pid"]
+        os.kill(broker, signal.SIGSTOP)  # it hangs: nobody starts it again
+        try:
+            status, text = await admin("doctor", "--json")
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        wrong = {(finding["check"], finding["subject"]) for finding in json.loads(text)["findings"] if finding["level"] == "fault"}
+        assert status == 1
+        assert {("child", "broker"), ("broker", "broker")} <= wrong
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert list((tmp_path / "run").glob("up-*.json")) == []
+
+
+async def admin(*words: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit status and stdout of `gameedge admin`."""
+    argv = [sys.executable, "-m", "gameedge", "admin", *words]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
