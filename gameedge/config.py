@@ -63,6 +63,13 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
     model_heights: Annotated[str, Meta(description="file that remembers the newest accepted releases; empty: until a restart")] = ""
     model_kinds: Annotated[list[str], Meta(description="own kinds of models, kind=module:attribute")] = []
+    model_backends: Annotated[
+        list[str],
+        Meta(
+            description="ways to run a net that are timed at start, of numpy, kernel, onnxruntime, torch, torch-cuda, torch-cuda-bf16; "
+            "the fastest at each batch size runs, and what is not installed is left out"
+        ),
+    ] = ["numpy", "kernel", "onnxruntime"]
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000

@@ -457,7 +457,7 @@ def open_depot(config: EdgeConfig) -> Depot:
         secret=signing.read_secret(config.model_secret),
         region=config.region,
         heights=signing.Heights(Path(config.model_heights) if config.model_heights else None),
-        kinds=factories(config.model_kinds),
+        kinds=factories(config.model_kinds, config.model_backends),
     )
 
 
