@@ -66,10 +66,11 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     model_backends: Annotated[
         list[str],
         Meta(
-            description="ways to run a net that are timed at start, of numpy, kernel, onnxruntime, torch, torch-cuda, torch-cuda-bf16; "
-            "the fastest at each batch size runs, and what is not installed is left out"
+            description="ways to run a net that are timed at start, of numpy, kernel, onnxruntime, torch, torch-cuda, torch-cuda-bf16, "
+            "engine:PATH (another process's, `gameedge inference`); the fastest at each batch size runs, what is not there is left out; "
+            "none named: numpy, kernel, onnxruntime"
         ),
-    ] = ["numpy", "kernel", "onnxruntime"]
+    ] = []
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
@@ -98,6 +99,19 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     ] = {}
     accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+
+
+class InferenceConfig(Section, frozen=True, kw_only=True):
+    """`gameedge inference --config FILE`: one process that runs nets for the edge processes of its machine, as on a GPU."""
+
+    socket: Annotated[str, Meta(description="path of the Unix socket; edge processes name it in model_backends as engine:PATH", max_length=100)]
+    region: Annotated[str, Meta(description="whose artifacts may be used")] = ""
+    model_folder: Annotated[str, Meta(description="where artifacts lie; empty: those of the installation")] = ""
+    model_keys: Annotated[list[str], Meta(description="Ed25519 public keys (base64url) that may sign artifacts; none: hashes alone")] = []
+    model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
+    model_backends: Annotated[list[str], Meta(description="as for an edge process; none named: all of this machine but torch's CPU")] = []
+    clients_max: Annotated[int, Meta(ge=1, le=1024, description="connections of edge processes")] = limits.ENGINE_CLIENTS_MAX
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 
