@@ -105,7 +105,9 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
 class InferenceConfig(Section, frozen=True, kw_only=True):
     """`gameedge inference --config FILE`: one process that runs nets for the edge processes of its machine, as on a GPU."""
 
-    socket: Annotated[str, Meta(description="path of the Unix socket; edge processes name it in model_backends as engine:PATH", max_length=100)]
+    socket: Annotated[
+        str, Meta(description="path of the Unix socket; edge processes name it in model_backends as engine:PATH", max_length=100)
+    ]
     region: Annotated[str, Meta(description="whose artifacts may be used")] = ""
     model_folder: Annotated[str, Meta(description="where artifacts lie; empty: those of the installation")] = ""
     model_keys: Annotated[list[str], Meta(description="Ed25519 public keys (base64url) that may sign artifacts; none: hashes alone")] = []

@@ -35,13 +35,14 @@ def _store(context: Any, address: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64), _emit_store
 
 
-_load_word, _store_word = intrinsic(_load), intrinsic(_store)
+_load_word: Any = intrinsic(_load)
+_store_word: Any = intrinsic(_store)
 
 
 @kernel
 def load(address: int) -> int:
     """The word; later reads see at least what was written before it was stored."""
-    return _load_word(address)
+    return int(_load_word(address))
 
 
 @kernel
@@ -53,7 +54,7 @@ def store(address: int, value: int) -> None:
 @kernel
 def wait_for(address: int, value: int, spins: int) -> bool:
     """Look at a word up to `spins` times, until it has this value."""
-    for _ in range(spins):
+    for _ in range(spins):  # noqa: SIM110, a compiled loop
         if _load_word(address) == value:
             return True
     return False

@@ -134,9 +134,8 @@ class SharedNet:
         link = _Link(self._path, self.name, self._capacity, limits.ENGINE_LOAD_S_MAX)
         if link.sizes != (self.input_size, self.output_size):
             link.socket.close()
-            raise ArtifactError(
-                f"{self.name}: expected {self.input_size} to {self.output_size} values, the engine's maps {link.sizes[0]} to {link.sizes[1]}"
-            )
+            found = f"{link.sizes[0]} to {link.sizes[1]}"
+            raise ArtifactError(f"{self.name}: expected {self.input_size} to {self.output_size} values, the engine's maps {found}")
         return link
 
     def run(self, rows: Floats, entities: NDArray[np.int32], out: Floats) -> None:
