@@ -44,6 +44,15 @@ def edge(config: Path = _CONFIG) -> None:
 
 
 @app.command()
+def inference(config: Path = _CONFIG) -> None:
+    """Run one process that runs models for the edge processes of this machine (a GPU shared)."""
+    from gameedge.config import InferenceConfig, load
+    from gameedge.inference.serve import main as serve
+
+    raise typer.Exit(serve(load(config, InferenceConfig)))
+
+
+@app.command()
 def coordinator(config: Path = _CONFIG) -> None:
     """Run a coordinator: the API, placement, results, the admin API."""
     from gameedge.config import CoordinatorConfig, load

@@ -64,6 +64,14 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
     model_heights: Annotated[str, Meta(description="file that remembers the newest accepted releases; empty: until a restart")] = ""
     model_kinds: Annotated[list[str], Meta(description="own kinds of models, kind=module:attribute")] = []
+    model_backends: Annotated[
+        list[str],
+        Meta(
+            description="ways to run a net that are timed at start, of numpy, kernel, onnxruntime, torch, torch-cuda, torch-cuda-bf16, "
+            "engine:PATH (another process's, `gameedge inference`); the fastest at each batch size runs, what is not there is left out; "
+            "none named: numpy, kernel, onnxruntime"
+        ),
+    ] = []
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     match_rules_shadow: Annotated[str, Meta(description="TOML file of rules to compare with the live ones, acting on neither")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
@@ -98,6 +106,21 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
     traces_share: Annotated[float, Meta(ge=0, le=1, description="of the placements, how many are traced")] = 1.0
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+
+
+class InferenceConfig(Section, frozen=True, kw_only=True):
+    """`gameedge inference --config FILE`: one process that runs nets for the edge processes of its machine, as on a GPU."""
+
+    socket: Annotated[
+        str, Meta(description="path of the Unix socket; edge processes name it in model_backends as engine:PATH", max_length=100)
+    ]
+    region: Annotated[str, Meta(description="whose artifacts may be used")] = ""
+    model_folder: Annotated[str, Meta(description="where artifacts lie; empty: those of the installation")] = ""
+    model_keys: Annotated[list[str], Meta(description="Ed25519 public keys (base64url) that may sign artifacts; none: hashes alone")] = []
+    model_secret: Annotated[str, Meta(description="file of the 32-byte AES key of encrypted artifacts")] = ""
+    model_backends: Annotated[list[str], Meta(description="as for an edge process; none named: all of this machine but torch's CPU")] = []
+    clients_max: Annotated[int, Meta(ge=1, le=1024, description="connections of edge processes")] = limits.ENGINE_CLIENTS_MAX
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 

@@ -282,6 +282,9 @@ def models(console: Console, answer: dict[str, Any]) -> None:
         counts = [report.get(name, 0) for name in counted]
         _row(table, edge["region"], edge["edge"], report["model"], report.get("stable", ""), trial, state, *counts)
     console.print(table)
+    for edge in answer["edges"]:
+        if ways := edge["report"].get("backends"):
+            console.print(_cell(f"{edge['edge']}: {edge['report']['model']} runs by batch size: {ways}"))
 
 
 def review(console: Console, answer: list[dict[str, Any]]) -> None:

@@ -63,6 +63,7 @@ class ModelReport(Payload, frozen=True, kw_only=True):
     late: Count = 0
     failures: Count = 0
     difference: Positive = 0.0  # of a shadow: mean absolute difference of a value
+    backends: Annotated[str, Meta(max_length=256)] = ""  # how the stable one is run: batch size, way and us, as timed at start
 
 
 class WatchableMatch(Payload, frozen=True, kw_only=True):

@@ -116,6 +116,13 @@ ASKS_REMEMBERED_MAX: Final = 512  # numbers of questions that a process answered
 DASHBOARDS_MAX: Final = 64  # live streams of one coordinator; refuse
 DASHBOARDS_COMING_MAX: Final = 32  # live streams that have sent no token yet (5 s each); refuse
 
+# -- the engine process
+ENGINE_CLIENTS_MAX: Final = 64  # connections of edge processes; refuse
+ENGINE_ROWS_MAX: Final = 4_096  # of one request; more are sent in turn
+ENGINE_MODELS_MAX: Final = 16  # nets in memory; those without a client are forgotten, else refuse
+ENGINE_HELLO_S_MAX: Final = 5.0  # until a connection says what it wants; close
+ENGINE_LOAD_S_MAX: Final = 60.0  # that an edge process waits for a net to be loaded and timed
+
 # -- telemetry
 METRIC_SERIES_MAX: Final = 512  # label combinations of one metric; the rest is counted as `other`
 LOG_VALUE_CHARS_MAX: Final = 2_048  # of one field of a log line; cut

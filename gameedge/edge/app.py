@@ -68,6 +68,7 @@ from gameedge.edge.vacancies import Vacancies
 from gameedge.edge.watching import Watching
 from gameedge.inference import signing
 from gameedge.inference.artifacts import FOLDERS, load_aim
+from gameedge.inference.backends import ways
 from gameedge.inference.base import Backend
 from gameedge.inference.depot import Depot, factories
 from gameedge.inference.engine import PRIORITY_NPC, Engine
@@ -516,7 +517,7 @@ def open_depot(config: EdgeConfig) -> Depot:
         secret=signing.read_secret(config.model_secret),
         region=config.region,
         heights=signing.Heights(Path(config.model_heights) if config.model_heights else None),
-        kinds=factories(config.model_kinds),
+        kinds=factories(config.model_kinds, config.model_backends or ways.DEFAULT),
     )
 
 

@@ -25,6 +25,7 @@ from gameedge.core.matchmaking.eta import eta_ms
 from gameedge.core.routing.health import BEAT_MS
 from gameedge.edge.spots import spot_reports
 from gameedge.edge.tick import NOT_SEATED, NPC_MODEL
+from gameedge.inference.depot import tuned_in
 from gameedge.state.base import EdgeRecord
 from gameedge.telemetry import compact, logs
 from gameedge.telemetry.metrics import Histogram
@@ -52,6 +53,7 @@ class Reports:
         self._lateness_histogram = edge.metrics.histogram("tick_lateness_ms")
         self._took_histogram = edge.metrics.histogram("tick_ms")
         self._calls: dict[str, int] = {}  # of each model that are in the histograms
+        self._timed: dict[str, str] = {}
         self._inference: dict[str, tuple[Histogram, Histogram]] = {}
         self._busy_ms = 0.0
         self._busy = 0.0
@@ -86,6 +88,16 @@ class Reports:
             rows, took = self._inference[name]
             rows.observe(figures.batch)
             took.observe(figures.last_ms)
+
+    def _ways(self, name: str) -> None:
+        """What each way took at start; the fastest at a size is what runs."""
+        tuned = tuned_in(self._edge.engine.model(name).stable.backend)
+        if tuned is None or self._timed.get(name) == tuned.name:
+            return
+        self._timed[name] = tuned.name
+        for timing in tuned.timings:
+            gauge = self._metrics.gauge("inference_backend_us", model=name, rows=str(timing.rows), backend=timing.backend)
+            gauge.set(timing.took_us)
 
     def waited(self, mode: str, wait_ms: float) -> None:
         self._waits.add(wait_ms, self._edge.clock.monotonic_ms())
@@ -335,6 +347,7 @@ class Reports:
                     metrics.counter("inference_answers_total", model=name, by=by).value = rows
                 metrics.counter("inference_late_total", model=name).value = figures.late
                 metrics.counter("inference_failures_total", model=name).value = figures.failures
+                self._ways(name)
         metrics.counter("evidence_dropped_total").value = edge.recorder.evidence_dropped
         metrics.counter("inputs_total", outcome="accepted").value = tick.commands - int(tick.refused.sum())
         for outcome, code in _OUTCOMES.items():

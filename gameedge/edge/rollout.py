@@ -16,6 +16,7 @@ from typing import Final
 from gameedge.bus.payloads import ModelReport, ModelWish
 from gameedge.core.errors import ArtifactError
 from gameedge.inference.base import Backend
+from gameedge.inference.depot import tuned_in
 from gameedge.inference.engine import Engine
 from gameedge.inference.variants import FAILURES_MAX, LATE_SHARE_MAX, NOT_FINITE_SHARE_MAX, TRIAL_CALLS_MIN, Variant
 from gameedge.telemetry import logs
@@ -151,4 +152,5 @@ class Rollout:
             late=figures.late,
             failures=figures.failures,
             difference=trial.difference if trial is not None else 0.0,
+            backends=tuned.describe()[:256] if (tuned := tuned_in(model.stable.backend)) is not None else "",
         )

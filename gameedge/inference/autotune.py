@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gameedge.core.errors import ArtifactError
 from gameedge.inference import parity
 from gameedge.inference.base import Backend, Floats
 from gameedge.telemetry import logs
@@ -33,7 +32,8 @@ class Timing:
     took_us: float
 
 
-def _kind(backend: Backend) -> str:
+def kind_of(backend: Backend) -> str:
+    """The way that a backend runs, for logs and reports."""
     return str(getattr(backend, "kind", type(backend).__name__))
 
 
@@ -51,16 +51,16 @@ class Tuned:
             try:
                 parity.check(candidate, rows, reference=reference, tolerance=TOLERANCE)
                 self.candidates.append(candidate)
-            except ArtifactError as error:
+            except Exception as error:  # another library, another process: whatever fails here does not run
                 if candidate is reference:
                     raise
-                self.left_out[_kind(candidate)] = str(error)
-                log.warning("backend_left_out", model=self.name, backend=_kind(candidate), detail=str(error))
+                self.left_out[kind_of(candidate)] = str(error)
+                log.warning("backend_left_out", model=self.name, backend=kind_of(candidate), detail=str(error))
         self.timings: list[Timing] = []
         self._by_bucket: list[Backend] = []
         for size in SIZES:
             timed = [(self._time(candidate, size, timer), candidate) for candidate in self.candidates]
-            self.timings += [Timing(_kind(candidate), size, took) for took, candidate in timed]
+            self.timings += [Timing(kind_of(candidate), size, took) for took, candidate in timed]
             fastest = min(timed, key=lambda pair: pair[0])[1]
             while len(self._by_bucket) <= (size - 1).bit_length():
                 self._by_bucket.append(fastest)
@@ -78,7 +78,7 @@ class Tuned:
 
     def chosen(self) -> dict[int, str]:
         """Batch size to backend."""
-        return {size: _kind(self._by_bucket[(size - 1).bit_length()]) for size in SIZES}
+        return {size: kind_of(self._by_bucket[(size - 1).bit_length()]) for size in SIZES}
 
     def describe(self) -> str:
         """For the log: size, backend and us."""

@@ -16,30 +16,33 @@ from gameedge.core.errors import ArtifactError, ConfigError
 from gameedge.inference import artifacts, signing
 from gameedge.inference.artifacts import BYTES_MAX, FOLDERS, Artifact
 from gameedge.inference.autotune import Tuned
-from gameedge.inference.backends import npc_policy
-from gameedge.inference.backends.kernel_mlp import KernelMlp
+from gameedge.inference.backends import npc_policy, ways
 from gameedge.inference.backends.npc_policy import NpcPolicy
 from gameedge.inference.backends.numpy_mlp import KIND as MLP_KIND
-from gameedge.inference.backends.numpy_mlp import NumpyMlp
 from gameedge.inference.base import Backend
 
 Factory = Callable[[Artifact, int], Backend]  # artifact, entities_max
 
 
-def _npc(artifact: Artifact, entities_max: int) -> Backend:
-    return NpcPolicy.from_artifact(artifact, entities_max=entities_max)
+def built_in(backends: Sequence[str] = ways.DEFAULT) -> dict[str, Factory]:
+    """The kinds that this package reads; `backends`: the ways to run a net that are tried. Raises ConfigError."""
+    names = ways.check(backends)
+
+    def npc(artifact: Artifact, entities_max: int) -> Backend:
+        def nets(found: Artifact) -> Backend:
+            return ways.tuned(found, npc_policy.metadata(), names)
+
+        return NpcPolicy.from_artifact(artifact, entities_max=entities_max, nets=nets)
+
+    return {npc_policy.KIND: npc, MLP_KIND: lambda artifact, entities_max: ways.tuned(artifact, None, names)}
 
 
-def _mlp(artifact: Artifact, entities_max: int) -> Backend:
-    return Tuned([NumpyMlp(artifact), KernelMlp(artifact)])
+BUILT_IN: Mapping[str, Factory] = built_in()
 
 
-BUILT_IN: Mapping[str, Factory] = {npc_policy.KIND: _npc, MLP_KIND: _mlp}
-
-
-def factories(texts: Sequence[str]) -> dict[str, Factory]:
+def factories(texts: Sequence[str], backends: Sequence[str] = ways.DEFAULT) -> dict[str, Factory]:
     """Built-in kinds and a studio's own (`kind=module:attribute`, a function of artifact and entities_max). ConfigError."""
-    known = dict(BUILT_IN)
+    known = built_in(backends)
     for text in texts:
         kind, _, target = text.partition("=")
         module, _, attribute = target.partition(":")
@@ -120,5 +123,11 @@ class Depot:
 
 def describe(backend: Backend) -> dict[str, Any]:
     """What runs where, for logs and reports: batch size to way of running, where that was tuned."""
+    net = tuned_in(backend)
+    return {"model": backend.name, "backends": net.chosen() if net is not None else {}}
+
+
+def tuned_in(backend: Backend) -> Tuned | None:
+    """The choice of ways inside a backend, where there is one."""
     net: object = getattr(backend, "net", backend)
-    return {"model": backend.name, "backends": net.chosen() if isinstance(net, Tuned) else {}}
+    return net if isinstance(net, Tuned) else None

@@ -32,6 +32,7 @@ from gameedge.inference.base import Backend, Bools, Floats, Int32s, Paced, Ranke
 from gameedge.inference.variants import Figures, Trial, Variant
 
 HOLD_CALLS: Final = 15  # 250 ms at 60 Hz: how long a last action may stand in
+_INFINITE: Final = float("inf")
 ROWS_MIN: Final = 1  # rows that run whatever the table says: nobody is starved for ever
 PRIORITY_NPC: Final = 0
 PRIORITY_ANTICHEAT: Final = 1
@@ -85,7 +86,7 @@ class Engine:
         self,
         clock: Callable[[], float] = _monotonic_ms,
         entities_max: int = limits.ENTITIES_MAX,
-        budget_ms: float = float("inf"),
+        budget_ms: float = _INFINITE,
     ) -> None:
         self._clock, self._entities_max = clock, entities_max
         self._models: dict[str, Model] = {}
@@ -237,10 +238,13 @@ class Engine:
         if n == 0:
             return out
         figures.calls += 1
-        figures.batches[(n - 1).bit_length()] += 1
+        bucket = (n - 1).bit_length()
+        figures.batches[bucket] += 1
         began = self._clock()
         if model.trial is not None:
             self._run_both(model, entities, n)
+        elif 0.0 < model.stable.costs.row_ms[bucket] * n <= model.deadline_ms and self._left_ms == _INFINITE:
+            self._run_whole(model, model.stable, entities, n, began, out)
         else:
             self._run_variant(model, model.stable, entities, n, began)
         now = self._clock()
@@ -258,7 +262,7 @@ class Engine:
 
     def _allowance(self, model: Model) -> float:
         """ms that this model may use now."""
-        if self._left_ms == float("inf"):
+        if self._left_ms == _INFINITE:
             return model.deadline_ms
         reserved = 0.0
         for other in self._models.values():
@@ -272,7 +276,10 @@ class Engine:
         count = variant.costs.fits(n, self._allowance(model), ROWS_MIN)
         if count < n:
             self._run_some(model, variant, entities, n, count, began)
-            return
+        else:
+            self._run_whole(model, variant, entities, n, began, out)
+
+    def _run_whole(self, model: Model, variant: Variant, entities: Int32s, n: int, began: float, out: Floats) -> None:
         answered = self._answer(model, variant, model.input[:n], entities, out)
         variant.costs.learn(n, self._clock() - began, shed=False)
         if not answered:

@@ -7,19 +7,24 @@ from gameedge.core.kernel import kernel
 
 Floats = NDArray[np.float32]
 Int32s = NDArray[np.int32]
+_ZERO = np.float32(0.0)
 
 
 @kernel
 def accept(out: Floats, entities: Int32s, last: Floats, age: Int32s) -> int:
     """Remember answers that are finite as their entities' last; returns how many rows are not (their age grows)."""
+    width, flat, odd = out.shape[1], out.ravel(), 0
+    for k in range(flat.shape[0]):
+        odd |= flat[k] - flat[k] != _ZERO  # NaN where a value is not finite
     bad = 0
     for i in range(entities.shape[0]):
         e = entities[i]
-        total = np.float32(0.0)
-        for k in range(out.shape[1]):
-            total += out[i, k] * np.float32(0.0)  # 0, or NaN where a value is not finite
-        if total == 0.0:
-            for k in range(out.shape[1]):
+        good = True
+        if odd:
+            for k in range(width):
+                good &= out[i, k] - out[i, k] == _ZERO
+        if good:
+            for k in range(width):
                 last[e, k] = out[i, k]
             age[e] = 0
         else:

@@ -95,6 +95,9 @@ EDGE: Final = (
     Metric("inference_ms", _H, "ms", "Duration of one batch.", "inline while under 1 ms", ("model",), DURATION_MS),
     Metric("inference_answers_total", _C, "rows", "Answers by who gave them: model, held or fallback.", labels=("model", "by")),
     Metric("inference_late_total", _C, "calls", "Batches that took longer than their deadline.", labels=("model",)),
+    Metric(
+        "inference_backend_us", _G, "us", "Median of a batch at start, each way; the fastest runs.", labels=("model", "rows", "backend")
+    ),
     Metric("inference_failures_total", _C, "calls", "Batches in which the model raised.", labels=("model",)),
     Metric("model_rollbacks_total", _C, "rollbacks", "Models that this process took back by itself.", "look at its report"),
     Metric("npc_actions_total", _C, "actions", "Actions that NPCs took."),

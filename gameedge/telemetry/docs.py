@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, Section
+from gameedge.config import CoordinatorConfig, EdgeConfig, InferenceConfig, Listen, Section
 from gameedge.telemetry import protocol_docs
 from gameedge.telemetry.declared import COORDINATOR, EDGE, PREFIX, Metric
 from gameedge.telemetry.logs import FIELDS
@@ -72,6 +72,8 @@ def config_part() -> str:
         _config(EdgeConfig),
         "### `gameedge coordinator --config FILE`",
         _config(CoordinatorConfig),
+        "### `gameedge inference --config FILE`",
+        _config(InferenceConfig),
         "### Tables `players`, `ops` and `listen`",
         _config(Listen),
     ]

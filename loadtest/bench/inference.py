@@ -3,12 +3,17 @@
 Everything on one core, inline, as a tick does it. `quick` shortens the runs. Baselines are measured in the same run.
 """
 
-import asyncio
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gameedge.arena.arena import Arena
 from gameedge.core.game import Seat
@@ -21,7 +26,11 @@ from gameedge.inference.backends.npc_policy import NpcPolicy
 from gameedge.inference.base import Floats
 from gameedge.inference.depot import Depot
 from gameedge.inference.engine import Engine
+from gameedge.inference.shared import SharedNet
+from loadtest.bench import inference_http
 from loadtest.bench.report import Row, row
+
+Entities = NDArray[np.int32]
 
 NPCS: Final = 256
 CROWD: Final = 2_048
@@ -35,13 +44,15 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
     net = npc.net
     assert isinstance(net, Tuned)
     notes.append(f"autotuned: {net.describe()}")
-    found = _latency(npc, rows, entities, calls)
+    found = _forward(net)
+    found += _latency(npc, rows, entities, calls)
     found += _throughput(npc, rows, entities, max(calls // 10, 20))
     found += _overhead(npc, calls)
     found += _a_tick(npc, calls // 2)
     found += _overload(npc, rows, entities, max(calls // 10, 50))
     found += _swap(rows, entities, max(calls // 10, 50))
-    found += _against_asyncio(npc, rows, entities, max(calls // 10, 50))
+    found += _shared(npc, calls // 2, notes)
+    found += _against_requests(npc, calls, 5 if quick else 40)
     return found
 
 
@@ -51,7 +62,7 @@ def _policy() -> NpcPolicy:
     return backend
 
 
-def _rows(n: int) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.int32]]]:
+def _rows(n: int) -> tuple[Floats, Entities]:
     """Observations of n NPCs in the middle of squad matches."""
     arena, script = Arena(matches_max=n // 10 + 1, entities_max=n + 10), ScriptedPolicy(entities_max=n + 10)
     for match in range(n // 10 + 1):
@@ -85,14 +96,25 @@ def _engine(npc: NpcPolicy, deadline_ms: float = 1e6) -> Engine:
 
 
 def _raw(npc: NpcPolicy, n: int) -> Callable[[], object]:
-    """The bare forward pass of the same net: matrix products, biases and relu into buffers that exist, nothing else."""
+    """The bare forward pass of the same net in its fastest way: into buffers that exist, nothing else."""
     assert isinstance(npc.net, Tuned)
     x, out = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE)).astype(np.float32), np.zeros((n, policy.LOGITS), np.float32)
-    some, net = np.arange(n, dtype=np.int32), npc.net.candidates[0]
+    some, net = np.arange(n, dtype=np.int32), npc.net.pick(n)
     return lambda: net.run(x, some, out)
 
 
-def _latency(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+def _forward(net: Tuned) -> list[Row]:
+    """Each way to run the net, timed as at an edge's start; the baseline is numpy with its matrix library."""
+    took = {(timing.rows, timing.backend): timing.took_us for timing in net.timings}
+    return [
+        row(f"forward pass alone, {n} rows, {kind}", took[n, kind], "us", baseline=took[n, "numpy"])
+        for n in (16, NPCS)
+        for kind in dict.fromkeys(timing.backend for timing in net.timings)
+        if kind != "numpy"
+    ]
+
+
+def _latency(npc: NpcPolicy, rows: Floats, entities: Entities, calls: int) -> list[Row]:
     engine = _engine(npc)
     who = entities[:NPCS]
     engine.rows("npc", NPCS)[:] = rows[:NPCS]
@@ -105,7 +127,7 @@ def _latency(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.d
     ]
 
 
-def _throughput(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+def _throughput(npc: NpcPolicy, rows: Floats, entities: Entities, calls: int) -> list[Row]:
     engine = _engine(npc)
     engine.rows("npc", CROWD)[:] = rows
     took = float(np.median(_times(lambda: engine.run("npc", entities, CROWD), calls)))
@@ -121,9 +143,9 @@ def _throughput(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], n
 class _Bare:
     """A net as a backend of the engine: what is left is the engine."""
 
-    def __init__(self, npc: NpcPolicy) -> None:
+    def __init__(self, npc: NpcPolicy, n: int) -> None:
         assert isinstance(npc.net, Tuned)
-        self.net = npc.net.candidates[0]
+        self.net = npc.net.pick(n)
         self.name, self.input_size, self.output_size = "bare", self.net.input_size, self.net.output_size
         self.run, self.forget = self.net.run, self.net.forget
 
@@ -132,11 +154,11 @@ def _overhead(npc: NpcPolicy, calls: int) -> list[Row]:
     found = []
     for n, most in ((256, None), (16, 3.0)):
         engine = Engine(entities_max=CROWD)
-        engine.register("bare", _Bare(npc), CROWD, 1e6)
+        engine.register("bare", _Bare(npc, n), CROWD, 1e6)
         engine.rows("bare", n)[:] = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE))
         who, raw = np.arange(n, dtype=np.int32), _raw(npc, n)
 
-        def served(engine: Engine = engine, who: np.ndarray[tuple[int], np.dtype[np.int32]] = who, n: int = n) -> object:
+        def served(engine: Engine = engine, who: Entities = who, n: int = n) -> object:
             return engine.run("bare", who, n)
 
         pairs = [(float(np.median(_times(served, calls // 10))), float(np.median(_times(raw, calls // 10)))) for _ in range(9)]
@@ -159,7 +181,7 @@ def _a_tick(npc: NpcPolicy, calls: int) -> list[Row]:
         engine.register("npc", backend, CROWD, 1e6)
         npcs = arena.npcs()[:NPCS]
 
-        def think(engine: Engine = engine, npcs: np.ndarray[tuple[int], np.dtype[np.int32]] = npcs) -> None:
+        def think(engine: Engine = engine, npcs: Entities = npcs) -> None:
             engine.begin_tick()
             due, rest = engine.split("npc", npcs)
             if len(due):
@@ -177,7 +199,7 @@ def _a_tick(npc: NpcPolicy, calls: int) -> list[Row]:
     ]
 
 
-def _overload(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+def _overload(npc: NpcPolicy, rows: Floats, entities: Entities, calls: int) -> list[Row]:
     """Half of the time that the rows need: who is answered, and is everyone counted?"""
     free = _engine(npc)
     free.rows("npc", CROWD)[:] = rows
@@ -201,7 +223,7 @@ def _overload(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.
     ]
 
 
-def _swap(rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
+def _swap(rows: Floats, entities: Entities, calls: int) -> list[Row]:
     """Another policy every tenth call, between two calls."""
     policies = [_policy(), _policy()]
     engine = _engine(policies[0])
@@ -221,43 +243,50 @@ def _swap(rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], ca
     ]
 
 
-def _against_asyncio(npc: NpcPolicy, rows: Floats, entities: np.ndarray[tuple[int], np.dtype[np.int32]], calls: int) -> list[Row]:
-    """The usual way to serve: a request a row, gathered by a batching task that answers futures. No network, no processes.
+def _shared(npc: NpcPolicy, calls: int, notes: list[str]) -> list[Row]:
+    """The same forward pass in an engine process, through shared memory."""
+    if not hasattr(os, "memfd_create"):
+        notes.append("the engine process needs Linux: not measured")
+        return []
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "engine.toml"
+        config.write_text(f'socket = "{folder}/engine.sock"\nlog_level = "warning"\n')
+        command = [sys.executable, "-m", "gameedge", "inference", "--config", str(config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                process.stdout.readline()
+                net = SharedNet(f"{folder}/engine.sock", npc.name, (policy.FEATURE_SIZE, policy.LOGITS), wait_ms=1_000.0)
+                for n in (16, NPCS):
+                    x, out = np.zeros((n, policy.FEATURE_SIZE), np.float32), np.zeros((n, policy.LOGITS), np.float32)
+                    x[:] = np.random.default_rng(1).uniform(-1, 1, x.shape)
+                    some = np.arange(n, dtype=np.int32)
 
-    A stand-in for request servers: those add HTTP or IPC to the same scheme, so the ratio here is the least that they would show.
-    """
-    assert isinstance(npc.net, Tuned)
-    net, n = npc.net, NPCS
-    features = np.random.default_rng(1).uniform(-1, 1, (n, policy.FEATURE_SIZE)).astype(np.float32)
+                    def ask(x: Floats = x, some: Entities = some, out: Floats = out) -> None:
+                        net.run(x, some, out)
 
-    async def requests() -> list[float]:
-        loop = asyncio.get_running_loop()
-        waiting: list[tuple[Floats, asyncio.Future[Floats], int]] = []
-        took: list[float] = []
+                    took = _times(ask, calls)
+                    inline = _times(_raw(npc, n), calls)
+                    for q in (50, 99):
+                        value, base = float(np.percentile(took, q)), float(np.percentile(inline, q))
+                        name = f"forward pass in an engine process, {n} rows, p{q} (baseline: inline)"
+                        found.append(row(name, value, "us", baseline=base))
+                net.close()
+            finally:
+                process.kill()
+    return found
 
-        async def ask(i: int) -> None:
-            future: asyncio.Future[Floats] = loop.create_future()
-            began = perf_counter_ns()
-            waiting.append((features[i], future, began))
-            await future
-            took.append((perf_counter_ns() - began) / 1e3)
 
-        for _ in range(calls):
-            async with asyncio.TaskGroup() as group:
-                for i in range(n):
-                    group.create_task(ask(i), name="ask")
-                await asyncio.sleep(0)
-                batch = np.stack([w[0] for w in waiting])
-                out = np.zeros((len(batch), policy.LOGITS), np.float32)
-                net.run(batch, entities[: len(batch)], out)
-                for k, (_, future, _) in enumerate(waiting):
-                    future.set_result(out[k])
-                waiting.clear()
-        return took
-
-    each = np.percentile(asyncio.run(requests()), 99)
+def _against_requests(npc: NpcPolicy, calls: int, bursts: int) -> list[Row]:
+    """256 decisions at once as HTTP requests to a server that batches them (inference_http.py), and as one call."""
+    served = inference_http.measure(NPCS, bursts) * 1e3
     engine = Engine(entities_max=CROWD)
-    engine.register("bare", _Bare(npc), CROWD, 1e6)
-    engine.rows("bare", n)[:] = features
-    ours = float(np.percentile(_times(lambda: engine.run("bare", entities[:n], n), calls * 4), 99))
-    return [row("p99 of a decision against a request a row in one event loop, 256 at once", ours, "us", baseline=float(each))]
+    engine.register("bare", _Bare(npc, NPCS), CROWD, 1e6)
+    engine.rows("bare", NPCS)[:] = np.random.default_rng(1).uniform(-1, 1, (NPCS, policy.FEATURE_SIZE))
+    who = np.arange(NPCS, dtype=np.int32)
+    ours = float(np.percentile(_times(lambda: engine.run("bare", who, NPCS), calls), 99))
+    base = float(np.percentile(served, 99))
+    return [
+        row("p99 of a decision, 256 at once, against a request a row to a batching server", ours, "us", baseline=base, ratio_at_most=0.05)
+    ]

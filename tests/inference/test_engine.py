@@ -153,3 +153,27 @@ def test_sizes_must_agree() -> None:
     with pytest.raises(ValueError, match="must agree"):
         Engine(clock).register("npc", Doubler(clock), 8, 1.0, wrong)
     assert Engine(clock).figures("npc") is None
+
+
+def test_twice_too_much_work_leaves_nobody_without_an_answer() -> None:
+    """Three models share a tick's budget that is half of what they need: the first in rank are shed least, and all is counted."""
+    clock, entities = Ticking(), np.arange(60, dtype=np.int32)
+    engine = Engine(clock, budget_ms=9.0)
+    names = ("npc", "watch", "rest")
+    for rank, name in enumerate(names):  # 60 rows of 0.1 ms each: 18 ms a tick
+        engine.register(name, Doubler(clock, 0.1), 64, 100.0, Minus(), priority=rank)
+    calls = 120
+    for _ in range(calls):
+        engine.begin_tick()
+        for name in names:
+            engine.rows(name, 60)[:, 0] = entities
+            out = engine.run(name, entities, 60)
+            assert np.isfinite(out).all()
+            answered = (out[:, 0] == entities * 2) | (out[:, 0] == -1.0)  # the model's, now or before, or the fallback's
+            assert answered.all()
+        clock.ms += 5.0
+    figures = [engine.figures(name) for name in names]
+    assert all(f is not None and f.actions + f.held + f.fallbacks == calls * 60 for f in figures)
+    first, second, third = (f.actions / (calls * 60) for f in figures if f is not None)
+    assert first > 0.9
+    assert first > second > third > 0.0  # and the last is not starved for ever

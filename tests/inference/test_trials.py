@@ -5,7 +5,12 @@ import pytest
 
 from gameedge.bus.payloads import ModelWish
 from gameedge.core.errors import ArtifactError
+from gameedge.core.npc import hand
+from gameedge.core.npc import observation as o
+from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.edge.rollout import PROBATION_MS, Rollout
+from gameedge.inference.backends.npc_policy import NpcPolicy
+from gameedge.inference.depot import Depot
 from gameedge.inference.engine import Engine
 
 
@@ -183,3 +188,26 @@ def test_a_canary_that_is_late_is_ended() -> None:
     trial = engine.model("npc").trial
     assert trial is not None
     assert "missed the deadline" in str(trial.verdict(engine.model("npc").stable))
+
+
+def test_learned_policies_change_places_under_load() -> None:
+    """Real policies, twice too much work, another one every fifth tick: every NPC is answered and its hand goes on."""
+    engine, entities = Engine(), np.arange(200, dtype=np.int32)
+    policies = [Depot().build("npc", 256), Depot().build("npc", 256)]
+    assert isinstance(policies[0], NpcPolicy)
+    engine.register("npc", policies[0], 256, 1e6, ScriptedPolicy(entities_max=256))
+    rows = np.zeros((200, policies[0].input_size), np.float32)
+    rows[:, [o.ALIVE, o.HEALTH, o.HURT, o.LEVEL]] = 1.0
+    model = engine.model("npc")
+    for tick in range(60):
+        if tick % 5 == 4:
+            assert engine.swap("npc", policies[tick // 5 % 2])  # it goes on with the state
+            model.stable.costs.row_ms[:] = [model.deadline_ms / 100.0] * model.buckets  # half of the rows fit
+        engine.begin_tick()
+        engine.rows("npc", 200)[:] = rows
+        assert np.isfinite(engine.run("npc", entities, 200)).all()
+    figures = model.figures
+    assert figures.actions + figures.held + figures.fallbacks == 60 * 200
+    assert figures.held > 0
+    assert (policies[0].state[:200, hand.TICK] >= 59).all()  # one tick of the hand a tick, whoever decided
+    assert policies[1].state is policies[0].state  # type: ignore[attr-defined]

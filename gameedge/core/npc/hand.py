@@ -67,6 +67,7 @@ HAND: Final = TRAITS + TRAIT_COUNT  # columns of the hand; the policy's own foll
 
 _PERSON_SALT: Final = 100
 _BITS = np.uint64(0x1FFFFF)
+_S6, _S20, _S42, _S72 = 1.0 / 6.0, 1.0 / 20.0, 1.0 / 42.0, 1.0 / 72.0  # of the sine's series; a division costs four products
 _jerk = kernel(motion.minimum_jerk)
 _fitts = kernel(motion.fitts_ms)
 
@@ -90,7 +91,7 @@ def individual(s: Floats, person: int) -> None:
 @kernel
 def trait(s: Floats, which: int, share: float) -> float:
     """This individual's factor for one figure, around 1."""
-    return 1.0 + share * s[TRAITS + which]
+    return 1.0 + share * float(s[TRAITS + which])
 
 
 @kernel
@@ -101,7 +102,7 @@ def sine(x: float) -> float:
     elif x > 1.5707963267948966:
         x = 3.141592653589793 - x
     q = x * x
-    return x * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0 * (1.0 - q / 72.0))))
+    return x * (1.0 - q * _S6 * (1.0 - q * _S20 * (1.0 - q * _S42 * (1.0 - q * _S72))))
 
 
 @kernel

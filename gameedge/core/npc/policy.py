@@ -79,6 +79,7 @@ _C2, _C3, _C4, _C5, _C6 = (np.float32(1.0 / factorial) for factorial in (2, 6, 2
 @kernel
 def featurize(rows: Floats, entities: Int32s, state: Floats, out: Floats) -> None:
     """Features of each row, float32 [N, FEATURE_SIZE], from its observation and its state."""
+    rest = rows.shape[1] - o.RAYS  # not a constant to the compiler: it would unroll the copy, one value at a time
     for i in range(entities.shape[0]):
         row, s, f = rows[i], state[entities[i]], out[i]
         for k in range(OWN):
@@ -92,7 +93,7 @@ def featurize(rows: Floats, entities: Int32s, state: Floats, out: Floats) -> Non
         f[F_HAND + 2] = 0.5 * s[hand.TRACKING]
         f[F_HAND + 3] = min(max((s[hand.READY] - s[hand.TICK]) / 30.0, -1.0), 1.0)
         f[F_HAND + 4], f[F_HAND + 5] = _WAYS[walk, 0], _WAYS[walk, 1]
-        for k in range(o.OBSERVATION_SIZE - o.RAYS):
+        for k in range(rest):
             f[F_REST + k] = row[o.RAYS + k]
 
 

@@ -20,9 +20,8 @@ from gameedge.core.npc import observation as o
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT, STYLES
 from gameedge.inference.artifacts import Artifact
 from gameedge.inference.autotune import Tuned
-from gameedge.inference.backends import tiles
+from gameedge.inference.backends import tiles, ways
 from gameedge.inference.backends.kernel_mlp import KernelMlp
-from gameedge.inference.backends.numpy_mlp import NumpyMlp
 from gameedge.inference.base import Backend, Bools, Floats, Int32s
 
 KIND: Final = "npc-policy"
@@ -127,7 +126,7 @@ class NpcPolicy:
         cls, artifact: Artifact, *, entities_max: int = ENTITIES_MAX, nets: Callable[[Artifact], Backend] | None = None
     ) -> "NpcPolicy":
         """Raises ArtifactError where the artifact does not fit this code."""
-        net = (nets or tuned_net)(artifact)
+        net = (nets or (lambda found: ways.tuned(found, metadata())))(artifact)
         try:
             levels = np.array(json.loads(artifact.metadata.get("levels", "null")), np.float32)
         except ValueError as error:
@@ -197,12 +196,6 @@ class NpcPolicy:
         known = entities[(entities >= 0) & (entities < len(self.state))].astype(np.int32)
         policy.begin(known, self.state, self._people)
         self._people += len(known)
-
-
-def tuned_net(artifact: Artifact) -> Backend:
-    """The net in the fastest way of this machine, batch size by batch size."""
-    wanted = metadata()
-    return Tuned([NumpyMlp(artifact, wanted), KernelMlp(artifact, wanted)])
 
 
 assert len(STYLES) == STYLE_COUNT

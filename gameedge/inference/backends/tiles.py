@@ -34,6 +34,7 @@ _LINE: Final = 64  # bytes of a cache line
 DEPTH, PANELS, WEIGHTS, BIAS, KIND, WIDTH = range(6)
 PLAN: Final = 6
 
+_cgutils: Any = cgutils  # has no types
 _FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
@@ -55,7 +56,7 @@ def _tile(rows: int) -> Any:
         def vector(address: Any) -> Any:
             return builder.load(at(address, _VECTOR), align=4, typ=_VECTOR)
 
-        muladd = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32")
+        muladd = _cgutils.get_or_insert_function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32")
         starts = [builder.add(x, builder.mul(x_step, _I64(r))) for r in range(rows)]
         first = vector(bias)
         before = builder.block
