@@ -8,7 +8,7 @@ sleep, and clocks that are off by 200 ppm.
 Method. Two quantities must never run ahead of the server's clock: the client's own clock, and 50 ms for each command taken.
 Write `x` for either of them minus the arrival time. For an honest client `x = constant - delay(n)`, and a delay has a floor, so
 `x` has a ceiling; a fast timer makes it rise for ever. Kept per connection and quantity is the ceiling seen so far:
-  - the first two seconds, and forty commands that came one by one, learn it (at most 2 s of rise, for a connection that begins with
+  - the first two seconds, and 25 commands that came one by one, learn it (at most 2 s of rise, for a connection that begins with
     a stall);
   - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
     the floor of the delay can only fall by what the round trip had in it;
@@ -23,7 +23,7 @@ of `x` in each span of time (0.25 s, and 1 s) is a record again and again, each 
 once, after a burst or a change of route; records in a row, adding up to several times the jitter, are a clock.
 
 Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 43, most of them
-while the first forty came. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
+while the first came. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
 are for people.
 
 Cost. One compiled kernel over the commands of a tick in order of arrival, 256 bytes of state a connection, one allocation (a
@@ -58,8 +58,8 @@ JUMP_MAX: Final = limits.RESUME_MS_MAX * limits.COMMANDS_PER_S // 1000 + 400
 
 LEARN_MS: Final = 2_000.0
 LEARN_RISE_MS_MAX: Final = 2_000.0
-LEARN_FLOW: Final = 40  # and until so many commands came one by one, FLOW_MS apart: a connection may begin with a stall
-FLOW_MS: Final = 25.0
+LEARN_FLOW: Final = 25  # and until so many commands came one by one, FLOW_MS apart: a connection may begin with a stall
+FLOW_MS: Final = 10.0
 SLACK_BASE_MS: Final = 30.0
 SLACK_MS_MAX: Final = 320.0
 JITTER_WEIGHT: Final = 3.0
