@@ -23,10 +23,10 @@ SEED = 20_260
 HIDDEN = (96, 48)
 EPOCHS = 40
 BATCH = 512
-STREAM_EPOCHS = 14
-TRAIN_JOBS = [Job(seed) for seed in range(1, 13)]
-FUSE_JOBS = [Job(seed) for seed in range(13, 15)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 213)]
+STREAM_EPOCHS = 12
+TRAIN_JOBS = [Job(seed) for seed in range(1, 9)]
+FUSE_JOBS = [Job(9)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 209)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:

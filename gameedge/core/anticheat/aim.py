@@ -94,6 +94,7 @@ class AimModel:
     id: str
     tensors: Mapping[str, Floats]
     unit: stream.Unit
+    fuse: Sequence[float]
 
     @staticmethod
     def shapes() -> Mapping[str, Sequence[int | None]]:
@@ -121,7 +122,7 @@ class AimModel:
                 raise ArtifactError(f"{id}: expected layers that fit, found {a} {kept[a].shape} and {b} {kept[b].shape}")
         if not (np.diff(kept["null"], axis=2) >= 0).all():
             raise ArtifactError(f"{id}: expected null rows that rise, found {kept['null'].min(axis=(0, 1)).tolist()}")
-        model = cls(id, kept, stream.Unit(kept))
+        model = cls(id, kept, stream.Unit(kept), kept["fuse"].tolist())
         # Compiles the kernels, or loads them, before the first shot of a match has to wait for it.
         path, line, one = np.zeros((1, 32, 2), np.float32), np.zeros((1, 32), np.float32), np.zeros(1, np.float32)
         model.score(path, line, one, one, one, one, np.zeros(1, np.bool_), 0.5)
@@ -137,7 +138,7 @@ class AimModel:
 
     def fused(self, streamed: float, surprise: float, shots: Sequence[float]) -> float:
         """The score of a block with rows: of the stream, of how far the next steps were off a person's, and of its shots."""
-        f = self.tensors["fuse"].tolist()
+        f = self.fuse
         mean = sum(shots) / len(shots) if shots else 0.0
         value = f[0] + f[1] * streamed + f[2] * surprise
         return float(value + f[3] * mean + f[4] if shots else value)
