@@ -20,7 +20,7 @@ from models.anticheat.plots import Axis
 HERE = Path(__file__).resolve().parent
 TEST_JOBS = [Job(seed) for seed in range(301, 303)]
 DUTY_JOBS = {0.3: [Job(311, duty=0.3)]}
-INNOCENT_JOBS = [Job(seed, honest=1.0) for seed in range(401, 403)]
+INNOCENT_JOBS = [Job(401, honest=1.0)]
 HELD_OUT = ("smooth", "wind", "splice")
 TICK_HZ = 60
 COMBAT_S = 60.0
@@ -188,7 +188,7 @@ def per_shot(model: aim.AimModel, shots: Shots) -> dict[str, Any]:
     return rows
 
 
-def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries: int = 8) -> dict[str, Any]:
+def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries: int = train.TRIES) -> dict[str, Any]:
     """An attacker who may query: tries some machines of a family for the first half, keeps the one with the least wealth, and plays on
     with it as a new player. What is reported is the second half."""
     rows = {}

@@ -15,7 +15,7 @@ from gameedge.core.anticheat import features as figures
 from gameedge.inference.artifacts import file_name
 from models.anticheat import calibrate, mlp, recurrent
 from models.anticheat.data import CLASS_OF as CLASS_OF
-from models.anticheat.data import Crowds, Job, Shots, collect
+from models.anticheat.data import Blocks, Crowds, Job, Shots, collect
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 KEEP = Path(__file__).resolve().parents[2] / ".gameedge" / "anticheat"
@@ -24,9 +24,11 @@ HIDDEN = (96, 48)
 EPOCHS = 40
 BATCH = 512
 STREAM_EPOCHS = 12
+ATTACKED_EPOCHS = 4
+TRIES = 8  # machines that an attacker who may query scores has to choose from
 TRAIN_JOBS = [Job(seed) for seed in range(1, 9)]
 FUSE_JOBS = [Job(9)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 209)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 207)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
@@ -64,12 +66,30 @@ def weights(kind: np.ndarray) -> np.ndarray:
     return np.asarray((prior / count * len(kind)).astype(np.float32)[kind])
 
 
+def queried(blocks: Blocks, score: np.ndarray, tries: int = TRIES) -> np.ndarray:
+    """How often each block's player would be met if attackers might query scores: half of the machines of each family as they are drawn,
+    the other half the one with the lowest score of `tries`. float32 [N], 1 for people."""
+    out = np.ones(len(score), np.float32)
+    for label in np.unique(blocks.label[blocks.kind != aim.HUMAN]):
+        who, of, n = np.unique(blocks.who[blocks.label == label], return_inverse=True, return_counts=True)
+        mean = np.bincount(of, score[blocks.label == label]) / n
+        rank = np.empty(len(who))
+        rank[np.argsort(mean)] = np.arange(len(who))
+        left = (len(who) - rank) / len(who)
+        chosen = left**tries - (left - 1.0 / len(who)) ** tries
+        out[blocks.label == label] = (0.5 + 0.5 * len(who) * chosen)[of]
+    return out
+
+
 def fit_stream(crowds: Crowds, leave_out: str | None = None, epochs: int = STREAM_EPOCHS, seed: int = SEED) -> recurrent.Tensors:
-    """The streaming unit's tensors."""
+    """The streaming unit's tensors: trained, attacked by machines that query its scores, and trained on with those that got past."""
     b = crowds.blocks
     if leave_out is not None:
         b = b.take(np.flatnonzero(b.kind != aim.CLASSES.index(leave_out)))
-    return recurrent.fit(recurrent.figures_of(b), b.ticks, b.kind, weights(b.kind), epochs, seed)
+    x, weight = recurrent.figures_of(b), weights(b.kind)
+    tensors = recurrent.fit(x, b.ticks, b.kind, weight, epochs, seed)
+    attacked = queried(b, recurrent.scores(tensors, x, b.ticks)[0])
+    return recurrent.fit(x, b.ticks, b.kind, weight * attacked, ATTACKED_EPOCHS, seed + 1, tensors)
 
 
 def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None = None) -> np.ndarray:
