@@ -41,7 +41,7 @@ def _delivered(sent, n, rtt, loss, jitter, burst):  # type: ignore[no-untyped-de
         at = sent[k] + 0.5 * rtt + np.random.exponential(jitter)
         timeout = max(_RTO_MS, 1.5 * rtt)
         tries = 0
-        while np.random.random() < loss and tries < 5:
+        while np.random.random() < loss and tries < (5 if k > 0 else 2):
             at += timeout
             timeout *= 2.0
             tries += 1

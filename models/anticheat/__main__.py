@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     aim.add_argument("target", type=Path, metavar="OUT.npz")
     report = commands.add_parser("evaluate", help="measure everything, draw it, write results.json")
     report.add_argument("--json", action="store_true", help="print the report as JSON")
-    report.add_argument("--careers", type=int, default=3_000, help="innocent careers of 1,000 h that are simulated")
+    report.add_argument("--careers", type=int, default=30_000, help="innocent careers of 1,000 h that are simulated")
     report.add_argument("--processes", type=int, default=2)
     report.add_argument("--no-real", action="store_true", help="leave recorded people out")
     options = parser.parse_args(argv)

@@ -15,7 +15,7 @@ import numpy as np
 from gameedge.core.anticheat import aim
 from gameedge.core.anticheat.accumulate import cohort
 from models.anticheat.data import Crowds, Shots
-from models.anticheat.recurrent import figures_of, scores
+from models.anticheat.recurrent import block_shares, figures_of
 
 BLOCK_TICKS = 42  # 700 ms
 PERSON = 0.9999
@@ -47,25 +47,32 @@ def blocks(shots: Shots, score: np.ndarray) -> Found:
 
 def ticks(crowds: Crowds, model: aim.AimModel) -> Found:
     """Blocks of ticks with the shots in them, as the watch makes them where a game offers both, in order of time."""
-    b, f = crowds.blocks, model.tensors["fuse"].astype(np.float64)
-    x = figures_of(b)
-    streamed, surprise = scores(dict(model.tensors), x, b.ticks)
-    total, count = shots_in(crowds, model.judge(crowds.shots.figures).score)
-    value = f[0] + f[1] * streamed + f[2] * surprise + np.where(count > 0, f[3] * total / np.maximum(count, 1) + f[4], 0.0)
+    b = crowds.blocks
+    x, count = evidence(crowds, model)
+    z = (x * model.tensors["fuse"].astype(np.float64)[None]).sum(axis=2)
+    value = np.log(np.exp(np.minimum(z, 60.0)).sum(axis=1))
     which = [cohort(float(rtt), float(jitter)) for rtt, jitter in zip(b.rtt_ms, b.jitter_ms, strict=True)]
     order = np.lexsort((b.tick, b.who))
-    row = aim.SHOT_COUNTS + np.minimum(count, 2)
-    columns = np.array([b.who, b.label, which, row, value, b.tick]).T[order]
+    columns = np.array([b.who, b.label, which, aim.SHOT_COUNTS + np.minimum(count, 2), value, b.tick]).T[order]
     return {**_columns(columns), "ticks": b.ticks[order]}
 
 
-def shots_in(crowds: Crowds, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the scores of each block's shots, and their number."""
-    place = {number: k for k, number in enumerate(crowds.blocks.block.tolist())}
+def evidence(crowds: Crowds, model: aim.AimModel) -> tuple[np.ndarray, np.ndarray]:
+    """What `AimModel.fused` adds up, float64 [blocks, machines, aim.FUSE], and the number of shots of each block."""
+    b = crowds.blocks
+    shares, surprise = block_shares(dict(model.tensors), figures_of(b), b.ticks)
+    judged = model.judge(crowds.shots.figures).shares
+    place = {number: k for k, number in enumerate(b.block.tolist())}
     at = np.array([place.get(number, -1) for number in crowds.shots.block.tolist()])
-    inside = at >= 0
-    n = len(crowds.blocks.block)
-    return np.bincount(at[inside], score[inside], n), np.bincount(at[inside], minlength=n)
+    inside, n = at >= 0, len(b.block)
+    count = np.bincount(at[inside], minlength=n)
+    out = np.ones((n, len(aim.CLASSES) - 1, aim.FUSE))
+    for k in range(1, len(aim.CLASSES)):
+        odds = np.log(judged[inside, k] + 1e-6) - np.log(judged[inside, 0] + 1e-6)
+        out[:, k - 1, 1] = np.log(shares[:, k] + 1e-6) - np.log(shares[:, 0] + 1e-6)
+        out[:, k - 1, 2] = np.bincount(at[inside], odds, n) / np.maximum(count, 1)
+    out[:, :, 3], out[:, :, 4] = (count > 0)[:, None], surprise[:, None]
+    return out, count
 
 
 def _columns(rows: Any) -> Found:

@@ -14,15 +14,15 @@ from gameedge.core.anticheat import accumulate, aim
 from gameedge.inference.artifacts import load, load_aim
 from loadtest.bots.machines import FAMILIES as MACHINES
 from models.anticheat import arena, calibrate, careers, mouse, paste, plots, real, score, train, train_mouse
-from models.anticheat.data import Job, Shots, collect
+from models.anticheat.data import Crowds, Job, Shots, collect
 from models.anticheat.plots import Axis
 
 HERE = Path(__file__).resolve().parent
-TEST_JOBS = [Job(seed) for seed in range(301, 307)]
-DUTY_JOBS = {0.3: [Job(seed, duty=0.3) for seed in (311, 312, 313)], 0.1: [Job(seed, duty=0.1) for seed in (321, 322)]}
-INNOCENT_JOBS = [Job(seed, honest=1.0) for seed in range(401, 407)]
-HELD_OUT = ("smooth", "minjerk", "wind", "splice")
-BLOCK_S = 0.7
+TEST_JOBS = [Job(seed) for seed in range(301, 303)]
+DUTY_JOBS = {0.3: [Job(311, duty=0.3)]}
+INNOCENT_JOBS = [Job(401, honest=1.0)]
+HELD_OUT = ("smooth", "wind", "splice")
+TICK_HZ = 60
 COMBAT_S = 60.0
 HZ = 30
 RATES = (1e-1, 1e-2, 1e-3)
@@ -87,36 +87,36 @@ def real_left_out() -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------------- the arena
 
 
-def follow(found: dict[str, np.ndarray], null: np.ndarray) -> dict[int, dict[str, Any]]:
-    """Every player's wealth over its blocks: label, and the log after each block."""
+def follow(found: calibrate.Found, null: np.ndarray) -> dict[int, dict[str, Any]]:
+    """Every player's wealth over its blocks: label, the log after each block, and the seconds with an enemy in sight until then."""
     players: dict[int, dict[str, Any]] = {}
+    p = calibrate.p_values(found, null)
     for who in np.unique(found["who"]):
         rows = np.flatnonzero(found["who"] == who)
         wealth = accumulate.Wealth()
         logs, sure = [], []
         for i in rows:
-            p = accumulate.p_value(null, int(found["cohort"][i]), int(found["count"][i]), float(found["mean"][i]))
-            logs.append(wealth.bet(p, int(found["cohort"][i])))
+            logs.append(wealth.bet(float(p[i]), int(found["cohort"][i])))
             sure.append(wealth.strict_log)
         players[int(who)] = {
             "label": arena.LABELS[int(found["label"][rows[0]])],
             "logs": np.array(logs),
             "strict": np.array(sure),
+            "s": np.cumsum(found["ticks"][rows]) / TICK_HZ,
             "cohort": int(found["cohort"][rows[0]]),
         }
     return players
 
 
-def _to(logs: np.ndarray, level: float) -> float:
-    """Combat seconds until the level was reached; inf: never."""
-    reached = np.flatnonzero(logs >= level)
-    return float((reached[0] + 1) * BLOCK_S) if len(reached) else float("inf")
+def _to(player: dict[str, Any], level: float, logs: str = "logs") -> float:
+    """Seconds with an enemy in sight until the level was reached; inf: never."""
+    reached = np.flatnonzero(player[logs] >= level)
+    return float(player["s"][reached[0]]) if len(reached) else float("inf")
 
 
 def _row(some: list[dict[str, Any]]) -> dict[str, Any]:
-    review = np.array([_to(player["logs"], accumulate.REVIEW) for player in some])
-    ban = np.array([_to(player["strict"], accumulate.BAN) for player in some])
-    seen = np.array([len(player["logs"]) * BLOCK_S for player in some])
+    review = np.array([_to(player, accumulate.REVIEW) for player in some])
+    ban = np.array([_to(player, accumulate.BAN, "strict") for player in some])
     middle = float(np.median(review))
     return {
         "players": len(some),
@@ -124,7 +124,7 @@ def _row(some: list[dict[str, Any]]) -> dict[str, Any]:
         "flagged_within_60_s_of_combat": round(float((review <= COMBAT_S).mean()), 4),  # of all, however short they were watched
         "recommended": round(float(np.isfinite(ban).mean()), 4),
         "median_combat_s_to_flag": round(middle, 1) if np.isfinite(middle) else None,
-        "median_combat_s_watched": round(float(np.median(seen)), 1),
+        "median_combat_s_watched": round(float(np.median([player["s"][-1] for player in some])), 1),
     }
 
 
@@ -133,8 +133,49 @@ def by_label(players: dict[int, dict[str, Any]]) -> dict[str, Any]:
     return {label: _row([player for player in players.values() if player["label"] == label]) for label in labels}
 
 
-def judged(model: aim.AimModel, shots: Shots) -> dict[str, np.ndarray]:
-    return calibrate.blocks(shots, model.judge(shots.figures).score)
+def highest(player: dict[str, Any], seconds: float = COMBAT_S) -> float:
+    """The most wealth within so much combat."""
+    return float(player["logs"][: max(1, int(np.searchsorted(player["s"], seconds, side="right")))].max())
+
+
+def after_60_s(players: dict[int, dict[str, Any]], people: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """TPR of machines by the most wealth within 60 s of combat, at the threshold that so many of these innocents reach."""
+    levels = np.array([highest(player) for player in people.values()])
+    rows: dict[str, Any] = {"innocents": len(levels)}
+    machines = {who: player for who, player in players.items() if player["label"] != "human"}
+    for rate in (1e-2, 1e-3):
+        at = float(np.quantile(levels, 1 - rate, method="higher"))
+        found = {label: [] for label in sorted({player["label"] for player in machines.values()}, key=arena.LABELS.index)}
+        for player in machines.values():
+            found[player["label"]].append(highest(player) > at)
+        every = np.concatenate(list(found.values()))
+        rows[f"tpr_at_{rate:g}"] = {"all": round(float(every.mean()), 4)} | {
+            label: round(float(np.mean(hits)), 4) for label, hits in found.items()
+        }
+        rows[f"log_wealth_at_{rate:g}"] = round(at, 2)
+    return rows
+
+
+def judged(model: aim.AimModel, crowds: Crowds) -> calibrate.Found:
+    return calibrate.ticks(crowds, model)
+
+
+def calibration(found: calibrate.Found) -> float:
+    """Expected calibration error of a block's odds as a probability, people and machines weighing the same, 15 bins of as many."""
+    y = found["label"] > 0
+    p = 1.0 / (1.0 + np.exp(-np.clip(found["mean"].astype(np.float64), -30, 30)))
+    w = np.where(y, 0.5 / max(int(y.sum()), 1), 0.5 / max(int((~y).sum()), 1))
+    order = np.argsort(p)
+    return float(sum(abs((w[part] * (p[part] - y[part])).sum()) for part in np.array_split(order, 15)))
+
+
+def per_block(found: calibrate.Found) -> dict[str, Any]:
+    """TPR of a block alone, a second of an enemy in sight."""
+    people = found["mean"][found["label"] == 0]
+    labels = [label for label in range(1, len(arena.LABELS)) if (found["label"] == label).any()]
+    return {
+        arena.LABELS[k]: {f"tpr_at_{rate:g}": _share(found["mean"][found["label"] == k], people, rate) for rate in RATES} for k in labels
+    }
 
 
 def per_shot(model: aim.AimModel, shots: Shots) -> dict[str, Any]:
@@ -147,7 +188,7 @@ def per_shot(model: aim.AimModel, shots: Shots) -> dict[str, Any]:
     return rows
 
 
-def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries: int = 8) -> dict[str, Any]:
+def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries: int = train.TRIES) -> dict[str, Any]:
     """An attacker who may query: tries some machines of a family for the first half, keeps the one with the least wealth, and plays on
     with it as a new player. What is reported is the second half."""
     rows = {}
@@ -164,9 +205,10 @@ def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries
     return rows
 
 
-def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None) -> dict[str, Any]:
-    """Calibration, cohorts and careers, on innocents that nothing has seen."""
-    found = judged(model, shots)
+def innocents(model: aim.AimModel, crowds: Crowds, seen: Crowds, number: int, plot: Path | None) -> dict[str, Any]:
+    """Calibration, cohorts and careers, on innocents that nothing has seen. `seen`: those of the null, who only help to say how
+    often the rarest columns are reached."""
+    found = judged(model, crowds)
     p = calibrate.p_values(found, model.null)
     rates = {tail: float((p <= tail).mean()) for tail in aim.TAILS}
     cohorts = {
@@ -176,9 +218,11 @@ def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None)
     common = [row["0.1"] for row in cohorts.values()]  # rarer events are too few to compare
     ratio = max(common) / max(min(common), 1e-9)
     players = follow(found, model.null)
+    every = np.concatenate([p, calibrate.p_values(judged(model, seen), model.null)])
+    pooled = np.array([float((every <= tail).mean()) for tail in aim.TAILS])
     # The spread between people, as the null's inflation has it, of the rate of p <= 0.05.
     factor_spread = calibrate.spread(p <= 0.05, found["who"])
-    simulated = careers.simulate(np.array([rates[tail] for tail in aim.TAILS]), factor_spread, number)
+    simulated = careers.simulate(pooled, factor_spread, number)
     peak = max(float(player["logs"].max()) for player in players.values())
     if plot is not None:
         note = "at or under the line: p-values are valid; the gap is what people differ by"
@@ -188,12 +232,12 @@ def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None)
         curve = [(t, max(share, 1e-5)) for t, share in simulated["curve"]]  # type: ignore[attr-defined]
         bound = [(t, min(1.0, 1 / t)) for t, _ in curve]
         axes = Axis("wealth", 1.0, 1e4, log=True), Axis("share of careers that ever reach it", 1e-5, 1.0, log=True)
-        note = f"{number} simulated careers of 1,000 h; review at 100, ban recommended at 10,000"
+        note = f"{number:,} simulated careers of 1,000 h; review at 100, ban recommended at 10,000"
         plots.lines(plot / "careers.svg", "Innocent careers", *axes, {"simulated": curve, "Ville's bound": bound}, ["Ville's bound"], note)
     return {
         "people": len(players),
         "blocks": len(p),
-        "hours_of_play": round(len(np.unique(shots.who)) * 100 / 3600, 1),
+        "hours_of_play": round(len(players) * 100 / 3600, 1),
         "flagged": sum(float(player["logs"].max()) >= accumulate.REVIEW for player in players.values()),
         "highest_log_wealth": round(peak, 2),
         "observed_at": {f"{tail:g}": round(rate, 5) for tail, rate in rates.items()},
@@ -206,23 +250,28 @@ def innocents(model: aim.AimModel, shots: Shots, number: int, plot: Path | None)
 
 def held_out(processes: int) -> dict[str, Any]:
     """The arena's model trained without a family, and how much of that family it still flags within 60 s of combat."""
-    shots = collect(train.TRAIN_JOBS, train.KEEP, processes)
+    crowds = collect(train.TRAIN_JOBS, train.KEEP, processes)
+    fuse = collect(train.FUSE_JOBS, train.KEEP, processes)
     null = collect(train.NULL_JOBS, train.KEEP, processes)
     test = collect(TEST_JOBS, train.KEEP, processes)
+    people = collect(INNOCENT_JOBS, train.KEEP, processes)
     rows = {}
     for family in HELD_OUT:
-        tensors = train.fit(shots, leave_out=family, epochs=25)
+        tensors = train.fit(crowds.shots, leave_out=family, epochs=15) | train.fit_stream(crowds, leave_out=family, epochs=5)
+        tensors["fuse"] = train.fuse(tensors, fuse, family)
         model, _ = train.calibrated(tensors, null)
-        labels = [arena.LABELS.index(name) for name in arena.LABELS if train.CLASS_OF[name] == family]
-        some = test.take(np.flatnonzero(np.isin(test.label, labels)))
-        rows[family] = _row(list(follow(judged(model, some), model.null).values()))
+        players = follow(judged(model, test), model.null)
+        labels = {name for name in arena.LABELS if train.CLASS_OF[name] == family}
+        some = {who: player for who, player in players.items() if player["label"] in labels}
+        innocent = follow(judged(model, people), model.null) | {who: one for who, one in players.items() if one["label"] == "human"}
+        rows[family] = _row(list(some.values())) | {"after_60_s": after_60_s(some, innocent)}
     return rows
 
 
 def curves(players: dict[int, dict[str, Any]], plot: Path) -> None:
     series = {}
     for label in arena.LABELS:
-        times = sorted(_to(player["logs"], accumulate.REVIEW) for player in players.values() if player["label"] == label)
+        times = sorted(_to(player, accumulate.REVIEW) for player in players.values() if player["label"] == label)
         if times:
             points = [(0.5, 0.0)]
             for k, at in enumerate(times):
@@ -237,25 +286,30 @@ def curves(players: dict[int, dict[str, Any]], plot: Path) -> None:
 # --------------------------------------------------------------------------------------------------------------- together
 
 
-def run(careers: int = 3_000, processes: int = 2, real: bool = True, out: Path = HERE) -> dict[str, Any]:
+def run(careers: int = 30_000, processes: int = 2, real: bool = True, out: Path = HERE) -> dict[str, Any]:
     """Everything; also writes results.json and plots/ below `out`."""
     plot = out / "plots"
     model = load_aim()
     test = collect(TEST_JOBS, train.KEEP, processes)
-    players = follow(judged(model, test), model.null)
+    unseen, seen = collect(INNOCENT_JOBS, train.KEEP, processes), collect(train.NULL_JOBS, train.KEEP, processes)
+    blocks = judged(model, test)
+    players = follow(blocks, model.null)
+    people = follow(judged(model, unseen), model.null) | {who: player for who, player in players.items() if player["label"] == "human"}
     curves(players, plot)
     found: dict[str, Any] = {"model": model.id}
     found["real"] = real_people(plot) if real else {"skipped": "--no-real"}
     if real:
         found["real_family_left_out"] = real_left_out()
-    found["simulated"] = {"per_shot": per_shot(model, test), "players": by_label(players)}
+    found["simulated"] = {"per_shot": per_shot(model, test.shots), "per_block": per_block(blocks), "players": by_label(players)}
+    found["simulated"]["after_60_s_of_combat"] = after_60_s(players, people)
+    found["simulated"]["calibration_error"] = round(calibration(blocks), 4)
     found["simulated"]["adaptive"] = adaptive(players, np.random.default_rng(9))
     for duty, jobs in DUTY_JOBS.items():
-        shots = collect(jobs, train.KEEP, processes)
-        some = {who: player for who, player in follow(judged(model, shots), model.null).items() if player["label"] in MACHINES}
+        rows = follow(judged(model, collect(jobs, train.KEEP, processes)), model.null)
+        some = {who: player for who, player in rows.items() if player["label"] in MACHINES}
         found["simulated"][f"on_{duty:g}_of_engagements"] = by_label(some)
     found["simulated"]["family_left_out"] = held_out(processes)
-    found["innocents"] = innocents(model, collect(INNOCENT_JOBS, train.KEEP, processes), careers, plot)
+    found["innocents"] = innocents(model, unseen, seen, careers, plot)
     (out / "results.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     return found
 

@@ -144,17 +144,22 @@ def fit(
     return {name: np.round(tensor, 4).astype(np.float32) for name, tensor in t.items()}
 
 
-def scores(t: Tensors, x: np.ndarray, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log odds of a machine and surprise of every block, float64 [N]: in numpy, as the kernel but for the last bits."""
-    out, surprise = np.empty(len(x)), np.empty(len(x))
+def block_shares(t: Tensors, x: np.ndarray, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of the classes, float64 [N, classes], and surprise of every block: in numpy, as the kernel but for the last bits."""
+    out, surprise = np.empty((len(x), len(aim.CLASSES))), np.empty(len(x))
     for at in range(0, len(x), 1024):
         raw = x[at : at + 1024].transpose(1, 0, 2)
         n = ticks[at : at + 1024].astype(np.float32)
         h, _ = _run(t, np.clip((raw - t["s_mean"]) * t["s_scale"], -STREAM_CLIP, STREAM_CLIP).astype(np.float32))
         within = (np.arange(len(raw))[:, None] < n[None]).astype(np.float32)
         pooled = (h[1:] * (within / n)[..., None]).sum(axis=0)
-        p = mlp.shares((pooled @ t["s_wo"] + t["s_bo"]).astype(np.float64))
-        out[at : at + 1024] = np.log(p[:, 1:].sum(1) + 1e-12) - np.log(p[:, 0] + 1e-12)
+        out[at : at + 1024] = mlp.shares((pooled @ t["s_wo"] + t["s_bo"]).astype(np.float64))
         miss = ((h[1:-1] @ t["s_wn"] + t["s_bn"] - raw[1:, :, 1:3]) ** 2).sum(-1)
         surprise[at : at + 1024] = (np.minimum(miss, NEXT_CUT) * within[1:]).sum(0) / np.maximum(n - 1.0, 1.0)
     return out, surprise
+
+
+def scores(t: Tensors, x: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Log odds of a machine, float64 [N]."""
+    p, _ = block_shares(t, x, ticks)
+    return np.asarray(np.log(p[:, 1:].sum(1) + 1e-12) - np.log(p[:, 0] + 1e-12))

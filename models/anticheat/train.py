@@ -15,7 +15,7 @@ from gameedge.core.anticheat import features as figures
 from gameedge.inference.artifacts import file_name
 from models.anticheat import calibrate, mlp, recurrent
 from models.anticheat.data import CLASS_OF as CLASS_OF
-from models.anticheat.data import Crowds, Job, Shots, collect
+from models.anticheat.data import Blocks, Crowds, Job, Shots, collect
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 KEEP = Path(__file__).resolve().parents[2] / ".gameedge" / "anticheat"
@@ -23,10 +23,12 @@ SEED = 20_260
 HIDDEN = (96, 48)
 EPOCHS = 40
 BATCH = 512
-STREAM_EPOCHS = 14
-TRAIN_JOBS = [Job(seed) for seed in range(1, 13)]
-FUSE_JOBS = [Job(seed) for seed in range(13, 15)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 213)]
+STREAM_EPOCHS = 12
+ATTACKED_EPOCHS = 4
+TRIES = 8  # machines that an attacker who may query scores has to choose from
+TRAIN_JOBS = [Job(seed) for seed in range(1, 9)]
+FUSE_JOBS = [Job(9)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 207)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
@@ -64,32 +66,53 @@ def weights(kind: np.ndarray) -> np.ndarray:
     return np.asarray((prior / count * len(kind)).astype(np.float32)[kind])
 
 
+def queried(blocks: Blocks, score: np.ndarray, tries: int = TRIES) -> np.ndarray:
+    """How often each block's player would be met if attackers might query scores: half of the machines of each family as they are drawn,
+    the other half the one with the lowest score of `tries`. float32 [N], 1 for people."""
+    out = np.ones(len(score), np.float32)
+    for label in np.unique(blocks.label[blocks.kind != aim.HUMAN]):
+        who, of, n = np.unique(blocks.who[blocks.label == label], return_inverse=True, return_counts=True)
+        mean = np.bincount(of, score[blocks.label == label]) / n
+        rank = np.empty(len(who))
+        rank[np.argsort(mean)] = np.arange(len(who))
+        left = (len(who) - rank) / len(who)
+        chosen = left**tries - (left - 1.0 / len(who)) ** tries
+        out[blocks.label == label] = (0.5 + 0.5 * len(who) * chosen)[of]
+    return out
+
+
 def fit_stream(crowds: Crowds, leave_out: str | None = None, epochs: int = STREAM_EPOCHS, seed: int = SEED) -> recurrent.Tensors:
-    """The streaming unit's tensors."""
+    """The streaming unit's tensors: trained, attacked by machines that query its scores, and trained on with those that got past."""
     b = crowds.blocks
     if leave_out is not None:
         b = b.take(np.flatnonzero(b.kind != aim.CLASSES.index(leave_out)))
-    return recurrent.fit(recurrent.figures_of(b), b.ticks, b.kind, weights(b.kind), epochs, seed)
+    x, weight = recurrent.figures_of(b), weights(b.kind)
+    tensors = recurrent.fit(x, b.ticks, b.kind, weight, epochs, seed)
+    attacked = queried(b, recurrent.scores(tensors, x, b.ticks))
+    return recurrent.fit(x, b.ticks, b.kind, weight * attacked, ATTACKED_EPOCHS, seed + 1, tensors)
 
 
 def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None = None) -> np.ndarray:
-    """How stream and shots add up to the score of a block: a logistic regression on players that neither network has seen."""
-    tensors["fuse"] = np.zeros(aim.FUSE, np.float32)
-    model = aim.AimModel.from_tensors("aim-new", tensors)
-    b = crowds.blocks
-    streamed, surprise = recurrent.scores(tensors, recurrent.figures_of(b), b.ticks)
-    total, count = calibrate.shots_in(crowds, model.judge(crowds.shots.figures).score)
-    shot = count > 0
-    x = np.stack([np.ones(len(shot)), streamed, surprise, np.where(shot, total / np.maximum(count, 1), 0.0), shot], axis=1)
-    y = b.kind != aim.HUMAN
-    use = b.kind != (aim.CLASSES.index(leave_out) if leave_out is not None else -1)
-    x, y, w = x[use], y[use], weights(b.kind)[use].astype(np.float64)
+    """How stream and shots add up to the score of a block, float32 [machines, aim.FUSE]: a logistic regression over the classes, each with
+    its own evidence alone, on players that neither network has seen."""
+    machines = len(aim.CLASSES) - 1
+    tensors["fuse"] = np.zeros((machines, aim.FUSE), np.float32)
+    tensors.setdefault("null", np.zeros((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32))
+    x, _ = calibrate.evidence(crowds, aim.AimModel.from_tensors("aim-new", tensors))
+    kind = crowds.blocks.kind
+    use = kind != (aim.CLASSES.index(leave_out) if leave_out is not None else -1)
+    x, kind, w = x[use], kind[use], weights(kind)[use].astype(np.float64)
     w /= w.sum()
-    f = np.zeros(aim.FUSE)
-    for _ in range(30):  # Newton's method, a little held back
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ f, -30, 30)))
-        gradient = x.T @ (w * (p - y)) + 1e-4 * f
-        f -= np.linalg.solve((x * (w * p * (1.0 - p))[:, None]).T @ x + 1e-4 * np.eye(aim.FUSE), gradient)
+    wanted = np.eye(machines + 1)[kind]
+    f = np.zeros((machines, aim.FUSE))
+    f[:, 0], f[:, 1], f[:, 2] = -2.0, 0.7, 0.4
+    m, v = np.zeros_like(f), np.zeros_like(f)
+    for step in range(1, 801):
+        z = np.concatenate([np.zeros((len(x), 1)), (x * f[None]).sum(axis=2)], axis=1)
+        slope = ((mlp.shares(z) - wanted)[:, 1:, None] * x * w[:, None, None]).sum(axis=0) + 1e-4 * f
+        m += 0.1 * (slope - m)
+        v += 0.001 * (slope * slope - v)
+        f -= 0.02 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-9)
     return np.round(f, 4).astype(np.float32)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gameedge.core.anticheat import accumulate, aim
 from gameedge.inference.artifacts import load_aim
-from models.anticheat import calibrate, careers, mouse, paste, plots, real, score, train_mouse
+from models.anticheat import calibrate, careers, mouse, paste, plots, real, recurrent, score, train_mouse
 
 
 def hands(n: int, seed: int = 0) -> np.ndarray:
@@ -131,6 +131,46 @@ def test_the_shipped_model_has_a_null_for_every_cohort() -> None:
     assert (null[:, :, 3] < calibrate.SCORE_TOP).all()
     assert accumulate.p_value(null, 0, 1, -50.0) == 1.0
     assert accumulate.p_value(null, 0, 1, 30.0) < 0.05
+
+
+def test_the_way_back_through_the_ticks_is_the_slope_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrent, "NEXT", 0.0)  # its loss is not part of the one that is returned
+    rng = np.random.default_rng(0)
+    tensors = {name: tensor.astype(np.float64) for name, tensor in recurrent.begin(rng).items()}
+    tensors["s_wo"] *= 10.0
+    x, ticks, kind, weight = rng.normal(size=(7, 5, 32)), np.array([7, 7, 3, 5, 7]), np.array([0, 1, 0, 3, 2]), np.ones(5)
+    _, slopes = recurrent._gradients(tensors, x, x, ticks, kind, weight)
+    for name in ("s_wx", "s_wh", "s_b", "s_wo"):
+        at = np.unravel_index(int(np.abs(slopes[name]).argmax()), slopes[name].shape)
+        losses = []
+        for step in (0.01, -0.02):
+            tensors[name][at] += step
+            losses.append(recurrent._gradients(tensors, x, x, ticks, kind, weight)[0])
+        tensors[name][at] += 0.01
+        assert (losses[0] - losses[1]) / 0.02 == pytest.approx(float(slopes[name][at]), rel=0.05)
+
+
+def test_p_values_of_the_innocents_that_made_the_null_are_valid_for_each_cohort_and_kind() -> None:
+    rng = np.random.default_rng(1)
+    n = 60_000
+    found = {
+        "who": np.repeat(np.arange(600), 100),
+        "label": np.zeros(n, np.int64),
+        "cohort": rng.integers(0, aim.COHORTS, n),
+        "row": rng.choice(list(calibrate.WITH_TICKS), n),
+        "mean": rng.normal(size=n),
+        "tick": np.arange(n),
+    }
+    table, factors = calibrate.null(found, calibrate.WITH_TICKS)
+    assert factors == sorted(factors)
+    p = calibrate.p_values(found, table)
+    for tail in aim.TAILS:
+        assert (p <= tail).mean() <= tail + 1e-3
+    i = int(p.argmin())
+    again = accumulate.p_value(
+        table, int(found["cohort"][i]), int(found["row"][i]) - aim.SHOT_COUNTS, float(found["mean"][i]), streamed=True
+    )
+    assert again == p[i]
 
 
 def test_a_chart_is_an_svg(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ Source: calibrators (Vovk and Wang 2021), e-detectors (Shin, Ramdas and Rinaldo 
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -50,6 +51,14 @@ _KAPPA: Final = np.array(KAPPAS)
 def prior(n: int) -> float:
     """The weight of "it began with block n": falls so slowly that a late start is hardly harder to find, and sums to 1."""
     return _PRIOR / ((n + 2) * math.log(n + 2) ** 2)
+
+
+@lru_cache(256)
+def _stake(p: float) -> NDArray[np.float64]:
+    """What each bet pays at this p-value, [2, len(KAPPAS)]: the ordinary account and the strict."""
+    said = np.array([[p], [min(1.0, STRICT * p)]])
+    paid: NDArray[np.float64] = _KAPPA * said ** (_KAPPA - 1.0)
+    return paid
 
 
 def cohort(rtt_ms: float, jitter_ms: float) -> int:
@@ -81,15 +90,15 @@ class Wealth:
 
     def bet(self, p: float, cohort: int = 0) -> float:
         """Take one block's p-value; the new logarithm of the ordinary wealth. UNSTEADY blocks leave the strict account as it is."""
-        said = np.array([[p], [min(1.0, STRICT * p)]])
-        stake = _KAPPA * said ** (_KAPPA - 1.0)
-        after = np.minimum(stake * (self.parts + prior(self.blocks)), WEALTH_MAX)
+        after = np.minimum(_stake(p) * (self.parts + prior(self.blocks)), WEALTH_MAX)
         if cohort == UNSTEADY:
             after[1] = self.parts[1]
         self.parts = after
         self.blocks += 1
-        self.peak = max(self.peak, self.level)
-        return self.log
+        log = self.log
+        if log >= OBSERVE:
+            self.peak = max(self.peak, self.level)
+        return log
 
     @property
     def log(self) -> float:

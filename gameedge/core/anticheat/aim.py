@@ -14,6 +14,7 @@ re-run the evidence. Not-finite input never gives a not-finite score: such shots
 Cost. One compiled kernel, about 6 us a shot beside the features (`python -m loadtest bench anticheat`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,7 +34,7 @@ CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigg
 HUMAN: Final = 0
 TRIGGER: Final = CLASSES.index("trigger")
 CLIP: Final = 6.0  # standardised figures are cut here
-FUSE: Final = 5  # see AimModel.fused
+FUSE: Final = 5  # of a machine: bias, stream, shots, whether there are any, surprise; see AimModel.fused
 COHORTS: Final = 3  # see accumulate.cohort
 SHOT_COUNTS: Final = 4  # blocks of 1, 2, 3 and more shots alone
 BLOCK_COUNTS: Final = SHOT_COUNTS + 3  # and blocks of ticks with 0, 1 and more shots
@@ -86,6 +87,10 @@ class Scores:
     figures: Floats
 
 
+def _log(share: float) -> float:
+    return math.log(share + 1e-6)
+
+
 @dataclass(frozen=True, slots=True)
 class AimModel:
     """mean, scale: float32 [COUNT]; w0, b0, w1, b1, w2, b2: of the network; usual: float32 [NAMED], of people;
@@ -94,6 +99,7 @@ class AimModel:
     id: str
     tensors: Mapping[str, Floats]
     unit: stream.Unit
+    fuse: Sequence[Sequence[float]]
 
     @staticmethod
     def shapes() -> Mapping[str, Sequence[int | None]]:
@@ -108,7 +114,7 @@ class AimModel:
             "b2": [len(CLASSES)],
             "usual": [NAMED],
             "null": [COHORTS, BLOCK_COUNTS, len(TAILS)],
-            "fuse": [FUSE],
+            "fuse": [len(CLASSES) - 1, FUSE],
             **stream.shapes(len(CLASSES)),
         }
 
@@ -121,7 +127,7 @@ class AimModel:
                 raise ArtifactError(f"{id}: expected layers that fit, found {a} {kept[a].shape} and {b} {kept[b].shape}")
         if not (np.diff(kept["null"], axis=2) >= 0).all():
             raise ArtifactError(f"{id}: expected null rows that rise, found {kept['null'].min(axis=(0, 1)).tolist()}")
-        model = cls(id, kept, stream.Unit(kept))
+        model = cls(id, kept, stream.Unit(kept), kept["fuse"].tolist())
         # Compiles the kernels, or loads them, before the first shot of a match has to wait for it.
         path, line, one = np.zeros((1, 32, 2), np.float32), np.zeros((1, 32), np.float32), np.zeros(1, np.float32)
         model.score(path, line, one, one, one, one, np.zeros(1, np.bool_), 0.5)
@@ -131,16 +137,22 @@ class AimModel:
     def blank(cls) -> "AimModel":
         """A model that knows nothing, for warming up and for tests: every shot is as likely a machine's as a person's."""
         sizes = {"w0": (COUNT, 2), "b0": (2,), "w1": (2, 2), "b1": (2,), "w2": (2, len(CLASSES)), "b2": (len(CLASSES),)}
-        sizes |= {name: tuple(size or 0 for size in shape) for name, shape in stream.shapes(len(CLASSES)).items()} | {"fuse": (FUSE,)}
+        sizes |= {name: tuple(size or 0 for size in shape) for name, shape in stream.shapes(len(CLASSES)).items()}
+        sizes |= {"fuse": (len(CLASSES) - 1, FUSE)}
         sizes |= {"mean": (COUNT,), "scale": (COUNT,), "usual": (NAMED,), "null": (COHORTS, BLOCK_COUNTS, len(TAILS))}
         return cls.from_tensors("aim-000000000000", {name: np.zeros(size, np.float32) for name, size in sizes.items()})
 
-    def fused(self, streamed: float, surprise: float, shots: Sequence[float]) -> float:
-        """The score of a block with rows: of the stream, of how far the next steps were off a person's, and of its shots."""
-        f = self.tensors["fuse"].tolist()
-        mean = sum(shots) / len(shots) if shots else 0.0
-        value = f[0] + f[1] * streamed + f[2] * surprise
-        return float(value + f[3] * mean + f[4] if shots else value)
+    def fused(self, shares: Sequence[float], surprise: float, shots: Sequence[Sequence[float]]) -> float:
+        """The score of a block with rows: for each machine, what the stream and its shots say of it against a person, added up as was
+        learnt; then log odds of some machine. shares: of the stream; shots: the shares of each shot."""
+        person, many, total = _log(shares[0]), len(shots), 0.0
+        people = [_log(shot[0]) for shot in shots]
+        for k, (bias, streamed, shot, had, off) in enumerate(self.fuse, 1):
+            z = bias + streamed * (_log(shares[k]) - person) + off * surprise
+            if many:
+                z += had + shot * sum([_log(found[k]) - innocent for found, innocent in zip(shots, people, strict=True)]) / many
+            total += math.exp(min(z, 60.0))
+        return math.log(total)
 
     def judge_block(self, rows: NDArray[np.int16], radius: float, rtt_ms: float, jitter_ms: float) -> tuple[NDArray[np.float64], float]:
         """Shares of the classes and surprise of a block from its rows, int16 [N, GAZE_SIZE]; the link as `stream.known` says it."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim, stream
+from gameedge.core.anticheat import accumulate, aim
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.features import SAMPLES, Floats
 from gameedge.core.anticheat.stream import STREAM_TICKS
@@ -133,9 +133,10 @@ def block(model: aim.AimModel, shots: list[Seen], cohort: int, wealth: Wealth, t
         mean = sum(shot.score for shot in shots) / len(shots)
         p = accumulate.p_value(model.null, cohort, len(shots), mean)
         return Block(cohort, mean, p, wealth.bet(p, cohort), shots)
-    mean = model.fused(stream.score(ticks.shares), ticks.surprise, [shot.score for shot in shots])
+    shares = ticks.shares.tolist()
+    mean = model.fused(shares, ticks.surprise, [shot.shares for shot in shots])
     p = accumulate.p_value(model.null, cohort, len(shots), mean, streamed=True)
-    kept = ticks.rows.astype("<i2").tobytes(), ticks.rtt_ms, ticks.jitter_ms, ticks.shares.tolist(), ticks.surprise
+    kept = ticks.rows.astype("<i2").tobytes(), ticks.rtt_ms, ticks.jitter_ms, shares, ticks.surprise
     return Block(cohort, mean, p, wealth.bet(p, cohort), shots, *kept)
 
 
@@ -250,14 +251,15 @@ def _again(model: aim.AimModel, part: Block, radius: float, wealth: Wealth) -> s
         return "nothing in it"
     shots = list(part.shots)
     if shots:
-        scores = judge(model, columns_of(shots), radius).score.tolist()
-        shots = [msgspec.structs.replace(shot, score=score) for shot, score in zip(shots, scores, strict=True)]
+        found = judge(model, columns_of(shots), radius)
+        again = zip(shots, found.score.tolist(), found.shares.tolist(), strict=True)
+        shots = [msgspec.structs.replace(shot, score=score, shares=shares) for shot, score, shares in again]
     ticks = None
     if part.rows:
         rows = rows_of(part)
         ticks = Ticks(rows, part.rtt_ms, part.jitter_ms, *model.judge_block(rows, radius, part.rtt_ms, part.jitter_ms))
-    found = block(model, shots, part.cohort, wealth, ticks)
-    fresh: dict[str, Any] = {"mean": found.mean, "p": found.p, "log": found.log}
+    made = block(model, shots, part.cohort, wealth, ticks)
+    fresh: dict[str, Any] = {"mean": made.mean, "p": made.p, "log": made.log}
     for name, value in fresh.items():
         if value != getattr(part, name):
             return f"{name} is {value!r}, the clip says {getattr(part, name)!r}"

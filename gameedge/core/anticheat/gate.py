@@ -8,7 +8,8 @@ sleep, and clocks that are off by 200 ppm.
 Method. Two quantities must never run ahead of the server's clock: the client's own clock, and 50 ms for each command taken.
 Write `x` for either of them minus the arrival time. For an honest client `x = constant - delay(n)`, and a delay has a floor, so
 `x` has a ceiling; a fast timer makes it rise for ever. Kept per connection and quantity is the ceiling seen so far:
-  - the first two seconds learn it (at most 2 s of rise, for a connection that begins with a stall);
+  - the first two seconds, and 25 commands that came one by one, learn it (at most 2 s of rise, for a connection that begins with
+    a stall);
   - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
     the floor of the delay can only fall by what the round trip had in it;
   - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds (a
@@ -22,10 +23,10 @@ of `x` in each span of time (0.25 s, and 1 s) is a record again and again, each 
 once, after a burst or a change of route; records in a row, adding up to several times the jitter, are a clock.
 
 Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 43, most of them
-within the first two seconds. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
+while the first came. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
 are for people.
 
-Cost. One compiled kernel over the commands of a tick in order of arrival, 152 bytes of state a connection, one allocation (a
+Cost. One compiled kernel over the commands of a tick in order of arrival, 256 bytes of state a connection, one allocation (a
 copy of the headers) a call: about 0.05 us a command.
 
 Source: the ceiling is the minimum filter of one-way delay as in NTP's clock filter (RFC 5905) and BBR's min-RTT (Cardwell 2016),
@@ -57,6 +58,8 @@ JUMP_MAX: Final = limits.RESUME_MS_MAX * limits.COMMANDS_PER_S // 1000 + 400
 
 LEARN_MS: Final = 2_000.0
 LEARN_RISE_MS_MAX: Final = 2_000.0
+LEARN_FLOW: Final = 25  # and until so many commands came one by one, FLOW_MS apart: a connection may begin with a stall
+FLOW_MS: Final = 10.0
 SLACK_BASE_MS: Final = 30.0
 SLACK_MS_MAX: Final = 320.0
 JITTER_WEIGHT: Final = 3.0
@@ -84,6 +87,7 @@ _STATE: Final = np.dtype(
         ("seen_tick", "i8"),
         ("client_ms", "i8"),  # unwrapped
         ("taken", "i8"),
+        ("flow", "i8"),  # commands that did not come in a burst
         ("found", "i8"),  # 1: the last command showed a fast clock
         ("first_ms", "f8"),
         ("last_ms", "f8"),
@@ -123,6 +127,7 @@ def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.seen_tick = header.seen_tick
     s.client_ms = header.client_ms
     s.taken = 1
+    s.flow = 0
     s.first_ms = now
     s.last_ms = now
     s.jitter_ms = 0.0
@@ -200,7 +205,8 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     s.last_ms = max(s.last_ms, now)
     s.rtt_ms = max(rtt, s.rtt_ms - RTT_DECAY * dt)
     s.sequence += ahead
-    learning = now - s.first_ms < LEARN_MS
+    s.flow += 1 if dt >= FLOW_MS else 0
+    learning = now - s.first_ms < LEARN_MS or s.flow < LEARN_FLOW
 
     # The client's clock.
     s.client_ms += _signed(header.client_ms - s.client_ms)
@@ -214,7 +220,9 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     )
     excess = x - s.clock_top - slack
     if excess > 0.0:
-        s.clock_top = x if excess > LEAP_MS else s.clock_top + FORGIVE_MS
+        given = excess + slack if excess > LEAP_MS else FORGIVE_MS
+        s.clock_top += given
+        s.own_top -= given  # a clock that was set anew vouches for no commands
         return CLOCK_FAST
 
     # 50 ms for each command taken.

@@ -247,6 +247,22 @@ def _replay(rows, radius, rtt, jitter, memory, h, total, guess, x, weights, out)
             out[n, k] = x[k]
 
 
+@kernel
+def _shares(total: Any, count: Any, wo: Any, bo: Any, out: Any) -> None:
+    """The shares of the classes from the sums of a block; one sum after another, so that an appeal has the same bits."""
+    for j in range(out.shape[0]):
+        z = bo[j]
+        for k in range(wo.shape[0]):
+            z += total[k] / count * wo[k, j]
+        out[j] = z
+    top, every = out.max(), 0.0
+    for j in range(out.shape[0]):
+        out[j] = math.exp(out[j] - top)
+        every += out[j]
+    for j in range(out.shape[0]):
+        out[j] /= every
+
+
 def shapes(classes: int) -> Mapping[str, list[int | None]]:
     """The network's tensors as they lie in the artifact."""
     size = STREAM_HIDDEN
@@ -275,11 +291,9 @@ class Unit:
 
     def shares(self, total: Floats, count: int) -> NDArray[np.float64]:
         """The shares of the classes for a block of `count` ticks with these sums."""
-        z = self._bo.copy()
-        for k in range(STREAM_HIDDEN):  # one after another: the same bits on every machine
-            z += float(total[k]) / count * self._wo[k]
-        e = np.exp(z - z.max())
-        return np.asarray(e / e.sum(), np.float64)
+        out = np.empty(len(self._bo))
+        _shares(total, count, self._wo, self._bo, out)
+        return out
 
     @staticmethod
     def surprise(total: Floats, count: int) -> float:
