@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import build
+from docs import build, http_api
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +84,16 @@ def test_the_site_builds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert len(list(out.rglob("*.html"))) >= len(build.pages())
     assert not (out / "stale.html").exists(), "a site of its own is replaced"
     assert "gameedge_tick_lateness_ms" in (out / "docs" / "metrics.html").read_text("utf-8")
+
+
+def test_the_page_of_the_http_api_is_what_a_coordinator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert http_api.main(["--check"]) == 0, "run: make docs"
+    monkeypatch.setattr(http_api, "PAGE", tmp_path / "http-api.md")
+    assert http_api.main(["--check"]) == 1
+    assert http_api.main([]) == 0
+    text = (tmp_path / "http-api.md").read_text("utf-8")
+    assert "| `POST` | `/v1/placements` |" in text
+    assert text.index("/v1/guests") < text.index("/healthz") < text.index("/v1/admin/status")
 
 
 def test_no_other_folder_is_replaced(tmp_path: Path) -> None:
