@@ -3,7 +3,7 @@
 The pages are Markdown that a repository's own viewer shows, links to code included. So they are staged first: copied with the
 layout that they have here, and each link is made to fit the site (a folder becomes its README, a file of the code a download).
 A link that leads nowhere stops the build, as does every warning of Sphinx, and afterwards the finished pages are read once more:
-each address and each anchor in them must exist. docs/index.md is the order of the site; a page that it does not name is an error.
+each address and each anchor in them must exist. docs/index.md is the order of the site; pages that it does not name come last.
 """
 
 import re
@@ -50,7 +50,7 @@ def stage(root: Path, to: Path) -> None:
     for page in sorted(known):
         text = _outside_code((root / page).read_text("utf-8"), partial(_fit, page=page, root=root, to=to, known=known, wrong=wrong))
         if page == INDEX:
-            text += _trees((root / page).read_text("utf-8"), root, known, wrong)
+            text += _trees((root / page).read_text("utf-8"), root, known)
         (to / page).parent.mkdir(parents=True, exist_ok=True)
         (to / page).write_text(text, "utf-8")
     if wrong:
@@ -104,7 +104,7 @@ def _way(page: Path, to: Path) -> str:
     return "/".join([*([".."] * len(page.parent.parts)), *to.parts])
 
 
-def _trees(text: str, root: Path, known: set[Path], wrong: list[str]) -> str:
+def _trees(text: str, root: Path, known: set[Path]) -> str:
     """Hidden trees from the index' own sections: what a reader sees there is the order of the site."""
     trees, named = [], {INDEX}
     sections = _SECTION.split(text)[1:]
@@ -122,9 +122,9 @@ def _trees(text: str, root: Path, known: set[Path], wrong: list[str]) -> str:
         if listed:
             names = "\n".join(listed)
             trees.append(f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```\n")
-    for page in sorted(known - named):
-        if DECISIONS not in page.parents:
-            wrong.append(f"{INDEX}: does not name {page}; put it into one of the sections")
+    rest = [f"/{page.with_suffix('').as_posix()}" for page in sorted(known - named) if DECISIONS not in page.parents]
+    if rest:  # new, and not given a place yet: found all the same
+        trees.append("\n```{toctree}\n:hidden:\n:caption: More\n\n" + "\n".join(rest) + "\n```\n")
     return "".join(trees)
 
 
