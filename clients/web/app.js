@@ -51,6 +51,7 @@ const state = {
   explained: null, // the last answer to `explain`
   askMs: 0, // when it may be asked again
   found: null, // the match that is being joined
+  better: null, // a placement in another region, for the next match
   ended: null,
   draining: false,
   goOn: null,
@@ -91,7 +92,7 @@ function fail(text) {
 function leaveEverything() {
   state.connection?.close();
   state.spectator?.close();
-  Object.assign(state, { connection: null, spectator: null, match: null, status: null, explained: null, found: null, draining: false });
+  Object.assign(state, { connection: null, spectator: null, match: null, status: null, explained: null, found: null, better: null, draining: false });
   banner("");
 }
 
@@ -197,6 +198,12 @@ function waiting() {
 const regionTitle = (region) => state.regions.find((r) => r.region === region)?.title || region;
 
 function queue() {
+  if (state.better) {
+    const placement = state.better;
+    leaveEverything();
+    connect(placement); // its welcome queues
+    return;
+  }
   state.connection.send({ t: "queue", mode: state.mode });
   waiting();
 }
@@ -270,6 +277,9 @@ function hear(message) {
     case "refused":
       refused(message);
       break;
+    case "reroute":
+      reroute();
+      break;
     case "draining":
       state.draining = true;
       if (!state.match) moveOn();
@@ -301,6 +311,19 @@ function refused({ re, reason, detail, retry_after_ms: wait }) {
   } else if (re === "join") {
     state.found = null;
     queue();
+  }
+}
+
+/** The way here has become long: look again, and play the next match elsewhere where that is better. Staying is allowed. */
+async function reroute() {
+  const { connection } = state;
+  if (state.match || state.better || !connection) return; // round trips are not measured beside a match
+  try {
+    await (state.measured = measure());
+    const placement = await placed(connection.region);
+    if (placement.region !== connection.region && connection === state.connection && !state.match && !state.found) state.better = placement;
+  } catch {
+    banner("");
   }
 }
 

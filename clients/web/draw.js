@@ -68,8 +68,9 @@ export class Renderer {
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.fillStyle = "#070a0f";
     g.fillRect(0, 0, canvas.width, canvas.height);
-    const [left, top] = [canvas.width / 2 - this.camera.x * unit, canvas.height / 2 + this.camera.y * unit];
-    g.drawImage(this.ground, left - this.margin, top - map.size * unit - this.margin);
+    // Whole pixels: the ground is then copied, not filtered, which without a graphics card is half of a frame's painting.
+    const [left, top] = [Math.round(canvas.width / 2 - this.camera.x * unit), Math.round(canvas.height / 2 + this.camera.y * unit)];
+    g.drawImage(this.ground, left - this.margin, top - Math.round(map.size * unit) - this.margin);
     g.setTransform(unit, 0, 0, -unit, left, top);
     if (self?.alive) this.#fog(self);
     this.#walls();
@@ -113,7 +114,9 @@ export class Renderer {
     this.groundUnit = unit;
     this.ground = document.createElement("canvas");
     this.ground.width = this.ground.height = size + 2 * margin;
-    const g = this.ground.getContext("2d");
+    const g = this.ground.getContext("2d", { alpha: false });
+    g.fillStyle = "#070a0f";
+    g.fillRect(0, 0, this.ground.width, this.ground.height);
     g.translate(margin, margin);
     const shade = g.createRadialGradient(size / 2, size / 2, size * 0.08, size / 2, size / 2, size * 0.72);
     shade.addColorStop(0, "#1b2a3d");

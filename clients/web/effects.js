@@ -70,7 +70,7 @@ export class Effects {
 
   number(g, { x, y, text, color }, part, unit) {
     g.save();
-    g.translate(x, y + 0.9 + (this.reduced ? 0 : part * 0.9));
+    g.translate(x, y + 1.7 + (this.reduced ? 0 : part * 0.9));
     g.scale(1 / unit, -1 / unit);
     g.font = "700 15px system-ui, sans-serif";
     g.textAlign = "center";

@@ -119,6 +119,7 @@ export function whyWords(explained) {
     const later = Number.isFinite(rule.next_ms) ? ` and lets in more in ${seconds(rule.next_ms)}` : "";
     words.push(`The rule “${String(rule.rule).slice(0, 64)}” keeps ${number(rule.excludes)} of them apart from you${later}.`);
   }
+  if (explained.state === "alone" || explained.state === "widening") words.push("Where a region fills up with NPCs, seats that nobody takes in time go to them.");
   return words;
 }
 

@@ -28,6 +28,10 @@ def test_check_notices_and_writing_mends(tmp_path: Path) -> None:
     assert all(f"`{key}`" in text for key in EdgeConfig.__struct_fields__)
 
 
+def test_every_metric_says_what_an_operator_reads_from_it() -> None:
+    assert [metric.name for metric in (*EDGE, *COORDINATOR) if not metric.reason or not metric.unit] == []
+
+
 def test_every_metric_is_on_the_page() -> None:
     page = docs.metrics_page()
     assert all(f"`gameedge_{metric.name}`" in page for metric in (*EDGE, *COORDINATOR))

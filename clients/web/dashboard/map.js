@@ -94,7 +94,7 @@ export class WorldMap {
     const named = rows.length <= LABELS_MAX ? sorted : sorted.filter((row) => row.alarms || row.status !== "ok").slice(0, LABELS_MAX);
     keyed(
       this.labels,
-      place(named, this.element.clientWidth < 620 ? 2 : 1),
+      place(named, this.element.clientWidth < 620 ? 2.3 : 1),
       ({ row }) => row.region,
       () => s("text", { class: "map-label" }, s("tspan", { class: "map-name" }), s("tspan", { class: "map-count", dx: 8 })),
       (element, { row, left, top, anchor }) => {
