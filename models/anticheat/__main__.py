@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--json", action="store_true", help="print the report as JSON")
     report.add_argument("--careers", type=int, default=30_000, help="innocent careers of 1,000 h that are simulated")
     report.add_argument("--processes", type=int, default=2)
-    report.add_argument("--no-real", action="store_true", help="leave recorded people out")
+    report.add_argument("--no-real", action="store_true", help="leave recorded people out: what results.json says of them stays")
     options = parser.parse_args(argv)
     try:
         if options.command == "score-aim":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gameedge.core.anticheat import aim
-from gameedge.core.anticheat.accumulate import cohort
+from gameedge.core.anticheat.accumulate import cohort, safe
 from models.anticheat.data import Crowds, Shots
 from models.anticheat.recurrent import block_shares, figures_of
 
@@ -54,7 +54,9 @@ def ticks(crowds: Crowds, model: aim.AimModel) -> Found:
     which = [cohort(float(rtt), float(jitter)) for rtt, jitter in zip(b.rtt_ms, b.jitter_ms, strict=True)]
     order = np.lexsort((b.tick, b.who))
     columns = np.array([b.who, b.label, which, aim.SHOT_COUNTS + np.minimum(count, 2), value, b.tick]).T[order]
-    return {**_columns(columns), "ticks": b.ticks[order]}
+    links = zip(b.rows, b.ticks, b.rtt_ms, b.jitter_ms, strict=True)
+    fine = np.array([safe(rows[:n], float(rtt), float(jitter)) for rows, n, rtt, jitter in links])
+    return {**_columns(columns), "ticks": b.ticks[order], "safe": fine[order]}
 
 
 def evidence(crowds: Crowds, model: aim.AimModel) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 TEST_JOBS = [Job(seed) for seed in range(301, 303)]
 DUTY_JOBS = {0.3: [Job(311, duty=0.3)]}
 INNOCENT_JOBS = [Job(401, honest=1.0)]
-HELD_OUT = ("smooth", "wind", "splice")
+HELD_OUT = ("smooth", "splice")
 TICK_HZ = 60
 COMBAT_S = 60.0
 HZ = 30
@@ -157,7 +157,9 @@ def after_60_s(players: dict[int, dict[str, Any]], people: dict[int, dict[str, A
 
 
 def judged(model: aim.AimModel, crowds: Crowds) -> calibrate.Found:
-    return calibrate.ticks(crowds, model)
+    """The blocks that the watch would bet on: those that the network let through."""
+    found = calibrate.ticks(crowds, model)
+    return {name: column[found["safe"]] for name, column in found.items()}
 
 
 def calibration(found: calibrate.Found) -> float:
@@ -205,10 +207,9 @@ def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries
     return rows
 
 
-def innocents(model: aim.AimModel, crowds: Crowds, seen: Crowds, number: int, plot: Path | None) -> dict[str, Any]:
+def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found, number: int, plot: Path | None) -> dict[str, Any]:
     """Calibration, cohorts and careers, on innocents that nothing has seen. `seen`: those of the null, who only help to say how
     often the rarest columns are reached."""
-    found = judged(model, crowds)
     p = calibrate.p_values(found, model.null)
     rates = {tail: float((p <= tail).mean()) for tail in aim.TAILS}
     cohorts = {
@@ -218,7 +219,7 @@ def innocents(model: aim.AimModel, crowds: Crowds, seen: Crowds, number: int, pl
     common = [row["0.1"] for row in cohorts.values()]  # rarer events are too few to compare
     ratio = max(common) / max(min(common), 1e-9)
     players = follow(found, model.null)
-    every = np.concatenate([p, calibrate.p_values(judged(model, seen), model.null)])
+    every = np.concatenate([p, calibrate.p_values(seen, model.null)])
     pooled = np.array([float((every <= tail).mean()) for tail in aim.TAILS])
     # The spread between people, as the null's inflation has it, of the rate of p <= 0.05.
     factor_spread = calibrate.spread(p <= 0.05, found["who"])
@@ -294,14 +295,16 @@ def run(careers: int = 30_000, processes: int = 2, real: bool = True, out: Path 
     unseen, seen = collect(INNOCENT_JOBS, train.KEEP, processes), collect(train.NULL_JOBS, train.KEEP, processes)
     blocks = judged(model, test)
     players = follow(blocks, model.null)
-    people = follow(judged(model, unseen), model.null) | {who: player for who, player in players.items() if player["label"] == "human"}
+    found_unseen, found_seen = judged(model, unseen), judged(model, seen)
+    people = follow(found_unseen, model.null) | {who: player for who, player in players.items() if player["label"] == "human"}
     curves(players, plot)
     found: dict[str, Any] = {"model": model.id}
-    found["real"] = real_people(plot) if real else {"skipped": "--no-real"}
-    if real:
-        found["real_family_left_out"] = real_left_out()
+    before = json.loads((out / "results.json").read_text("utf-8")) if (out / "results.json").exists() else {}
+    found["real"] = real_people(plot) if real else before.get("real", {"skipped": "--no-real"})
+    found["real_family_left_out"] = real_left_out() if real else before.get("real_family_left_out", {"skipped": "--no-real"})
     found["simulated"] = {"per_shot": per_shot(model, test.shots), "per_block": per_block(blocks), "players": by_label(players)}
-    found["simulated"]["after_60_s_of_combat"] = after_60_s(players, people)
+    every = people | follow(found_seen, model.null)  # those of the null too: 1 in 1,000 needs many
+    found["simulated"]["after_60_s_of_combat"] = after_60_s(players, every) | {"innocents_that_made_the_null": len(every) - len(people)}
     found["simulated"]["calibration_error"] = round(calibration(blocks), 4)
     found["simulated"]["adaptive"] = adaptive(players, np.random.default_rng(9))
     for duty, jobs in DUTY_JOBS.items():
@@ -309,7 +312,7 @@ def run(careers: int = 30_000, processes: int = 2, real: bool = True, out: Path 
         some = {who: player for who, player in rows.items() if player["label"] in MACHINES}
         found["simulated"][f"on_{duty:g}_of_engagements"] = by_label(some)
     found["simulated"]["family_left_out"] = held_out(processes)
-    found["innocents"] = innocents(model, unseen, seen, careers, plot)
+    found["innocents"] = innocents(model, found_unseen, found_seen, careers, plot)
     (out / "results.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     return found
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from gameedge.core.anticheat.aim import SHOT_COUNTS, TAILS
 from gameedge.core.anticheat.features import Floats
+from gameedge.core.game import GAZE_SIGHT
 
 KAPPAS: Final = (0.1, 0.3, 0.55, 0.8)
 OBSERVE: Final = math.log(10.0)  # natural logarithms of wealth
@@ -43,6 +44,8 @@ WEALTH_MAX: Final = 1e30
 STRICT: Final = 2.5
 FAR_MS: Final = 150.0
 UNSTEADY: Final = 2
+SAFE_RTT_MS: Final = 310.0
+SAFE_INPUT: Final = 0.85  # share of ticks with input
 UNSTEADY_MS: Final = 25.0  # the gate's mean change of delay from command to command
 _PRIOR: Final = 1.0 / 2.1097428  # 1 / (the sum over n >= 0 of 1 / ((n + 2) ln(n + 2)^2))
 _KAPPA: Final = np.array(KAPPAS)
@@ -67,6 +70,18 @@ def cohort(rtt_ms: float, jitter_ms: float) -> int:
     if not (0.0 <= rtt_ms < 1e4 and 0.0 <= jitter_ms <= UNSTEADY_MS):
         return UNSTEADY
     return 0 if rtt_ms <= FAR_MS else 1
+
+
+def safe(rows: NDArray[np.int16], rtt_ms: float, jitter_ms: float) -> bool:
+    """Whether the network let a block of ticks through well enough to decide anything by it: a steady link, no farther than targets are put
+    back for, and input in nearly every tick. Else what the client showed its player is not what is compared, and honest cursors leap.
+
+    rows: int16 [N, GAZE_SIZE]; the link as `stream.known` says it."""
+    if cohort(rtt_ms, jitter_ms) == UNSTEADY or rtt_ms > SAFE_RTT_MS or len(rows) < 2:
+        return False
+    passed = np.diff(rows[:, GAZE_SIGHT].astype(np.int64))
+    passed = passed[passed > 0]  # else another engagement began
+    return len(passed) > 0 and float((passed == 1).mean()) >= SAFE_INPUT
 
 
 def p_value(null: Floats, which: int, count: int, mean: float, *, streamed: bool = False) -> float:

@@ -238,6 +238,8 @@ class Watch:
         if self._model is None or (ticks is None and (self._gazing or not shots)):
             return  # a few ticks at the end of a match are not judged, nor are the shots in them
         if ticks is not None:
+            if not accumulate.safe(ticks.rows, ticks.rtt_ms, ticks.jitter_ms):
+                return  # nothing is decided on what the network garbled
             which = accumulate.cohort(ticks.rtt_ms, ticks.jitter_ms)
         else:
             which = accumulate.cohort(float(self.rtt_ms[entity]), float(self.jitter_ms[entity])) if entity >= 0 else accumulate.UNSTEADY

@@ -25,6 +25,7 @@ def test_the_prior_sums_to_one() -> None:
 
 
 @given(p=st.floats(1e-6, 1.0))
+@settings(deadline=None)
 def test_a_stake_is_a_calibrator(p: float) -> None:
     """k p^(k-1) falls with p and integrates to 1 over p."""
     for kappa in a.KAPPAS:
