@@ -372,7 +372,7 @@ class Stream:
         begins = np.flatnonzero(gaze.fresh & (self.counts[: len(gaze.fresh)] == 0))
         for entity in begins.tolist():
             self.rtt[entity], self.jitter[entity] = known(float(rtt_ms[entity])), known(float(jitter_ms[entity]))
-        over = _step(
+        over = _step(  # type: ignore[no-untyped-call]
             *(gaze.fresh, gaze.target, gaze.rows, self.rtt, self.jitter, self._radius, self.kept, self.of),
             *(self.counts, self._memory, self._h, self.total, self._guess, self._unit.x, self._closed, self._unit.weights),
         )
