@@ -25,7 +25,7 @@ CUTS = (
     (30, 48, False, True),
     (60, 64, False, False),
 )
-LEFT_OUT_STEPS, LEFT_OUT_SHARE = 700, 0.25  # far shorter than the shipped network's; compared with one as short that has seen all
+LEFT_OUT_STEPS, LEFT_OUT_SHARE = 500, 0.25  # far shorter than the shipped network's; compared with one as short that has seen all
 
 
 def share(found: np.ndarray, innocents: np.ndarray, rate: float) -> float:
