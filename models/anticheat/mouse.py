@@ -6,20 +6,23 @@ of the step before, how even its speed and its turns are.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
 
 Array = np.ndarray
 RATES: Final = (20, 30, 60)
-SECONDS: Final = 1.0  # that are looked at
+NETS: Final = (20, 30)  # rates with a network of their own; 60 Hz is judged as two paths of 30 Hz
+SAMPLES: Final = {20: 24, 30: 32, 60: 64}  # that are looked at: 1.1 to 1.2 s
 SPANS: Final = (0.1, 0.14, 0.2, 0.27, 0.34, 0.4, 0.5, 0.6)  # s: lengths of movements that are tried
 RESTS: Final = (0.0, 0.034, 0.067, 0.134)  # s: between the movement's end and the shot
 AGO: Final = (0.15, 0.3, 0.6)
+CHANNELS: Final = 16
 
 
 def samples_of(hz: int) -> int:
-    return round(hz * SECONDS)
+    return SAMPLES[hz]
 
 
 def _compress(x: Array, unit: float) -> Array:
@@ -28,6 +31,11 @@ def _compress(x: Array, unit: float) -> Array:
 
 def _lags(spans: Sequence[float], hz: int, least: int) -> list[int]:
     return sorted({max(least, round(span * hz)) for span in spans})
+
+
+@cache
+def figure_count(hz: int) -> int:
+    return views(np.zeros((1, 4, 2), np.float32), hz)[1].shape[1]
 
 
 def fitted(paths: Array, hz: int) -> Array:
@@ -39,23 +47,46 @@ def fitted(paths: Array, hz: int) -> Array:
     return p - p[:, -1:]
 
 
-def figures(paths: Array, hz: int) -> Array:
-    """float32 [N, F] of paths [N, T, 2] in pixels, finite, the last sample at the shot. hz: one of RATES."""
-    p = fitted(paths, hz)
-    n = len(p)
+def shortened(paths: Array, known: Array) -> Array:
+    """The paths [N, T, 2] as if only the last `known` int [N] samples had been given."""
+    t = paths.shape[1]
+    index = np.maximum(np.arange(t)[None], t - known[:, None])
+    return paths[np.arange(len(paths))[:, None], index]
+
+
+def views(paths: Array, hz: int, known: Array | None = None) -> tuple[Array, Array]:
+    """Of paths [N, T, 2] in pixels, finite, the last sample at the shot: channels float32 [N, samples_of(hz), CHANNELS] for the
+    convolutions and figures float32 [N, F]. hz: one of NETS. known: int [N], the samples given where it was not T for all."""
+    n, t = len(paths), samples_of(hz)
+    known = np.full(n, min(paths.shape[1], t)) if known is None else np.minimum(known, t)
+    p = shortened(fitted(paths, hz), known)
     far = np.hypot(p[..., 0], p[..., 1])
-    at = np.argmax(far, axis=1)
-    way = -p[np.arange(n), at]
+    way = -p[np.arange(n), np.argmax(far, axis=1)]
     length = np.hypot(*way.T)
     c, s = np.where(length > 0, way[:, 0] / np.maximum(length, 1e-9), 1.0), way[:, 1] / np.maximum(length, 1e-9)
     x, y = p[..., 0] * c[:, None] + p[..., 1] * s[:, None], p[..., 1] * c[:, None] - p[..., 0] * s[:, None]
     y *= np.where(y.sum(axis=1) >= 0, 1.0, -1.0)[:, None]
     dx, dy = np.diff(x, axis=1), np.diff(y, axis=1)
     speed = np.hypot(dx, dy)
-    turn = np.abs(np.angle((dx[:, 1:] + 1j * dy[:, 1:]) * np.conj(dx[:, :-1] + 1j * dy[:, :-1]) + 1e-9))
+    turn = np.angle((dx[:, 1:] + 1j * dy[:, 1:]) * np.conj(dx[:, :-1] + 1j * dy[:, :-1]) + 1e-9)
     change = np.log((speed[:, 1:] + 0.5) / (speed[:, :-1] + 0.5))
-    columns = [_compress(x, 4.0), _compress(y, 2.0), _compress(dx, 0.5), _compress(dy, 0.5), change, turn]
-    return np.concatenate([*columns, _movements(x, y, hz), _echoes(dx, dy, hz), _shape(speed, turn, change, hz)], axis=1).astype(np.float32)
+    given = (np.arange(t)[None] >= t - known[:, None]).astype(np.float64)
+    figures = [_compress(x, 4.0), _compress(y, 2.0), _compress(dx, 0.5), _compress(dy, 0.5), change, np.abs(turn)]
+    figures += [_movements(x, y, hz), _echoes(dx, dy, hz), _shape(speed, np.abs(turn), change, hz), known[:, None] / t]
+    return _channels(x, y, turn, change, given), np.concatenate(figures, axis=1).astype(np.float32)
+
+
+def _channels(x: Array, y: Array, turn: Array, change: Array, given: Array) -> Array:
+    """Of each sample: where, the steps there and on, what they change by, in pixels and as shares of the greatest step."""
+    dx, dy = np.diff(x, axis=1, prepend=x[:, :1]), np.diff(y, axis=1, prepend=y[:, :1])
+    speed = np.hypot(dx, dy)
+    top = speed.max(axis=1, keepdims=True) + 2.0
+    ax, ay = np.diff(dx, axis=1, prepend=dx[:, :1]), np.diff(dy, axis=1, prepend=dy[:, :1])
+    pad = ((0, 0), (2, 0))
+    parts = [_compress(x, 4.0), _compress(y, 2.0), _compress(dx, 0.5), _compress(dy, 0.5), _compress(ax, 0.5), _compress(ay, 0.5)]
+    parts += [3 * dx / top, 3 * dy / top, 3 * ax / top, 3 * ay / top, np.log(speed + 0.1), np.pad(change, pad)]
+    parts += [np.pad(turn, pad), np.pad(np.abs(turn), pad), given, np.broadcast_to(np.linspace(-1, 1, x.shape[1])[None], x.shape)]
+    return np.stack(parts, axis=2).astype(np.float32)
 
 
 def _movements(x: Array, y: Array, hz: int) -> Array:

@@ -2,26 +2,23 @@
 
 IN has `paths` float32 [N, T, 2] (position relative to the target in pixels, the last sample at the shot) and scalar `hz` (20, 30 or
 60); OUT has `score` float32 [N], higher = less human: the log odds of a machine. One network a rate, trained on recorded people
-and machines pasted onto their paths (train_mouse.py); a path shorter than a second counts as standing still before.
+and machines pasted onto their paths (train_mouse.py), looks at the last 1.1 s; shorter paths are told by fewer samples.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from gameedge.core.errors import ArtifactError
 from gameedge.inference.artifacts import FOLDERS, expect, load
-from models.anticheat import mlp, mouse
+from models.anticheat import mouse, mousenet
 
 KIND: Final = "mouse-network"
 NAME: Final = "mouse"
-VERSION: Final = "2"
-NETS: Final = {20: 2, 30: 4, 60: 2}  # of each rate; their log odds are averaged
-PARTS: Final = ("mean", "scale", "w0", "b0", "w1", "b1", "w2", "b2")
-BATCH: Final = 8_192
+VERSION: Final = "3"
+BATCH: Final = 2_048
 SAMPLES_MIN: Final = 4
 SAMPLES_MAX: Final = 4_096
 PIXELS_MAX: Final = 1e6
@@ -31,29 +28,22 @@ class InputError(ValueError):
     """What was given cannot be scored, and what to give instead."""
 
 
-def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, list[mlp.Tensors]]:
+def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, mousenet.Tensors]:
     """Networks by rate. Raises ArtifactError."""
     artifact = load(NAME, folders)
-    names = [f"{part}_{hz}_{k}" for hz in mouse.RATES for k in range(NETS[hz]) for part in PARTS]
-    expect(artifact, {"kind": KIND, "version": VERSION}, {name: [None] * (2 if name[0] == "w" else 1) for name in names})
-    found = {}
-    for hz in mouse.RATES:
-        found[hz] = [{part: artifact.tensors[f"{part}_{hz}_{k}"] for part in PARTS} for k in range(NETS[hz])]
-        width = mouse.figures(np.zeros((1, SAMPLES_MIN, 2), np.float32), hz).shape[1]
-        if any(net["mean"].shape != (width,) or net["w0"].shape[0] != width for net in found[hz]):
-            raise ArtifactError(f"{artifact.id}: expected {width} figures at {hz} Hz, found {found[hz][0]['w0'].shape[0]}")
-    return found
+    wanted = {f"{name}_{hz}": list(shape) for hz in mouse.NETS for name, shape in mousenet.shapes(hz).items()}
+    expect(artifact, {"kind": KIND, "version": VERSION, "classes": ",".join(mousenet.CLASSES)}, wanted)
+    return {hz: {name: artifact.tensors[f"{name}_{hz}"] for name in mousenet.shapes(hz)} for hz in mouse.NETS}
 
 
-def judge(nets: Sequence[mlp.Tensors], figures: np.ndarray) -> np.ndarray:
-    """Log odds of a machine, float32 [N], of figures as `mouse.figures` gives them: the mean over the networks."""
-    total = np.zeros(len(figures))
-    for net in nets:
-        x = np.clip((figures - net["mean"]) * net["scale"], -6, 6).astype(np.float32)
-        z = mlp.logits(net, x).astype(np.float64)
-        top = z[:, 1:].max(axis=1)
-        total += np.log(np.exp(z[:, 1:] - top[:, None]).sum(axis=1)) + top - z[:, 0]
-    return (total / len(nets)).astype(np.float32)
+def judge(nets: Mapping[int, mousenet.Tensors], paths: np.ndarray, hz: int) -> np.ndarray:
+    """Log odds of a machine, float32 [N], of paths that `check` has passed. At 60 Hz each is two paths of 30 Hz, whose log odds are
+    averaged: what a mouse reports is seldom finer."""
+    if hz == 60:
+        return (judge(nets, paths[:, ::-1][:, ::2][:, ::-1], 30) + judge(nets, paths[:, -2::-1][:, ::2][:, ::-1], 30)) / 2
+    parts = (paths[at : at + BATCH] for at in range(0, len(paths), BATCH))
+    found = [mousenet.judge(nets[hz], mouse.views(part, hz)) for part in parts]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def check(paths: np.ndarray, hz: object) -> tuple[np.ndarray, int]:
@@ -78,9 +68,7 @@ def check(paths: np.ndarray, hz: object) -> tuple[np.ndarray, int]:
 def score(paths: np.ndarray, hz: object) -> np.ndarray:
     """float32 [N], higher = less human. Raises InputError, ArtifactError."""
     paths, rate = check(paths, hz)
-    nets = load_mouse()[rate]
-    parts = [judge(nets, mouse.figures(paths[at : at + BATCH], rate)) for at in range(0, len(paths), BATCH)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return judge(load_mouse(), paths, rate)
 
 
 def score_file(source: Path, target: Path) -> int:
