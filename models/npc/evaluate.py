@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from gameedge.core.anticheat.watch import Watch
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT, STYLES
 from gameedge.inference.artifacts import load, load_aim
 from gameedge.inference.backends.npc_policy import NpcPolicy
-from loadtest.bots.kinds import Kind
-from models.aim.arena import play as play_bots
-from models.npc import human, pictures, styles
+from models.anticheat.arena import Who
+from models.anticheat.arena import play as play_bots
+from models.npc import coop, human, pictures, styles
 from models.npc.build import LABELS, REFERENCE
 from models.npc.matches import duels, network
 
@@ -26,13 +25,8 @@ SEED: Final = 900_001
 ELO: Final = 400.0
 
 
-def elo(share: float) -> float:
-    """The rating difference that gives this share of points."""
-    return float(ELO * np.log10(max(share, 1e-3) / max(1.0 - share, 1e-3)))
-
-
-def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, Any], Any]:
-    """Each level on fresh duels, all styles alike; and the share by style and level, [STYLE_COUNT, LEVEL_MAX]."""
+def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Each level on fresh duels, all styles alike; and the strength of the styles on the same duels."""
     style = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-matches // (2 * STYLE_COUNT)))[:matches]
     handicap = np.concatenate([table[style, level] for level in range(LEVEL_MAX)])
     kinds = np.tile(style, LEVEL_MAX)
@@ -41,15 +35,50 @@ def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, An
     points = np.zeros(len(handicap))
     points[order] = duels(network(weights), handicap[order], kinds[order].tolist(), seed=SEED, level=REFERENCE)[:, 0]
     won = np.array([points[level == k].mean() for k in range(LEVEL_MAX)])
-    each = np.array([[points[(level == k) & (kinds == s)].mean() for k in range(LEVEL_MAX)] for s in range(STYLE_COUNT)])
     found = {
         "matches_each": matches,
         "label": LABELS.round(4).tolist(),
         "won": won.round(4).tolist(),
-        "off_label_max_points": float(np.abs(won - LABELS).max() * 100),
+        "half_width_95": (1.96 * np.sqrt(won * (1 - won) / matches)).round(4).tolist(),
+        "off_label_max_points": round(float(np.abs(won - LABELS).max() * 100), 2),
+        "off_label_mean_points": round(float(np.abs(won - LABELS).mean() * 100), 2),
         "monotone": bool((np.diff(won) > 0).all()),
     }
-    return found, each
+    return found, strength(points, won[level], kinds)
+
+
+def strength(points: Any, expected: Any, kinds: Any) -> dict[str, Any]:
+    """Each style's rating above the mean at the same level, over all levels: the offset in log odds that explains its points."""
+    base = np.log(expected / (1.0 - expected))
+    ratings, errors = [], []
+    for style in range(STYLE_COUNT):
+        own, offset = kinds == style, 0.0
+        for _ in range(20):
+            share = 1.0 / (1.0 + np.exp(-(base[own] + offset)))
+            offset += float((points[own] - share).sum() / (share * (1.0 - share)).sum())
+        ratings.append(offset * ELO / np.log(10.0))
+        errors.append(ELO / np.log(10.0) / np.sqrt(float((share * (1.0 - share)).sum())))
+    middle = float(np.mean(ratings))
+    return {
+        "elo_from_mean": {name: round(r - middle, 1) for name, r in zip(STYLES, ratings, strict=True)},
+        "elo_standard_error": round(float(np.mean(errors)), 1),
+        "elo_spread": round(max(ratings) - min(ratings), 1),
+    }
+
+
+def judged(npc: NpcPolicy, players: int, seconds: float) -> dict[str, Any]:
+    """NPCs and human-like bots, in free for all, through the anti-cheat."""
+    model = load_aim()
+    npcs, bots = human.Judge(players, players, model), human.Judge(players, players + 8, model)
+    human.play(npc, players, seconds, SEED, npcs.see)
+    play_bots([Who("human", SEED + k, rtt_ticks=0, loss=0.0) for k in range(players)], seconds, SEED, bots.see)
+    return {
+        "aim_model": model.id,
+        "seconds_each": seconds,
+        "npcs": npcs.found(players),
+        "human_like_bots": bots.found(players),
+        **human.told_apart(npcs, bots, players),
+    }
 
 
 def main(arguments: list[str]) -> int:
@@ -62,35 +91,36 @@ def main(arguments: list[str]) -> int:
     weights = [artifact.tensors[name] for name in ("w0", "b0", "w1", "b1", "w2", "b2")]
     npc = NpcPolicy.from_artifact(artifact)
     table, think, n = npc.levels, network(weights), options.matches
-    n2 = max(n // 2, 1)
-    every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-n2 // (2 * STYLE_COUNT)))[:n2].tolist()
-    best = np.zeros(n2, np.float32)
-    found: dict[str, Any] = {"artifact": artifact.id}
+    every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-n // (2 * STYLE_COUNT)))[:n].tolist()
+    half = every[: max(n // 2, 1)]
+    found: dict[str, Any] = {"artifact": artifact.id, "training": json.loads(artifact.metadata.get("counters", "{}"))}
     say("best play against the script")
-    found["best"] = {f"wins_level_{k}": float(duels(think, best, every, seed=SEED + k, level=k)[:, 0].mean()) for k in (5, 10)}
+    found["best"] = {
+        f"wins_level_{k}": round(float(duels(think, np.zeros(len(who), np.float32), who, seed=SEED + k, level=k)[:, 0].mean()), 4)
+        for k, who in ((5, every), (10, half))
+    }
     say("levels")
-    found["levels"], each = by_level(weights, table, n)
+    found["levels"], strong = by_level(weights, table, n)
     say("delay and loss")
-    base = table[every, 9]
-    shares = {f"{d}_ticks_{loss:.2f}_loss": float(duels(think, base, every, seed=SEED + 20, delay_ticks=d, loss=loss)[:, 0].mean())
+    shares = {f"{d}_ticks_{loss:.2f}_loss": float(duels(think, table[half, 9], half, seed=SEED + 20, delay_ticks=d, loss=loss)[:, 0].mean())
               for d, loss in ((0, 0.0), (1, 0.05), (3, 0.05), (6, 0.05))}  # fmt: skip
-    found["delay"] = shares | {"points_lost_one_tick": 100 * (shares["0_ticks_0.00_loss"] - shares["1_ticks_0.05_loss"])}
+    found["delay"] = shares | {"points_lost_one_tick": round(100 * (shares["0_ticks_0.00_loss"] - shares["1_ticks_0.05_loss"]), 2)}
     say("styles")
-    first, second = (styles.watch(think, float(table[:, 6].mean()), matches=160, seed=SEED + s) for s in (30, 31))
-    alone, _ = styles.classify(first, second, team=False)
+    first, second = (styles.watch(think, table[:, 6], matches=160, seed=SEED + s) for s in (30, 31))
+    alone, confusion_alone = styles.classify(first, second, team=False)
     squad, confusion = styles.classify(first, second, team=True)
-    middle = [elo(float(share)) for share in each[:, 4:7].mean(axis=1)]
     found["styles"] = {
-        "named_rightly_squad": squad,
-        "named_rightly_one_npc": alone,
+        "seconds_watched": styles.WINDOW_TICKS / 60,
+        "named_rightly_squad": round(squad, 4),
+        "named_rightly_one_npc": round(alone, 4),
         "confusion_squad": confusion.round(3).tolist(),
-        "elo_from_mean_levels_5_to_7": {s: round(e - float(np.mean(middle)), 1) for s, e in zip(STYLES, middle, strict=True)},
-        "elo_spread": round(max(middle) - min(middle), 1),
+        "confusion_one_npc": confusion_alone.round(3).tolist(),
+        **strong,
     }
     say("anti-cheat")
-    seen = human.judged(64, lambda see: human.play(npc, 64, 120.0, SEED, see), Watch(64, load_aim()))
-    bots = human.judged(64, lambda see: play_bots([Kind.HUMAN] * 64, 120.0, SEED, see), Watch(128, load_aim()))
-    found["human"] = {"npcs": seen, "human_like_bots": bots, "minutes_each": 2.0}
+    found["human"] = judged(npc, 64, 90.0)
+    say("co-op")
+    found["coop"] = {f"level_{k}": coop.play(npc, k, matches=32, seed=SEED + 40) for k in (2, 5, 9)}
     draw(found, first, artifact.metadata)
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     if options.json:
