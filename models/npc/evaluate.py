@@ -129,10 +129,10 @@ class Evaluation:
         }
 
     def human(self) -> dict[str, Any]:
-        return judged(self.npc, 64, 90.0)
+        return judged(self.npc, 32, 60.0)
 
     def coop(self) -> dict[str, Any]:
-        return {f"level_{k}": coop.play(self.npc, k, matches=32, seed=SEED + 40) for k in (2, 5, 9)}
+        return {f"level_{k}": coop.play(self.npc, k, matches=24, seed=SEED + 40) for k in (2, 5, 9)}
 
 
 def main(arguments: list[str]) -> int:
