@@ -11,28 +11,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from gameedge.core.anticheat.watch import Watch
 from gameedge.core.npc.style import LEVEL_MAX, STYLE_COUNT, STYLES
-from gameedge.inference.artifacts import load, load_aim
+from gameedge.inference.artifacts import Artifact, load, load_aim
 from gameedge.inference.backends.npc_policy import NpcPolicy
-from loadtest.bots.kinds import Kind
-from models.aim.arena import play as play_bots
-from models.npc import human, pictures, styles
+from models.anticheat.arena import Who
+from models.anticheat.arena import play as play_bots
+from models.npc import coop, human, pictures, styles
 from models.npc.build import LABELS, REFERENCE
 from models.npc.matches import duels, network
 
 HERE: Final = Path(__file__).resolve().parent
+PICTURES: Final = HERE / "pictures"
+RESULTS: Final = HERE / "results.json"
+PARTS: Final = ("best", "levels", "delay", "styles", "coop", "human")
 SEED: Final = 900_001
 ELO: Final = 400.0
 
 
-def elo(share: float) -> float:
-    """The rating difference that gives this share of points."""
-    return float(ELO * np.log10(max(share, 1e-3) / max(1.0 - share, 1e-3)))
-
-
-def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, Any], Any]:
-    """Each level on fresh duels, all styles alike; and the share by style and level, [STYLE_COUNT, LEVEL_MAX]."""
+def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Each level on fresh duels, all styles alike; and the strength of the styles on the same duels."""
     style = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-matches // (2 * STYLE_COUNT)))[:matches]
     handicap = np.concatenate([table[style, level] for level in range(LEVEL_MAX)])
     kinds = np.tile(style, LEVEL_MAX)
@@ -41,15 +38,101 @@ def by_level(weights: list[Any], table: Any, matches: int) -> tuple[dict[str, An
     points = np.zeros(len(handicap))
     points[order] = duels(network(weights), handicap[order], kinds[order].tolist(), seed=SEED, level=REFERENCE)[:, 0]
     won = np.array([points[level == k].mean() for k in range(LEVEL_MAX)])
-    each = np.array([[points[(level == k) & (kinds == s)].mean() for k in range(LEVEL_MAX)] for s in range(STYLE_COUNT)])
     found = {
         "matches_each": matches,
         "label": LABELS.round(4).tolist(),
         "won": won.round(4).tolist(),
-        "off_label_max_points": float(np.abs(won - LABELS).max() * 100),
+        "half_width_95": (1.96 * np.sqrt(won * (1 - won) / matches)).round(4).tolist(),
+        "off_label_max_points": round(float(np.abs(won - LABELS).max() * 100), 2),
+        "off_label_mean_points": round(float(np.abs(won - LABELS).mean() * 100), 2),
         "monotone": bool((np.diff(won) > 0).all()),
     }
-    return found, each
+    return found, strength(points, won[level], kinds)
+
+
+def strength(points: Any, expected: Any, kinds: Any) -> dict[str, Any]:
+    """Each style's rating above the mean at the same level, over all levels: the offset in log odds that explains its points."""
+    expected = np.clip(expected, 0.005, 0.995)
+    base = np.log(expected / (1.0 - expected))
+    ratings, errors = [], []
+    for style in range(STYLE_COUNT):
+        own, offset = kinds == style, 0.0
+        for _ in range(20):
+            share = 1.0 / (1.0 + np.exp(-(base[own] + offset)))
+            offset += float((points[own] - share).sum() / (share * (1.0 - share)).sum())
+        ratings.append(offset * ELO / np.log(10.0))
+        errors.append(ELO / np.log(10.0) / np.sqrt(float((share * (1.0 - share)).sum())))
+    middle = float(np.mean(ratings))
+    return {
+        "elo_from_mean": {name: round(r - middle, 1) for name, r in zip(STYLES, ratings, strict=True)},
+        "elo_standard_error": round(float(np.mean(errors)), 1),
+        "elo_spread": round(max(ratings) - min(ratings), 1),
+    }
+
+
+def judged(npc: NpcPolicy, players: int, seconds: float) -> dict[str, Any]:
+    """NPCs and human-like bots, in free for all, through the anti-cheat."""
+    model = load_aim()
+    npcs, bots = human.Judge(players, model), human.Judge(players + 8, model)
+    human.play(npc, players, seconds, SEED, npcs)
+    play_bots([Who("human", SEED + k, rtt_ticks=0, loss=0.0) for k in range(players)], seconds, SEED, bots)
+    return {
+        "aim_model": model.id,
+        "seconds_each": seconds,
+        "npcs": npcs.found(players),
+        "human_like_bots": bots.found(players),
+        **human.told_apart(npcs, bots),
+    }
+
+
+class Evaluation:
+    """The parts of an evaluation, each a method that returns what it found. `each`: duels of a level or condition."""
+
+    def __init__(self, artifact: Artifact, each: int) -> None:
+        self.artifact, self.npc = artifact, NpcPolicy.from_artifact(artifact)
+        self.weights = [artifact.tensors[name] for name in ("w0", "b0", "w1", "b1", "w2", "b2")]
+        self.table, self.think, self.each = self.npc.levels, network(self.weights), each
+        self.every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-each // (2 * STYLE_COUNT)))[:each].tolist()
+        self.half = self.every[: max(each // 2, 1)]
+
+    def best(self) -> dict[str, Any]:
+        """Without any handicap, against the script at levels 5 and 10, all styles alike."""
+        who = ((5, self.every), (10, self.half))
+        won = {k: duels(self.think, np.zeros(len(kinds), np.float32), kinds, seed=SEED + k, level=k)[:, 0].mean() for k, kinds in who}
+        return {f"wins_level_{k}": round(float(share), 4) for k, share in won.items()}
+
+    def levels(self) -> dict[str, Any]:
+        found, strong = by_level(self.weights, self.table, self.each)
+        return found | {"styles": strong}
+
+    def delay(self) -> dict[str, Any]:
+        """Level 10 with decisions that come later, and with lost ones."""
+        found, handicap = {}, self.table[self.half, 9]
+        for ticks, loss in ((0, 0.0), (1, 0.05), (3, 0.05), (6, 0.05)):
+            points = duels(self.think, handicap, self.half, seed=SEED + 20, delay_ticks=ticks, loss=loss)[:, 0]
+            found[f"{ticks}_ticks_{loss:.2f}_loss"] = round(float(points.mean()), 4)
+        return found | {"points_lost_one_tick": round(100 * (found["0_ticks_0.00_loss"] - found["1_ticks_0.05_loss"]), 2)}
+
+    def styles(self) -> dict[str, Any]:
+        """Squads of one style at level 7: told apart by a classifier. Draws the maps and ranges."""
+        first, second = (styles.watch(self.think, self.table[:, 6], matches=160, seed=SEED + s) for s in (30, 31))
+        alone, confusion_alone = styles.classify(first, second, team=False)
+        squad, confusion = styles.classify(first, second, team=True)
+        pictures.occupancy(PICTURES / "occupancy.svg", first.maps)
+        pictures.ranges(PICTURES / "ranges.svg", first.ranges)
+        return {
+            "seconds_watched": styles.WINDOW_TICKS / 60,
+            "named_rightly_squad": round(squad, 4),
+            "named_rightly_one_npc": round(alone, 4),
+            "confusion_squad": confusion.round(3).tolist(),
+            "confusion_one_npc": confusion_alone.round(3).tolist(),
+        }
+
+    def human(self) -> dict[str, Any]:
+        return judged(self.npc, 32, 60.0)
+
+    def coop(self) -> dict[str, Any]:
+        return {f"level_{k}": coop.play(self.npc, k, matches=24, seed=SEED + 40) for k in (2, 5, 9)}
 
 
 def main(arguments: list[str]) -> int:
@@ -57,57 +140,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--matches", type=int, default=2_048, help="duels of each level and condition")
     parser.add_argument("--artifact", default="npc")
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS, help="what to measure anew; the rest stays as it was written")
     options = parser.parse_args(arguments)
     artifact = load(options.artifact)
-    weights = [artifact.tensors[name] for name in ("w0", "b0", "w1", "b1", "w2", "b2")]
-    npc = NpcPolicy.from_artifact(artifact)
-    table, think, n = npc.levels, network(weights), options.matches
-    n2 = max(n // 2, 1)
-    every = np.tile(np.arange(STYLE_COUNT).repeat(2), -(-n2 // (2 * STYLE_COUNT)))[:n2].tolist()
-    best = np.zeros(n2, np.float32)
-    found: dict[str, Any] = {"artifact": artifact.id}
-    say("best play against the script")
-    found["best"] = {f"wins_level_{k}": float(duels(think, best, every, seed=SEED + k, level=k)[:, 0].mean()) for k in (5, 10)}
-    say("levels")
-    found["levels"], each = by_level(weights, table, n)
-    say("delay and loss")
-    base = table[every, 9]
-    shares = {f"{d}_ticks_{loss:.2f}_loss": float(duels(think, base, every, seed=SEED + 20, delay_ticks=d, loss=loss)[:, 0].mean())
-              for d, loss in ((0, 0.0), (1, 0.05), (3, 0.05), (6, 0.05))}  # fmt: skip
-    found["delay"] = shares | {"points_lost_one_tick": 100 * (shares["0_ticks_0.00_loss"] - shares["1_ticks_0.05_loss"])}
-    say("styles")
-    first, second = (styles.watch(think, float(table[:, 6].mean()), matches=160, seed=SEED + s) for s in (30, 31))
-    alone, _ = styles.classify(first, second, team=False)
-    squad, confusion = styles.classify(first, second, team=True)
-    middle = [elo(float(share)) for share in each[:, 4:7].mean(axis=1)]
-    found["styles"] = {
-        "named_rightly_squad": squad,
-        "named_rightly_one_npc": alone,
-        "confusion_squad": confusion.round(3).tolist(),
-        "elo_from_mean_levels_5_to_7": {s: round(e - float(np.mean(middle)), 1) for s, e in zip(STYLES, middle, strict=True)},
-        "elo_spread": round(max(middle) - min(middle), 1),
-    }
-    say("anti-cheat")
-    seen = human.judged(64, lambda see: human.play(npc, 64, 120.0, SEED, see), Watch(64, load_aim()))
-    bots = human.judged(64, lambda see: play_bots([Kind.HUMAN] * 64, 120.0, SEED, see), Watch(128, load_aim()))
-    found["human"] = {"npcs": seen, "human_like_bots": bots, "minutes_each": 2.0}
-    draw(found, first, artifact.metadata)
-    (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")
+    evaluation = Evaluation(artifact, options.matches)
+    PICTURES.mkdir(exist_ok=True)
+    found: dict[str, Any] = {"artifact": artifact.id, "training": json.loads(artifact.metadata.get("counters", "{}"))}
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if before.get("artifact") == artifact.id:
+        found = before
+    for part in options.parts:
+        sys.stderr.write(f"npc evaluate: {part}\n")
+        found[part] = getattr(evaluation, part)()
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    if "levels" in found:
+        pictures.levels(PICTURES / "levels.svg", found["levels"]["label"], found["levels"]["won"])
+    if "curve" in artifact.metadata:
+        pictures.learning(PICTURES / "learning.svg", json.loads(artifact.metadata["curve"]))
     if options.json:
         sys.stdout.write(json.dumps(found) + "\n")
     return 0
-
-
-def draw(found: dict[str, Any], behaviour: styles.Behaviour, metadata: Any) -> None:
-    """All pictures."""
-    folder = HERE / "pictures"
-    folder.mkdir(exist_ok=True)
-    pictures.levels(folder / "levels.svg", found["levels"]["label"], found["levels"]["won"])
-    pictures.occupancy(folder / "occupancy.svg", behaviour.maps)
-    pictures.ranges(folder / "ranges.svg", behaviour.ranges)
-    if "curve" in metadata:
-        pictures.learning(folder / "learning.svg", json.loads(metadata["curve"]))
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"npc evaluate: {text}\n")

@@ -26,9 +26,9 @@ HANDICAP_MAX: Final = 1.0
 class Mix:
     """How many matches of each mode, and the shares of them that meet the script and the past (the rest: itself)."""
 
-    duels: int = 160
-    squads: int = 36
-    ffa: int = 16
+    duels: int = 112
+    squads: int = 52
+    ffa: int = 12
     coop: int = 12
     script: float = 0.35
     past: float = 0.15
@@ -51,6 +51,7 @@ class League:
         self.people = 0
         self._told = np.zeros(len(plan), np.int32)
         self._rewards, self._done = np.zeros(total, np.float32), np.zeros(total, np.float32)
+        self.situations: Floats = np.zeros((total, rewards.SITUATION), np.float32)
         control = np.zeros(total, np.int32)
         for match, mode in enumerate(plan):
             draw, side = self.rng.random(), match % 2
@@ -99,8 +100,8 @@ class League:
         policy.choose(logits, self.rows[who], self.by[who], self.state, self.chosen[who], policy.DECIDE_TICKS)
         return self.chosen[who]
 
-    def step(self, shape: float) -> tuple[Floats, Floats]:
-        """DECIDE_TICKS ticks; the learner's rewards and ends of lives, float32 [N] each.
+    def step(self, shape: float) -> tuple[Floats, Floats, Floats, Int32s]:
+        """DECIDE_TICKS ticks; the learner's rewards and ends of lives, float32 [N] each, situations [N, SITUATION] and styles [N].
 
         The script sees what was observed at the first of the ticks (evaluation shows it every tick).
         """
@@ -112,15 +113,15 @@ class League:
             self.script.run(self.rows[SCRIPT], self.by[SCRIPT], self._actions[SCRIPT])
             self.arena.act(self.by[SCRIPT], self._actions[SCRIPT])
             self.arena.step()
-        rewards.collect(self.world, self._told, self.styles, self._rewards, self._done, shape)
+        rewards.collect(self.world, self._told, self.styles, self._rewards, self._done, self.situations, shape)
         learners = self.by[LEARNER]
-        reward, done = self._rewards[learners], self._done[learners]
+        reward, done, situations, styles = (a[learners] for a in (self._rewards, self._done, self.situations, self.styles))
         for outcome in self.arena.ended():
             ended = self.world.rows[outcome.slot, : len(self.plan[outcome.slot][1])]
             done[np.isin(learners, ended)] = 1.0
             self.arena.close_match(outcome.slot)
             self._open(outcome.slot)
-        return reward, done
+        return reward, done, situations, styles
 
     def alive(self) -> NDArray[np.bool_]:
         """Of the learner's entities."""

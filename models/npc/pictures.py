@@ -48,15 +48,19 @@ def levels(path: Path, labels: Sequence[float], won: Sequence[float]) -> None:
 
 
 def learning(path: Path, curve: Sequence[dict[str, Any]]) -> None:
-    """Wins and kills over CPU seconds of training."""
+    """Wins, kills and styles named rightly by the discriminator over CPU seconds of training."""
     x, y, w, h = 60, 44, 500, 240
     end = max(point["cpu_s"] for point in curve)
     xs = [(k / 4, f"{end * k / 4:.0f}") for k in range(5)]
     body = _axes(x, y, w, h, xs, [(k / 4, f"{25 * k}%") for k in range(5)])
-    for key, colour, row in (("wins", BLUE, 0), ("kills", ORANGE, 1)):
-        points = " ".join(f"{x + p['cpu_s'] / end * w:.1f},{y + h - p[key] * h:.1f}" for p in curve)
+    for key, colour, row, name in (
+        ("wins", BLUE, 0, "wins"),
+        ("kills", ORANGE, 1, "part of kills"),
+        ("told", INK, 2, "styles told at a glance"),
+    ):
+        points = " ".join(f"{x + p['cpu_s'] / end * w:.1f},{y + h - p[key] * h:.1f}" for p in curve if key in p)
         body.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        body.append(f'<text x="{x + w - 8}" y="{y + h - 30 + 17 * row}" text-anchor="end" fill="{colour}">{key}</text>')
+        body.append(f'<text x="{x + w - 8}" y="{y + h - 47 + 17 * row}" text-anchor="end" fill="{colour}">{name}</text>')
     body.append(f'<text x="{x + w / 2}" y="{y + h + 36}" text-anchor="middle">CPU seconds of training, one core</text>')
     path.write_text(_page(600, 332, "Learning: duels against the script at level 5, 128 a point, all styles", body))
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,21 @@ import torch
 from torch import Tensor, nn
 
 from gameedge.core.npc import policy
+from gameedge.core.npc.style import STYLE_COUNT
 from models.npc import loss
+from models.npc.discriminator import Discriminator
 from models.npc.league import LEARNER, PAST, League, Mix
+from models.npc.rewards import SITUATION
 
 HERE = Path(__file__).resolve().parent
+
+
+Knots = tuple[tuple[float, float], ...]  # share of the run, value: straight lines between
+
+
+def at(knots: Knots, progress: float) -> float:
+    """The value of a schedule."""
+    return float(np.interp(progress, [k for k, _ in knots], [v for _, v in knots]))
 
 
 @dataclass
@@ -33,23 +44,19 @@ class Settings:
     """Everything that a run depends on, kept in its checkpoint."""
 
     seed: int = 7
-    minutes: float = 14.0  # of CPU time
+    steps: float = 26e6  # agent-steps of the whole run; the schedules below follow their share, so that a slow machine learns the same
     hidden: int = 64
     horizon: int = 64  # decisions between updates
     epochs: int = 2
     minibatch: int = 8_192
-    rate: float = 8e-4
-    rate_end: float = 5e-5
+    rate: Knots = ((0.0, 8e-4), (0.65, 5.2e-4), (1.0, 5e-5))
     discount: float = 0.985
     trace: float = 0.93
     clip: float = 0.2
-    entropy: float = 0.008
-    entropy_end: float = 0.002
+    entropy: Knots = ((0.0, 0.008), (0.65, 0.0057), (1.0, 0.002))
     value: float = 0.5
     gradient: float = 0.7
-    shape: float = 0.7  # how much styles are rewarded
-    shape_from: float = 0.08  # share of the run before they are: fights first
-    shape_full: float = 0.3  # and when they are in full
+    shape: Knots = ((0.035, 0.0), (0.173, 1.0), (0.65, 1.0), (1.0, 0.35))  # how much styles are rewarded: fights first, and last again
     snapshots: int = 8
     snapshot_every: int = 30  # updates
 
@@ -66,6 +73,7 @@ class Net(nn.Module):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
+            self.w0.weight[:, policy.F_STYLE : policy.F_STYLE + STYLE_COUNT] *= 3.0  # styles part early
             self.w2.bias[policy.L_SLOT] = 2.0  # explore by staying with a target: each change costs a reaction
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +95,7 @@ class Trainer:
         self.settings, self.device = settings, torch.device(device)
         self.league = League(mix, settings.seed)
         self.net = Net(settings.hidden).to(self.device)
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=settings.rate, eps=1e-5)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=at(settings.rate, 0.0), eps=1e-5)
         self.past: list[list[np.ndarray]] = []
         self.updates, self.steps, self.cpu_s = 0, 0, 0.0
         self.curve: list[dict[str, float]] = []
@@ -96,18 +104,20 @@ class Trainer:
         self.chosen = torch.zeros(t, n, 3, dtype=torch.int32)
         self.logp, self.values = torch.zeros(t, n), torch.zeros(t + 1, n)
         self.rewards, self.done, self.weight = torch.zeros(t, n), torch.zeros(t, n), torch.zeros(t, n)
+        self.situations, self.styles = torch.zeros(t, n, SITUATION), torch.zeros(t, n, dtype=torch.int32)
+        self.discriminator = Discriminator(settings.seed)
         self.stages = {"play": 0.0, "learn": 0.0}
 
     @property
     def progress(self) -> float:
-        return min(1.0, self.cpu_s / (60.0 * self.settings.minutes))
+        return min(1.0, self.steps / self.settings.steps)
 
     @torch.no_grad()
     def play(self) -> None:
         """Fill the buffers with one horizon."""
         league, settings = self.league, self.settings
         opponent = self.past[int(league.rng.integers(len(self.past)))] if self.past else self.net.arrays()
-        shape = settings.shape * min(max((self.progress - settings.shape_from) / (settings.shape_full - settings.shape_from), 0.0), 1.0)
+        shape = at(settings.shape, self.progress)
         for t in range(settings.horizon):
             x = torch.from_numpy(league.observe(LEARNER))
             self.features[t] = x
@@ -118,10 +128,16 @@ class Trainer:
             self.chosen[t] = torch.from_numpy(chosen)
             loss.log_of(outputs.numpy(), chosen, self.logp[t].numpy())
             league.choose(PAST, forward(opponent, league.observe(PAST)))
-            reward, done = league.step(shape)
+            reward, done, situations, styles = league.step(shape)
             self.rewards[t], self.done[t] = torch.from_numpy(reward), torch.from_numpy(done)
+            self.situations[t], self.styles[t] = torch.from_numpy(situations), torch.from_numpy(styles)
         self.values[-1] = self.net(torch.from_numpy(league.observe(LEARNER)).to(self.device))[:, policy.LOGITS].cpu()
         self.steps += self.weight.numel()
+        if shape > 0.0:
+            seen = self.situations, self.styles, self.weight * (1.0 - self.done)
+            self.rewards += shape * self.discriminator.bonus(*seen)
+            with torch.enable_grad():
+                self.discriminator.learn(*seen)
 
     def advantages(self) -> Tensor:
         settings = self.settings
@@ -135,8 +151,7 @@ class Trainer:
 
     def learn(self) -> None:
         settings, done = self.settings, self.progress
-        rate = settings.rate + (settings.rate_end - settings.rate) * done
-        entropy_weight = settings.entropy + (settings.entropy_end - settings.entropy) * done
+        rate, entropy_weight = at(settings.rate, done), at(settings.entropy, done)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         advantage = self.advantages()
@@ -179,6 +194,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         tensors = {f"net.{name}": p.detach().cpu().clone() for name, p in self.net.state_dict().items()}
+        tensors |= {f"told.{name}": p.detach().clone() for name, p in self.discriminator.net.state_dict().items()}
         for k, state in enumerate(self.optimiser.state.values()):
             tensors |= {f"adam.{k}.{name}": torch.as_tensor(value).cpu().clone() for name, value in state.items()}
         for i, weights in enumerate(self.past):
@@ -195,6 +211,7 @@ class Trainer:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata()
         self.net.load_state_dict({name[4:]: t for name, t in tensors.items() if name.startswith("net.")})
+        self.discriminator.net.load_state_dict({name[5:]: t for name, t in tensors.items() if name.startswith("told.")})
         for k, parameter in enumerate(self.net.parameters()):
             self.optimiser.state[parameter] = {n.split(".")[2]: t for n, t in tensors.items() if n.startswith(f"adam.{k}.")}
         count = len({name.split(".")[1] for name in tensors if name.startswith("past.")})
@@ -223,7 +240,7 @@ def bar(trainer: Trainer, note: str) -> None:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m models.npc train", description="Train the NPC policy on one core.")
-    parser.add_argument("--minutes", type=float, default=Settings.minutes, help="CPU minutes in all, those of a resumed run included")
+    parser.add_argument("--steps", type=float, default=Settings.steps, help="agent-steps in all, those of a resumed run included")
     parser.add_argument("--checkpoint", type=Path, default=HERE / "checkpoints" / "npc.safetensors")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -232,8 +249,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings, for example epochs=3")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    settings = Settings(seed=options.seed, minutes=options.minutes)
+    settings = Settings(seed=options.seed, steps=options.steps)
     for name, _, value in (item.partition("=") for item in options.set):
+        if not isinstance(getattr(settings, name, None), int | float):
+            parser.error(f"--set {name}: not a number among the settings {[f.name for f in fields(settings)]}")
         setattr(settings, name, type(getattr(settings, name))(float(value)))
     trainer = Trainer(settings, Mix(), options.device)
     if options.resume and options.checkpoint.exists():
@@ -245,14 +264,15 @@ def main(arguments: list[str]) -> int:
     warm.learn()
     against_script(warm.net.arrays(), matches=2, seed=0, level=5)
     tested, note = trainer.cpu_s, ""
-    while trainer.cpu_s < 60.0 * options.minutes:
+    while trainer.steps < settings.steps:
         trainer.advance()
         if trainer.cpu_s - tested >= options.test_every:
             tested = trainer.cpu_s
             share, kills = against_script(trainer.net.arrays(), matches=128, seed=trainer.updates, level=5)
             point = {"cpu_s": tested, "steps": trainer.steps, "wins": share, "kills": kills, "reward": trainer.rewards.mean().item()}
+            point["told"] = trainer.discriminator.right
             trainer.curve.append(point)
-            note = f"wins {share:.3f} kills {kills:.3f}"
+            note = f"wins {share:.3f} kills {kills:.3f} told {trainer.discriminator.right:.2f}"
             trainer.save(options.checkpoint)
             sys.stderr.write("\n")
         bar(trainer, note)

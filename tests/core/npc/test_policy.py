@@ -110,3 +110,23 @@ def test_decisions_that_are_late_take_effect_late_and_lost_ones_never() -> None:
     for _ in range(12):
         policy.act(ENTITIES, state, out)
     assert (out[:, action.MOVE_X] == 1.0).all()
+
+
+def test_nobody_reacts_faster_than_their_level_allows() -> None:
+    """Reactions to whom a decision points at, by handicap: the person's mode is the floor, and it rises with the handicap."""
+    medians = []
+    for handicap in (0.0, 0.1, 0.3, 0.6, 1.0):
+        found = []
+        for appears in range(40):
+            state, rows, chosen = fresh()
+            state[:, hand.HANDICAP] = handicap
+            state[:, hand.TICK] = 50 + 7 * appears
+            enemy(rows, 10.0, -6.0)
+            policy.choose(np.zeros((N, policy.LOGITS), np.float32), rows, ENTITIES, state, chosen, 3)
+            found.append(state[:, hand.READY] - state[:, hand.TICK])
+        ms = np.concatenate(found) * hand.TICK_MS
+        assert ms.min() >= motion.REACTION_MS_MIN
+        assert np.median(ms) >= 162.0 + 350.0 * handicap
+        medians.append(float(np.median(ms)))
+    assert medians == sorted(medians)
+    assert medians[-1] > 2.0 * medians[0]
