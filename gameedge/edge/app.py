@@ -360,7 +360,7 @@ class Edge:
             asked.setdefault(event.edge, []).append(event)
             count += 1
         for edge, events in asked.items():
-            await self._post(edge, [self.seating.rejoin(event) for event in events])
+            await self.post(edge, [self.seating.rejoin(event) for event in events])
         return count
 
     async def _heard(self, event: InboxEvent) -> None:
