@@ -279,7 +279,8 @@ class Edge:
             behind = [p for p in self.players if p.link is not None and p.match is not None and self.host.get(p.match) is None]
             if not behind:
                 return
-            self.lobby.ask_again(ASK_MS)
+            with contextlib.suppress(RefusedError):
+                await self.lobby.ask_together(ASK_MS, ())
             await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------------------- the loops
@@ -331,8 +332,8 @@ class Edge:
                 if not waiting:
                     waiting.extend(await self.store.inbox_read(edge, INBOX_BLOCK_MS))
                 while waiting:
-                    await self._heard(waiting[0])
-                    waiting.popleft()
+                    for _ in range(await self._answer_together() or await self._heard_one(waiting[0])):
+                        waiting.popleft()
             except RefusedError as error:
                 log.debug("inbox_waits", detail=error.detail)
                 await asyncio.sleep(0.2)
@@ -343,6 +344,24 @@ class Edge:
                 else:
                     await asyncio.sleep(0.2)
                 self.metrics.counter("errors_total", where="inbox").add()
+
+    async def _heard_one(self, event: InboxEvent) -> int:
+        await self._heard(event)
+        return 1
+
+    async def _answer_together(self) -> int:
+        """How many of the first events ask for seats here, all answered with one call to the store for each process that asked:
+        after a death a thousand players ask at once."""
+        asked: dict[EdgeId, list[InboxEvent]] = {}
+        count = 0
+        for event in self._events:
+            if event.kind != "rejoin" or event.edge is None or event.match_id is None or self.host.get(event.match_id) is None:
+                break
+            asked.setdefault(event.edge, []).append(event)
+            count += 1
+        for edge, events in asked.items():
+            await self.post(edge, [self.seating.rejoin(event) for event in events])
+        return count
 
     async def _heard(self, event: InboxEvent) -> None:
         match event.kind:

@@ -197,12 +197,14 @@ class Failover:
         while True:
             await asyncio.sleep(LOOK_MS / 1000)
             now_ms = self._edge.clock.monotonic_ms()
-            if now_ms < self._watch_until_ms:
-                self._edge.lobby.ask_again(ASK_MS)
             online = self._edge.bus.online
             silent = {name for name, heart in self._hearts.items() if online and heart.suspected(now_ms)}
             suspects = (self._wills | silent) - set(self._dead)
+            watching = now_ms < self._watch_until_ms
+            self._edge.lobby.crowded = watching or bool(suspects)
             try:
+                if watching:
+                    await self._edge.lobby.ask_together(ASK_MS, self._dead)
                 if suspects:
                     await self._judge(suspects)
                 if self._dead:

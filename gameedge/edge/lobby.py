@@ -8,7 +8,7 @@ its token, this process finds the record in the store, moves the ticket to itsel
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Final
 
@@ -52,6 +52,7 @@ from gameedge.telemetry.metrics import Registry
 from gameedge.telemetry.quantiles import Window
 
 ASK_AGAIN_MS: Final = 1_000.0
+ANSWER_MS: Final = 400.0  # for a process that was asked together with others; then it is asked again
 TELL_AGAIN_MS: Final = 1_500.0  # a resumed client that does not join is told of its match again
 
 
@@ -81,6 +82,7 @@ class Lobby:
         self.region, self.edge = RegionId(config.region), EdgeId(config.edge)
         self.draining = False
         self.blocked: dict[PlayerId, int] = {}  # turned away, until when (Unix ms)
+        self.crowded = False  # a process of the region died, or seems to have: many ask for their place at once, together
         self.rtt_window = Window(15_000)
         self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
         self._players, self._queueing, self._seating, self._spectators = players, queueing, seating, spectators
@@ -337,7 +339,8 @@ class Lobby:
             elif record.ticket is not None:
                 player.ticket, player.ticket_seen_ms, player.queued_ms = record.ticket, now_ms, record.queued_ms
             player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
-            await self._find_place(player)
+            if not (self.crowded and player.match is not None):  # else it is asked for together with others, in a moment
+                await self._find_place(player)
         self._players.remember(player)
 
     async def _find_place(self, player: Player) -> None:
@@ -364,15 +367,7 @@ class Lobby:
         else it forgets the match (see `matcher.py`)."""
         now_ms = self.clock.monotonic_ms()
         if match is not None:
-            event = InboxEvent(
-                kind="rejoin",
-                match_id=match.match,
-                mode=match.mode,
-                player=player.id,
-                session=player.session.session,
-                ticket=player.ticket,
-                edge=self.edge,
-            )
+            event = self._rejoin(player, match)
             player.asked_ms = now_ms
             if match.host in {record.edge for record in await self._store.edges()}:
                 await self._store.inbox_post(match.host, [event])
@@ -414,12 +409,45 @@ class Lobby:
             if player.match == match.id and player.link is not None and not self._seating.plays(player):
                 self._ask_soon(player)
 
-    def ask_again(self, after_ms: float) -> None:
-        """After a death: who waits for a place is looked after sooner than once a second."""
+    async def ask_together(self, after_ms: float, dead: Collection[EdgeId]) -> None:
+        """After a death: who waits for a place is looked after sooner than once a second, a thousand with a few calls to the store.
+        Matches that a `dead` process still has are waited for. Raises UnavailableError."""
         now_ms = self.clock.monotonic_ms()
-        for player in self._players:
-            if player.asked_ms is not None and player.link is not None and now_ms - player.asked_ms > after_ms:
-                self._ask_soon(player)
+        waiting = [p for p in self._players if p.asked_ms is not None and p.link is not None and now_ms - p.asked_ms > after_ms]
+        if not waiting:
+            return
+        living = {record.edge for record in await self._store.edges()}.difference(dead)
+        events: dict[EdgeId, list[InboxEvent]] = {}
+        for mode in {player.mode for player in waiting if player.mode is not None and player.match is not None}:
+            records = {record.match: record for record in await self._store.matches(mode)}
+            for player in waiting:
+                record = records.get(player.match) if player.match is not None and player.mode == mode else None
+                if record is None or player.asked_ms is None:
+                    continue
+                if record.host in dead:
+                    player.asked_ms = now_ms  # its heir is not known yet
+                elif self._seating.hosts(player, now_ms):
+                    player.asked_ms = None
+                elif record.host in living:
+                    player.asked_ms = now_ms + ANSWER_MS
+                    events.setdefault(record.host, []).append(self._rejoin(player, record))
+        for host, some in events.items():
+            for first in range(0, len(some), limits.INBOX_READ_MAX):
+                await self._store.inbox_post(host, some[first : first + limits.INBOX_READ_MAX])
+        for player in waiting:
+            if player.asked_ms is not None and player.asked_ms < now_ms and player in self._players:
+                self._ask_soon(player)  # waits with a ticket, or its match is gone
+
+    def _rejoin(self, player: Player, match: MatchRecord) -> InboxEvent:
+        return InboxEvent(
+            kind="rejoin",
+            match_id=match.match,
+            mode=match.mode,
+            player=player.id,
+            session=player.session.session,
+            ticket=player.ticket,
+            edge=self.edge,
+        )
 
     def announce_drain(self, within_ms: int) -> None:
         self.draining = self._queueing.draining = True

@@ -38,7 +38,7 @@ from loadtest.bench.report import Row, row, say
 from loadtest.bench.servers import EXCLUSIVE, BenchError, compile_native
 
 PLAYERS: Final = 300  # of the SDK
-FULL: Final = 200  # in C
+FULL: Final = 2_000  # in C
 SPAN_S: Final = 300  # from the moment that all play, at most
 AFTER_S: Final = 12.0  # from the kill until figures are asked for
 REGION: Final = "bench"
