@@ -72,7 +72,11 @@ class Offers:
         """Ends offers whose time is over. For the life of the process."""
         while True:
             await asyncio.sleep(LOOK_MS / 1000)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # one offer that breaks us must not end the process
+                log.fault("offers_failed", error)
+                self._metrics.counter("errors_total", where="offers").add()
 
     async def look(self) -> None:
         now_ms = self._clock.monotonic_ms()

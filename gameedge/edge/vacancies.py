@@ -87,14 +87,12 @@ class Vacancies:
         if match is None or match.record.epoch != record.epoch:
             await self._too_late(record)
             return
-        if match.record.joins >= record.joins:
-            return  # heard twice
-        new = self._host.fill(match, record)
-        self._metrics.counter("seats_filled_total", mode=record.mode).value += len(new)
-        for seat in new:
-            assert seat.ticket is not None
-            await self._post(seat.ticket.edge, [self._seating.offer(match, seat, seat.ticket.session)])
-        self._tell_roster(match)
+        if match.record.joins < record.joins:  # else: heard again, after the store was away
+            self._metrics.counter("seats_filled_total", mode=record.mode).value += len(self._host.fill(match, record))
+            self._tell_roster(match)
+        for seat in match.seats:  # whoever was told already hears nothing new
+            if seat.ticket is not None and seat.ticket.id in record.late and not seat.joined:
+                await self._post(seat.ticket.edge, [self._seating.offer(match, seat, seat.ticket.session)])
 
     def _tell_roster(self, match: HostedMatch) -> None:
         for seat in match.people():

@@ -121,6 +121,7 @@ DRAWINGS: Final = {
     "codec": (("codec", draw_codec),),
     "routing": (),
     "failover": (),
+    "matchmaking": (),
     "scenarios": (),
     "web": (),
 }

@@ -235,3 +235,30 @@ async def test_live_rules_name_the_words_that_clients_may_say(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"overlap\[0\]\.values"):
         async with bench(match_rules=str(file)):
             pass
+
+
+async def test_a_ticket_that_waited_too_long_ends_with_a_reason() -> None:
+    async with bench(fill_ms=0) as on:
+        connection, _, ada = on.connect("ada")
+        on.edge.queueing.ask(ada, Queue(n=1, mode="duel"), 0.0)
+        await run_lanes(on)
+        connection.said()
+        ada.queued_ms -= on.edge.match_rules["duel"].timeout_ms + 1
+        await on.edge.queueing.tell_queues(lambda mode, waited: None)
+        (dequeued,) = connection.said()
+        assert isinstance(dequeued, Dequeued)
+        assert dequeued.reason is Reason.NOT_FOUND
+        assert await on.store.tickets("duel") == []
+        on.edge.queueing.ask(ada, Queue(n=2, mode="duel"), 0.0)
+        await run_lanes(on)
+        assert isinstance(connection.said()[0], Queued), "and may queue again"
+
+
+async def test_a_ticket_that_an_earlier_life_left_makes_way() -> None:
+    async with bench(fill_ms=0) as on:
+        _, _, ada = on.connect("ada")
+        await on.store.ticket_add(ticket_of(ada), 10)  # of a session that is gone
+        on.edge.queueing.ask(ada, Queue(n=1, mode="duel"), 0.0)
+        await run_lanes(on)
+        (ticket,) = await on.store.tickets("duel")
+        assert ticket.id == ada.ticket

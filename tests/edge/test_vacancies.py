@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from gameedge.core.errors import UnavailableError
 from gameedge.core.game import Outcome
 from gameedge.core.ids import MatchId, TicketId
 from gameedge.core.protocol.messages import MatchFound, MatchStarted, Queue, Roster
@@ -96,6 +98,27 @@ async def test_who_waits_is_given_the_npcs_seat(tmp_path: Path) -> None:
         assert ended.result.teams == [["ada"], []], "who came late is not rated"
         assert not ended.result.rated
         del ada
+
+
+async def test_a_store_that_is_away_while_newcomers_are_told_loses_none(tmp_path: Path) -> None:
+    """The event is heard again: who was not told is told then."""
+    async with open_bench(tmp_path) as on:
+        _, _, match = await playing(on, "ada")
+        await waiting(on, "bob")
+        (bob,) = await on.store.tickets("duel")
+        far = msgspec.structs.replace(bob, edge=OTHER)  # told through the store
+        assert await on.store.ticket_move("duel", bob.id, bob.session, OTHER)
+        after = after_join(match.record, [Free(1, 0)], [[], [far]])
+        assert after is not None
+        assert await on.store.match_join(match.record, after, "", 0) == []
+        (event,) = [event for event in await on.store.inbox_read(ME, 0) if event.kind == "fill"]
+        on.store.available = False
+        with pytest.raises(UnavailableError):
+            await on.edge._heard(event)
+        on.store.available = True
+        await on.edge._heard(event)
+        (told,) = await on.store.inbox_read(OTHER, 0)
+        assert (told.kind, told.ticket) == ("found", bob.id)
 
 
 async def test_who_left_for_good_makes_room_and_keeps_the_result(tmp_path: Path) -> None:
