@@ -8,7 +8,7 @@ import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -119,12 +119,6 @@ class Depot:
             raise
         except Exception as error:  # a studio's own code
             raise ArtifactError(f"{artifact.id}: the code of kind {kind} raised {type(error).__name__}: {error}") from error
-
-
-def describe(backend: Backend) -> dict[str, Any]:
-    """What runs where, for logs and reports: batch size to way of running, where that was tuned."""
-    net = tuned_in(backend)
-    return {"model": backend.name, "backends": net.chosen() if net is not None else {}}
 
 
 def tuned_in(backend: Backend) -> Tuned | None:

@@ -130,7 +130,7 @@ def test_a_layout_of_other_code_is_refused_by_both_names(tmp_path: Path, changed
 
 
 def test_a_studios_own_kind(tmp_path: Path) -> None:
-    kinds = factories(["my-net=gameedge.inference.depot:_mlp"])
+    kinds = factories(["my-net=examples.own_network:make"])
     assert "my-net" in kinds
     with pytest.raises(ConfigError, match="use kind=module:attribute"):
         factories(["my-net=no.such.module:thing"])
