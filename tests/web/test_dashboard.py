@@ -183,7 +183,10 @@ async def test_two_hundred_regions_are_sorted_and_filtered() -> None:
         await page.fill("#region-filter", "")
         await page.wait_for_selector(".alarm.warning >> text=25 ms late")
         await page.select_option("#region-state", "with alarms")
-        assert 0 < await page.locator(".regions-table tbody tr").count() < 50
+        # On a busy machine regions that say nothing for a while have an alarm, too: those shown have one, and a late one is among them.
+        shown = await page.evaluate("[...document.querySelectorAll('.regions-table tbody tr')].map(r => r.textContent)")
+        assert all("alarm" in row for row in shown)
+        assert any(row.startswith(("City 7ok", "City 7doubtful")) for row in shown), shown[:3]
         await page.select_option("#region-state", "")
         assert await page.locator("path.region").count() == 201
         await world.report("r5", players=950, players_max=1_000)
