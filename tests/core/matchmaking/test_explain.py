@@ -53,7 +53,7 @@ def test_a_rule_that_never_widens_says_never() -> None:
 
 
 def test_states_that_no_rule_is_to_blame_for() -> None:
-    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }\nbackfill = {}"
+    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }"
     party = {"party": "x", "party_size": 2}
     pool = pool_of(text, ticket(1, **party), ticket(2), ticket(3, party="y", party_size=3), ticket(4, party="y", party_size=3))
     pool.add(ticket(5, party="y", party_size=3))
@@ -122,7 +122,7 @@ def test_regions_thin_pools_and_ties() -> None:
 
 
 def test_people_take_seats_of_a_match_that_runs() -> None:
-    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }"
+    text = "[modes.m]\nteams = 2\nteam_size = 2\nskill = { window = 5 }\nbackfill = {}"
     party = {"party": "x", "party_size": 2}
     pool = pool_of(text, ticket(1, 26.0, at=5), ticket(2, 90.0), ticket(3, 24.0, at=9), ticket(4, at=1, **party), ticket(5, at=1, **party))
     there = (ticket(90, 24.0), ticket(91, 27.0))
