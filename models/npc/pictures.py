@@ -42,7 +42,7 @@ def levels(path: Path, labels: Sequence[float], won: Sequence[float]) -> None:
         body.append(f'<rect x="{left:.1f}" y="{y + h - share * h:.1f}" width="{width:.1f}" height="{share * h:.1f}" fill="{BLUE}"/>')
         body.append(f'<path d="M{left - 5:.1f} {y + h - label * h:.1f}h{width + 10:.1f}" stroke="{ORANGE}" stroke-width="3"/>')
     body.append(f'<text x="{x + w / 2}" y="{y + h + 36}" text-anchor="middle">level</text>')
-    body.append(f'<text x="{x + 8}" y="{y + 14}" fill="{BLUE}">won, 2,048 fresh duels each</text>')
+    body.append(f'<text x="{x + 8}" y="{y + 14}" fill="{BLUE}">won, fresh duels</text>')
     body.append(f'<text x="{x + 8}" y="{y + 31}" fill="{ORANGE}">label</text>')
     path.write_text(_page(600, 352, "NPC levels: duels won against the scripted reference (level 5)", body))
 
