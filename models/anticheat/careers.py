@@ -13,7 +13,7 @@ from numba import njit
 from gameedge.core.anticheat import accumulate, aim
 
 BLOCKS_PER_S = 0.85  # measured in the arena: blocks a second of play
-HIGHEST, LOT = 200, 100  # careers that are simulated of those drawn: with the highest rates, and of the others by lot
+HIGHEST, LOT = 60, 40  # careers that are simulated of those drawn: with the highest rates, and of the others by lot
 HOURS = 1_000.0
 
 

@@ -158,15 +158,15 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
     rates = {tail: float((p <= tail).mean()) for tail in aim.TAILS}
     cohorts = {
         name: {f"{tail:g}": round(float((p[found["cohort"] == c] <= tail).mean()), 5) for tail in (0.1, 0.01)}
-        for c, name in enumerate(("steady, up to 150 ms", "steady, above", "unsteady"))
+        for c, name in enumerate(("steady, up to 150 ms", "steady, above"))  # on unsteady links nothing is decided
     }
     common = [row["0.1"] for row in cohorts.values()]  # rarer events are too few to compare
     ratio = max(common) / max(min(common), 1e-9)
     players = follow(found, model.null)
     every = np.concatenate([p, calibrate.p_values(seen, model.null)])
     pooled = np.array([float((every <= tail).mean()) for tail in aim.TAILS])
-    # The spread between people, as the null's inflation has it, of the rate of p <= 0.05.
-    factor_spread = calibrate.spread(p <= 0.05, found["who"])
+    # The spread between people, as the null's inflation has it, of the rate of p <= 0.05: it takes many people to see it.
+    factor_spread = calibrate.spread(every <= 0.05, np.concatenate([found["who"], seen["who"]]))
     simulated = careers.simulate(pooled, factor_spread, number)
     peak = max(float(player["logs"].max()) for player in players.values())
     if plot is not None:
