@@ -75,7 +75,7 @@ async def test_what_sockets_of_a_network_show_bounds_what_its_players_may_claim(
         newcomer = await claim("8.8.4.78")
         assert (newcomer["why"]["us"]["rtt_ms"], newcomer["why"]["us"]["basis"]) == (160.0, "learned")
         claims = verify_token(liar["token"], services.signer.keys, "eu", world.clock())
-        assert (claims.spot, claims.rtt_ms) == (f"26,6|{NETWORK}", 60.0), "its process compares it with the socket"
+        assert (claims.spot, claims.placed_ms) == (f"26,6|{NETWORK}", 60.0), "its process compares it with the socket"
 
 
 async def test_a_move_makes_the_next_one_harder() -> None:

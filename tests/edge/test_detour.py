@@ -50,7 +50,7 @@ async def test_only_answers_to_our_pings_count() -> None:
 
 
 def slow(link: Link, player: Player, placed_ms: float, path_ms: float) -> None:
-    player.claims = msgspec.structs.replace(player.claims, rtt_ms=placed_ms)
+    player.claims = msgspec.structs.replace(player.claims, rtt_ms={player.claims.region: placed_ms})
     link.rtts_ms.clear()
     link.rtts_ms.extend([path_ms + i for i in range(RTTS_LEAST)])
 
