@@ -52,8 +52,9 @@ bench: $(STAMP)  ## run every benchmark and keep the results (ARGS="transport")
 
 train: train-anticheat  ## train the shipped models again
 
-train-anticheat: $(STAMP)  ## train the anti-cheat's models again (numpy; about a quarter of an hour on two cores)
+train-anticheat: $(TORCH)  ## train the anti-cheat's models again (about half an hour on two cores; installs torch)
 	@$(BIN)/python -m models.anticheat.train
+	@$(BIN)/python -m models.anticheat.train_mouse
 
 train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (about an hour on one core; installs torch; ARGS="--minutes 6")
 	@$(BIN)/python -m models.npc train $(ARGS)
@@ -62,6 +63,7 @@ train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (abo
 
 docs: $(STAMP)  ## regenerate the generated pages of docs/ and clients/vectors/
 	@$(BIN)/python -m gameedge.telemetry.docs
+	@$(BIN)/python -m gameedge.admin.docs
 	@$(BIN)/python -m clients.vectors.generate
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
