@@ -7,7 +7,7 @@ TORCH := $(VENV)/.torch
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup torch demo test check format bench train train-npc train-anticheat docs lock clean
+.PHONY: help setup torch demo test check format bench train train-npc train-anticheat docs site lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -64,7 +64,11 @@ train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (abo
 docs: $(STAMP)  ## regenerate the generated pages of docs/ and clients/vectors/
 	@$(BIN)/python -m gameedge.telemetry.docs
 	@$(BIN)/python -m gameedge.admin.docs
+	@$(BIN)/python -m docs.http_api
 	@$(BIN)/python -m clients.vectors.generate
+
+site: $(STAMP)  ## build the docs site into build/site
+	@$(BIN)/python -m docs.build
 
 lock:  ## refresh requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --extra edge --extra embedded --extra dev --extra docs --extra onnx --extra otel --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
