@@ -56,7 +56,7 @@ train-anticheat: $(TORCH)  ## train the anti-cheat's models again (about half an
 	@$(BIN)/python -m models.anticheat.train
 	@$(BIN)/python -m models.anticheat.train_mouse
 
-train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (about an hour on one core; installs torch; ARGS="--minutes 6")
+train-npc: $(TORCH)  ## train the NPC policy, set its levels and measure it (about half an hour on one core; installs torch; ARGS="--steps 20e6")
 	@$(BIN)/python -m models.npc train $(ARGS)
 	@$(BIN)/python -m models.npc build
 	@$(BIN)/python -m models.npc evaluate

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from gameedge.core.errors import ConfigError
 
@@ -14,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )  # fmt: skip
 SHOWN_MAX = 20  # errors and warnings on the terminal; the summary has all
+UNMATCHED_SHOWN = 5  # the summary has all
 _RULES = typer.Option(..., "--rules", help="TOML file; docs/matchmaking.md lists its keys", dir_okay=False)
 _TICKETS = typer.Option(..., "--tickets", help="one JSON object a line; - reads from standard input", allow_dash=True)
 _OUT = typer.Option(..., "--json", help="matches as lines, then the summary; - writes to standard output", allow_dash=True)
@@ -65,8 +68,27 @@ def simulate(
         ghost = code.simulate(arrivals.tickets, others, look_ms=look_ms)
         last["summary"]["shadow"] = {**code.compare(live, ghost), "modes": code.summary(ghost, arrivals)["modes"]}
     _write(out, [*code.lines(live, arrivals), last])
+    _show(last["summary"])
     if arrivals.errors:
         raise typer.Exit(1)
+
+
+def _show(summary: dict[str, Any]) -> None:
+    """The summary as a table on stderr (waits in seconds): the lines may go to stdout."""
+    console = Console(stderr=True, highlight=False)
+    table = Table(*("mode", "rules"), title=f"{summary['matched']} of {summary['people']} people matched in {summary['matches']} matches")
+    for name in ("matches", "people", "p50 s", "p90 s", "p99 s", "max s", "quality"):
+        table.add_column(name, justify="right")
+    for rules in ("live", "shadow"):
+        of = summary if rules == "live" else summary.get("shadow", {"modes": {}})
+        for mode, found in of["modes"].items():
+            waits = [f"{found['wait_ms'][q] / 1000:.2f}" for q in ("p50", "p90", "p99", "max")]
+            table.add_row(mode, rules, str(found["matches"]), str(found["people"]), *waits, f"{found['quality']['mean']:.3f}")
+    console.print(table)
+    for ticket in summary["unmatched"][:UNMATCHED_SHOWN]:
+        console.print(f"{ticket['id']} waited {ticket['waited_ms'] / 1000:.1f} s: {ticket['reason']}", markup=False, soft_wrap=True)
+    if (more := len(summary["unmatched"]) - UNMATCHED_SHOWN) > 0:
+        console.print(f"and {more} more; the summary has them all", markup=False)
 
 
 def _load(path: Path) -> Any:

@@ -54,6 +54,8 @@ def test_a_match_as_a_line_and_a_summary_last(tmp_path: Path) -> None:
     assert left["id"] == "c"
     assert "too few ever fit" in left["reason"]
     assert result.exit_code == 0
+    assert "2 of 3 people matched in 1 matches" in result.stderr
+    assert "c waited" in result.stderr
 
 
 def test_damaged_lines_are_named_and_the_others_play(tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ async def test_the_openapi_document_lists_every_route() -> None:
             ("/v1/admin/matches/{match}/end", "post"),
             ("/v1/admin/queues", "get"),
             ("/v1/admin/queues/explain", "get"),
+            ("/v1/admin/queues/shadows", "get"),
             ("/v1/admin/regions/{region}/flags/{flag}/clip", "get"),
             ("/v1/admin/config", "get"),
             ("/v1/admin/config", "post"),
