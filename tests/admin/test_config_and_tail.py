@@ -61,7 +61,9 @@ def test_edge_processes_follow_and_a_queue_is_filled_accordingly(live: LiveSyste
     live.told("config", "set", "fill_ms=0")  # nobody is completed with NPCs now
     time.sleep(1.0)
     alone = live.play("alone")
-    until(lambda: live.told("queue", "show", "--mode", "duel")["queues"][0]["queue"]["tickets"])
+    until(
+        lambda: sum(one["queue"]["tickets"] for one in live.told("queue", "show", "--mode", "duel")["queues"])
+    )  # silent for a moment: none
     said = live.told("queue", "explain", alone.player)["explained"]
     assert said["ticket"]
     assert "t_" in live.admin("queue", "explain", alone.player).stdout

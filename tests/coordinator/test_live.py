@@ -66,7 +66,7 @@ async def test_it_tells_who_you_are_and_what_the_world_is() -> None:
         odd = {"tick_ms": counts, "rtt_ms": [1, 2], "unknown": [3]}
         waits = Quantiles(p50=120.0, p99=900.0)
         await world.report("eu", players=9, matches=2, npcs=4, queued={"duel": 3}, queue_wait_ms=waits, histograms=odd)
-        await world.edge("eu", "e2", players=5, histograms={"tick_ms": counts}, queued={"duel": 3}, latitude=50.1)
+        await world.edge("eu", "e2", players=5, histograms={"tick_ms": counts}, queued={"duel": 3}, latitude=50.1, longitude=8.7)
         await until(lambda: world.running.services.registry.regions[RegionId("eu")].edges.get("e2"))  # type: ignore[call-overload]
         while (state := await told(socket))["state"]["players"] != 14:
             pass
