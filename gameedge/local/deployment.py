@@ -133,7 +133,9 @@ class Deployment:
             for number in range(1, self.plan.edges_per_region + 1)
         ]
         nodes = [self._coordinator, *self._edges]
-        await together(*(self._start_node(node) for node in nodes))
+        # One edge process first: where kernels must be compiled it does, and the others load what it compiled.
+        await together(*(self._start_node(node) for node in nodes[:2]))
+        await together(*(self._start_node(node) for node in nodes[2:]))
         for node in nodes:
             self._watch(node.name, node, lambda node=node: node.child)  # type: ignore[misc]
 
