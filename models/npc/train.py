@@ -44,7 +44,7 @@ class Settings:
     """Everything that a run depends on, kept in its checkpoint."""
 
     seed: int = 7
-    steps: float = 26e6  # agent-steps of the whole run; the schedules below follow their share, so that a slow machine learns the same
+    steps: float = 80e6  # agent-steps of the whole run; the schedules below follow their share, so that a slow machine learns the same
     hidden: int = 64
     horizon: int = 64  # decisions between updates
     epochs: int = 2
