@@ -117,6 +117,7 @@ def draw_codec(rows: Sequence[Entry]) -> str:
 
 DRAWINGS: Final = {
     "inference": (),
+    "anticheat": (),
     "transport": (("transport", draw_transport), ("held", draw_held)),
     "tick": (("tick", draw_tick),),
     "codec": (("codec", draw_codec),),
