@@ -173,8 +173,15 @@ def lease_pool(name: str) -> str:
     return pool if dash else name
 
 
-def check_claim(record: MatchRecord, lease_name: str) -> None:
-    """Raises ValueError for a claim that no store can take."""
+def check_claims(records: Sequence[MatchRecord], lease_name: str) -> None:
+    """Raises ValueError for claims that no store can take, or not together."""
+    for record in records:
+        _check_claim(record, lease_name)
+        if (record.mode, record.fence) != (records[0].mode, records[0].fence):
+            raise ValueError(f"{record.match}: matches that are claimed together are of one mode and one fence")
+
+
+def _check_claim(record: MatchRecord, lease_name: str) -> None:
     names = [ticket.id for ticket in record.tickets]
     if len(set(names)) != len(names):
         raise ValueError(f"{record.match}: a ticket is named twice")

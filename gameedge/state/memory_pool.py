@@ -19,7 +19,7 @@ from gameedge.state.base import (
     Result,
     Ticket,
     check_adds,
-    check_claim,
+    check_claims,
     check_join,
     refusal_of_add,
 )
@@ -189,10 +189,7 @@ class MemoryPools(ABC):
         return said
 
     async def claim_many(self, records: Sequence[MatchRecord], lease_name: str) -> list[Claimed]:
-        for record in records:
-            check_claim(record, lease_name)
-            if (record.mode, record.fence) != (records[0].mode, records[0].fence):
-                raise ValueError(f"{record.match}: matches that are claimed together are of one mode and one fence")
+        check_claims(records, lease_name)
         taken: list[TicketId] = []
         said = [self._claim(record, lease_name, taken) for record in records]
         if records:

@@ -19,7 +19,7 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
-from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claim, check_join, refusal_of_add
+from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_join, refusal_of_add
 from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Argument, Command, RedisClient, script
 
@@ -172,10 +172,7 @@ class RedisPools:
         return said
 
     async def claim_many(self, records: Sequence[MatchRecord], lease_name: str) -> list[Claimed]:
-        for record in records:
-            check_claim(record, lease_name)
-            if (record.mode, record.fence) != (records[0].mode, records[0].fence):
-                raise ValueError(f"{record.match}: matches that are claimed together are of one mode and one fence")
+        check_claims(records, lease_name)
         said: list[Claimed] = []
         for first in range(0, len(records), limits.CLAIMS_AT_ONCE):
             said += await self._claim_some(records[first : first + limits.CLAIMS_AT_ONCE], lease_name)
