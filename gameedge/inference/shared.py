@@ -78,11 +78,14 @@ class _Link:
         try:
             self.socket.settimeout(wait_s)
             self.socket.connect(path)
-            self.socket.sendall(json.dumps({"model": artifact, "rows": capacity}).encode() + b"\n")
+            with suppress(BrokenPipeError):  # an engine that is full says so and closes, before it has read a word: hear it out
+                self.socket.sendall(json.dumps({"model": artifact, "rows": capacity}).encode() + b"\n")
             data, descriptors, _, _ = socket.recv_fds(self.socket, HELLO_BYTES_MAX, 1)
-            answer = json.loads(data) if data else {}
+            if not data:
+                raise ConnectionResetError(f"{artifact}: the engine at {path} closed the connection before it answered")
+            answer = json.loads(data)
             if not descriptors:
-                raise ArtifactError(f"{artifact}: the engine at {path} refused: {answer.get('refused', 'it said nothing')}")
+                raise ArtifactError(f"{artifact}: the engine at {path} refused: {answer.get('refused', 'it gave no reason')}")
             self.sizes: tuple[int, int] = (int(answer["inputs"]), int(answer["outputs"]))
             self.kind = str(answer.get("kind", ""))
             try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -143,6 +144,26 @@ def test_a_killed_client_frees_its_place(tmp_path: Path, net: Artifact) -> None:
         other.kill()
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("said", [b'{"refused": "1 clients are served already"}', b""])
+def test_an_engine_that_closes_before_it_reads_is_heard(tmp_path: Path, net: Artifact, said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full engine answers and closes at once, perhaps before the client has written its line; one that dies says nothing."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "engine.sock"))
+    listener.listen()
+    connect = socket.socket.connect
+
+    def connect_and_be_refused(self: socket.socket, path: str) -> None:
+        connect(self, path)
+        peer, _ = listener.accept()
+        peer.send(said)
+        peer.close()
+
+    monkeypatch.setattr(socket.socket, "connect", connect_and_be_refused)
+    expected = pytest.raises(ArtifactError, match="served already") if said else pytest.raises(ConnectionError, match="before it answered")
+    with listener, expected:
+        open_net(tmp_path, net)
 
 
 def test_what_an_engine_does_not_have_is_refused(tmp_path: Path, net: Artifact, process: subprocess.Popen[str]) -> None:
