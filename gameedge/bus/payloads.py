@@ -1,6 +1,6 @@
 """What travels on the bus: msgspec structs as JSON. Unknown fields are ignored, so two versions understand each other."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -156,6 +156,26 @@ class Answer(Payload, frozen=True, kw_only=True):
     reason: Id = ""
     detail: Annotated[str, Meta(max_length=512)] = ""
     body: bytes = b""
+
+
+class ToldEvent(Payload, frozen=True, kw_only=True):
+    """An event that one coordinator was the only one to see (coordinator/events.py)."""
+
+    at_ms: Count
+    kind: Id
+    what: Id
+    region: Id = ""
+    edge: Id = ""
+    player: Id = ""
+    match: Id = ""
+    fields: Annotated[dict[Id, Any], Meta(max_length=32)] = {}
+
+
+class Told(Payload, frozen=True, kw_only=True):
+    """Several, oldest first, and how many more there were that were not told."""
+
+    events: Annotated[list[ToldEvent], Meta(max_length=limits.EVENTS_TOLD_MAX)]
+    lost: Count = 0
 
 
 class Desired(Payload, frozen=True, kw_only=True):

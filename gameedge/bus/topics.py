@@ -50,12 +50,18 @@ def answers(coordinator: str) -> str:
     return f"{ROOT}/coordinator/{coordinator}/answers"
 
 
+def told(coordinator: str) -> str:
+    """`Told`: what a coordinator did itself, for the others' followers of events. Only coordinators should be able to write it."""
+    return f"{ROOT}/coordinator/{coordinator}/told"
+
+
 ALL_PRESENCE = f"{ROOT}/region/+/edge/+/presence"
 ALL_BEATS = f"{ROOT}/region/+/edge/+/beat"
 ALL_REPORTS = f"{ROOT}/region/+/edge/+/report"
 ALL_DESIRED = f"{ROOT}/region/+/desired"
 ALL_RESULTS = f"{ROOT}/region/+/results"
 ALL_VERDICTS = f"{ROOT}/region/+/verdicts"
+ALL_TOLD = f"{ROOT}/coordinator/+/told"
 
 
 def parse_edge(topic: str) -> tuple[RegionId, EdgeId] | None:
@@ -64,6 +70,12 @@ def parse_edge(topic: str) -> tuple[RegionId, EdgeId] | None:
     if len(parts) != 7 or parts[2] != "region" or parts[4] != "edge":
         return None
     return RegionId(parts[3]), EdgeId(parts[5])
+
+
+def parse_coordinator(topic: str) -> str | None:
+    """The coordinator of any topic below `coordinator/`."""
+    parts = topic.split("/")
+    return parts[3] if len(parts) == 5 and parts[2] == "coordinator" else None
 
 
 def parse_region(topic: str) -> RegionId | None:

@@ -33,6 +33,15 @@ from gameedge.telemetry.traces import open_traces
 
 WATCH_S: Final = 0.5
 KEY_RETRY_S: Final = 0.5
+HEARD: Final = (
+    topics.ALL_PRESENCE,
+    topics.ALL_BEATS,
+    topics.ALL_REPORTS,
+    topics.ALL_DESIRED,
+    topics.ALL_RESULTS,
+    topics.ALL_VERDICTS,
+    topics.ALL_TOLD,
+)
 
 log = logs.get(__name__)
 
@@ -98,6 +107,7 @@ async def serve(
                     group.create_task(_watch(services), name="coordinator-watch"),
                     group.create_task(services.asking.run(), name="coordinator-asking"),
                     group.create_task(live.run(), name="coordinator-live"),
+                    group.create_task(services.run_tell(), name="coordinator-tell"),
                     group.create_task(services.people.run(), name="coordinator-erasing"),
                 ]
                 serving = group.create_task(server.serve([sock]), name="coordinator-http")
@@ -139,8 +149,7 @@ async def _signer(store: GlobalStore) -> Signer:
 
 async def _hear(services: Services, bus: Bus) -> None:
     """Everything from the bus, sorted by topic. Handlers are synchronous."""
-    filters = (topics.ALL_PRESENCE, topics.ALL_BEATS, topics.ALL_REPORTS, topics.ALL_DESIRED, topics.ALL_RESULTS, topics.ALL_VERDICTS)
-    async with bus.subscribe(*filters) as messages:
+    async with bus.subscribe(*HEARD) as messages:
         async for message in messages:
             try:
                 _take(services, message)
@@ -154,6 +163,8 @@ def _take(services: Services, message: BusMessage) -> None:
         services.results.hear(message)
     elif message.topic.endswith("/verdicts"):
         services.verdicts.hear(message)
+    elif message.topic.endswith("/told"):
+        services.hear_told(message)
     else:
         services.registry.hear(message, services.now_ms())
 

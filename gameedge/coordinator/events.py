@@ -4,8 +4,9 @@ Method. A ring of the newest EVENTS_KEPT_MAX events in memory, numbered. Who fol
 and waits a little where there is none (a long poll: any HTTP client can). Changes of regions are found by comparing what is known twice
 a second with what was known before; the rest is told by whoever does it.
 
-Each coordinator has events of its own: placements and operators that it served itself, and what all hear from the bus (matches, flags,
-processes, drains). A restart begins anew under another name, and says so by it.
+What all coordinators hear from the bus (matches that begin, flags, processes, drains) each finds by itself; what only one of them does
+or sees (placements, ends of matches, operators) it tells the others, within TELL_S, over the bus: QoS 0, so what falls due while the
+broker is away is lost to the others, and counted. A restart begins anew under another name, and says so by it.
 """
 
 import asyncio
@@ -15,18 +16,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from gameedge.bus.payloads import Told, ToldEvent
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 
 if TYPE_CHECKING:
     from gameedge.coordinator.registry import Registry
 
+TELL_S: Final = 0.25
+TOLD_BYTES_MAX: Final = limits.BUS_PAYLOAD_BYTES_MAX // 2
 KINDS: Final = ("placement", "match", "flag", "drain", "process", "operator", "config")
 SEEN_MATCHES_MAX: Final = 16_384
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`number` grows by one. `what`: a word of its kind (docs/operations.md). `fields`: more, by kind."""
+    """`number` grows. `what`: a word of its kind (docs/operations.md). `fields`: more, by kind. `by`: the coordinator that told it."""
 
     number: int
     at_ms: int
@@ -37,6 +41,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     player: str = ""
     match: str = ""
     fields: dict[str, Any] = {}
+    by: str = ""
 
 
 class Events:
@@ -48,6 +53,8 @@ class Events:
         self._number = 0
         self._changed = asyncio.Event()
         self._waiting = 0
+        self._untold: deque[Event] = deque()  # for the other coordinators
+        self.lost = 0  # that they will never hear of
         self._doubts: dict[tuple[str, str], str] = {}
         self._draining: dict[tuple[str, str], bool] = {}
         self._matches: dict[str, None] = {}  # that were told of, oldest first
@@ -58,25 +65,58 @@ class Events:
         """Of the newest event."""
         return self._number
 
-    def add(self, kind: str, what: str, *, region: str = "", edge: str = "", player: str = "", match: str = "", **fields: Any) -> None:
-        """Something happened."""
-        self._number += 1
+    def add(self, kind: str, what: str, *, region: str = "", edge: str = "", player: str = "", match: str = "", **fields: Any) -> Event:
+        """Something happened that every coordinator sees."""
         kept = {key: value for key, value in fields.items() if value not in (None, "", [], {})}
-        self._kept.append(
-            Event(
-                number=self._number,
-                at_ms=self._now_ms(),
-                kind=kind,
-                what=what,
-                region=region,
-                edge=edge,
-                player=player,
-                match=match,
-                fields=kept,
-            )
-        )
+        at_ms = self._now_ms()
+        event = Event(number=0, at_ms=at_ms, kind=kind, what=what, region=region, edge=edge, player=player, match=match, fields=kept)
+        return self._keep(event)
+
+    def add_own(self, kind: str, what: str, **more: Any) -> None:
+        """The same, for what only this coordinator sees: the others are told."""
+        if len(self._untold) == limits.EVENTS_TOLD_MAX:
+            self._untold.popleft()
+            self.lost += 1
+        self._untold.append(self.add(kind, what, **more))
+
+    def hear(self, by: str, told: Told) -> None:
+        """What another coordinator did."""
+        for event in told.events:
+            self._keep(Event(number=0, by=by, **msgspec.structs.asdict(event)))
+
+    def _keep(self, event: Event) -> Event:
+        self._number += 1
+        event = msgspec.structs.replace(event, number=self._number)
+        self._kept.append(event)
         self._changed.set()
         self._changed = asyncio.Event()
+        return event
+
+    def untold(self) -> Told | None:
+        """Take what the others should hear now: as many as one message may have. None: nothing."""
+        if not self._untold and not self.lost:
+            return None
+        events: list[ToldEvent] = []
+        size = 0
+        while self._untold:
+            event = _told(self._untold[0])
+            size += len(msgspec.json.encode(event))
+            if size > TOLD_BYTES_MAX and events:
+                break
+            self._untold.popleft()
+            if size <= TOLD_BYTES_MAX:
+                events.append(event)
+            else:
+                self.lost += 1
+                size = 0
+        lost, self.lost = self.lost, 0
+        return Told(events=events, lost=lost)
+
+    def forget(self, player: str) -> None:
+        """The player is erased: what operators did stays, as in the audit log."""
+        if self._kept:
+            self._kept = deque((_without(event, player) for event in self._kept if _stays(event, player)), self._kept.maxlen)
+        self._untold = deque(_without(event, player) for event in self._untold if _stays(event, player))
 
     def after(self, number: int, wanted: Callable[[Event], bool], limit: int) -> tuple[list[Event], int, int]:
         """Events after `number` that are wanted (oldest first, at most `limit`), the number to go on from, and how many were
@@ -164,6 +204,21 @@ class Events:
                         )
         while len(self._matches) > SEEN_MATCHES_MAX:
             del self._matches[next(iter(self._matches))]
+
+
+def _told(event: Event) -> ToldEvent:
+    return ToldEvent(**{name: value for name, value in msgspec.structs.asdict(event).items() if name not in ("number", "by")})
+
+
+def _stays(event: Event, player: str) -> bool:
+    return event.player != player or event.kind in ("operator", "config")
+
+
+def _without(event: Event, player: str) -> Event:
+    players = event.fields.get("players")
+    if not isinstance(players, list) or player not in players:
+        return event
+    return msgspec.structs.replace(event, fields={**event.fields, "players": [other for other in players if other != player]})
 
 
 def _draining(registry: "Registry") -> Iterator[tuple[tuple[str, str], bool]]:

@@ -156,6 +156,7 @@ class People:
         await store.erasing_put(name, sorted(services.registry.regions))
         count = await store.account_erase(name)
         services.verdicts.forget(player)
+        services.events.forget(player)
         kicked = await self.kick(player, who, detail="this account is gone", forget=True)
         await self.block(player, self.token_end_ms())
         sessions = len({one.session for _, _, found in kicked.answers for one in found})

@@ -1,22 +1,23 @@
 """What the coordinator does, without HTTP: accounts, placements, steering of regions. One object a process."""
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from gameedge import __version__
 from gameedge.bus import topics
-from gameedge.bus.base import Bus
-from gameedge.bus.payloads import Desired, ModelWish, Verdict, encode
+from gameedge.bus.base import Bus, BusMessage
+from gameedge.bus.payloads import Codec, Desired, ModelWish, Told, Verdict, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
-from gameedge.coordinator.events import Events
+from gameedge.coordinator.events import TELL_S, Events
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
 from gameedge.coordinator.people import People
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from gameedge.coordinator.live import Live
 
 
+TOLD: Final = ("placement", "match", "operator", "config")  # kinds of events that coordinators tell each other
+_told = Codec(Told)
 log = logs.get(__name__)
 
 
@@ -172,7 +175,7 @@ class Services:
             found, shifts = self.placing.place(seen, list(party), mode, now_ms, self.draw, spot)
         except RefusedError as error:
             self.metrics.counter("coordinator_placements_total", region="refused").add()
-            self.events.add("placement", "refused", player=player, why=str(error.reason), detail=error.detail)
+            self.events.add_own("placement", "refused", player=player, why=str(error.reason), detail=error.detail)
             raise
         self._note_shifts(shifts)
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name, last)
@@ -191,7 +194,7 @@ class Services:
             trace=trace,
         )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()
-        self.events.add(
+        self.events.add_own(
             "placement", "placed", region=found.region, player=account.player, mode=mode, party=1 + len(party), stayed=found.stayed
         )
         self.flows.note(seen.latitude, seen.longitude, found.region, now_ms)
@@ -230,11 +233,37 @@ class Services:
         if outcome in ("applied", "unrated"):
             players = [player for team in result.teams for player in team]
             more: dict[str, Any] = {"mode": result.mode, "scores": list(result.scores), "rated": outcome == "applied", "players": players}
-            self.events.add("match", result.reason, region=result.region, match=result.match, **more)
+            self.events.add_own("match", result.reason, region=result.region, match=result.match, **more)
 
     def heard_verdict(self, region: RegionId, verdict: Verdict) -> None:
         more: dict[str, Any] = {"rule": verdict.rule, "score": verdict.score, "flag": verdict.flag, "reasons": list(verdict.reasons)}
         self.events.add("flag", "raised", region=region, player=verdict.player, match=verdict.match, **more)
+
+    def hear_told(self, message: BusMessage) -> None:
+        """What another coordinator did. Whom it erased is forgotten here too."""
+        by, told = topics.parse_coordinator(message.topic), _told.decode(message.payload)
+        if told is None or by is None or any(event.kind not in TOLD for event in told.events):
+            self.metrics.counter("coordinator_bus_dropped_total", why="bad_told").add()
+            return
+        if by == self.name:
+            return
+        self.metrics.counter("coordinator_events_lost_total").add(told.lost)
+        self.events.hear(by, told)
+        for event in told.events:
+            if (event.kind, event.what) == ("operator", "erase"):
+                self.verdicts.forget(event.player)
+                self.events.forget(event.player)
+
+    async def run_tell(self) -> None:
+        """Tell the other coordinators what was done here."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            if (told := self.events.untold()) is None:
+                continue
+            try:
+                await self.bus.publish(topics.told(self.name), encode(told), qos=0)
+            except RefusedError:  # the broker is away
+                self.events.lost += len(told.events) + told.lost
 
     # -- operators
 
@@ -248,7 +277,7 @@ class Services:
         named: dict[str, Any] = {key: str(fields[key]) for key in ("region", "edge", "player", "match") if fields.get(key)}
         more: dict[str, Any] = {key: value for key, value in fields.items() if key not in named and key != "raw"}
         kind = "config" if action == "config" else "operator"
-        self.events.add(kind, action, **named, who=entry.get("who"), **more)
+        self.events.add_own(kind, action, **named, who=entry.get("who"), **more)
 
     async def set_banned(
         self, player: str, banned: bool, reason: str, address: str

@@ -107,6 +107,7 @@ ACCOUNTS_FOUND_MAX: Final = 100  # in one answer
 VERSIONS_MAX: Final = 500  # of a document in the global store; drop oldest
 BLOCKED_MAX: Final = 1_000  # players that a region turns away until their tokens have ended; the one that ends first goes
 EVENTS_KEPT_MAX: Final = 4_096  # of a coordinator, for those who follow; drop oldest
+EVENTS_TOLD_MAX: Final = 256  # in one message to the other coordinators, and of those that wait to be told; drop oldest, counted
 EVENTS_WAITING_MAX: Final = 64  # requests that wait for events; refuse
 OPERATOR_TOKEN_LIFE_MS_MAX: Final = 7 * 86_400_000  # refuse
 

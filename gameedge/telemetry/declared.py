@@ -327,5 +327,12 @@ COORDINATOR: Final = (
         "messages of a form or size that nobody should send",
         labels=("why",),
     ),
+    Metric(
+        "coordinator_events_lost_total",
+        _C,
+        "events",
+        "Events of other coordinators that were not told here.",
+        "what `tail` misses: the broker was away, or more happened than is told",
+    ),
     Metric("coordinator_errors_total", _C, "errors", "Our own faults, each logged.", "should stay 0", ("where",)),
 )

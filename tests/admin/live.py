@@ -161,9 +161,9 @@ class LiveSystem:
         env["GAMEEDGE_RUN"] = str(self._folder / "nothing-here")
         return CliRunner().invoke(app, list(words), env=env, input=told)
 
-    def started(self, *words: str, token: str = OPERATOR) -> "Following":
+    def started(self, *words: str, token: str = OPERATOR, url: str | None = None) -> "Following":
         """A command that goes on, as a process of its own."""
-        env = {**os.environ, "GAMEEDGE_URL": self.made.url, "GAMEEDGE_TOKEN": token, "PYTHONUNBUFFERED": "1", "PYTHONPATH": PATHS}
+        env = {**os.environ, "GAMEEDGE_URL": url or self.made.url, "GAMEEDGE_TOKEN": token, "PYTHONUNBUFFERED": "1", "PYTHONPATH": PATHS}
         argv = [sys.executable, "-m", "gameedge", "admin", *words]
         return Following(argv, env)
 

@@ -109,8 +109,10 @@ def test_only_owners_change_the_policy(live: LiveSystem) -> None:
 
 
 def test_events_as_they_happen(live: LiveSystem) -> None:
+    """On the coordinator that does not do it: it is told."""
     kinds: dict[str, Any] = {}
-    with live.started("tail", "--json", "--kind", "placement", "--kind", "match", "--kind", "operator") as following:
+    other = live.made.coordinators[1].address["url"]
+    with live.started("tail", "--json", "--kind", "placement", "--kind", "match", "--kind", "operator", url=other) as following:
         live.heard(following)
         person = playing(live, "[red]Tim")
         live.admin("players", "kick", person.player, "--reason", "seen")
@@ -119,6 +121,7 @@ def test_events_as_they_happen(live: LiveSystem) -> None:
             kinds[f"{event['kind']} {event['what']}"] = event
     assert kinds["placement placed"]["player"] == person.player
     assert kinds["operator kick"]["fields"]["reason"] == "seen"
+    assert kinds["operator kick"]["by"].startswith("coordinator-")
     kept = live.admin("tail", "--since-start", "--for", "0.3", "--player", person.player).stdout
     assert "placed" in kept
     assert "kick" in kept

@@ -147,7 +147,9 @@ def test_a_killed_client_frees_its_place(tmp_path: Path, net: Artifact) -> None:
 
 
 @pytest.mark.parametrize("said", [b'{"refused": "1 clients are served already"}', b""])
-def test_an_engine_that_closes_before_it_reads_is_heard(tmp_path: Path, net: Artifact, said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_closes_before_it_reads_is_heard(
+    tmp_path: Path, net: Artifact, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full engine answers and closes at once, perhaps before the client has written its line; one that dies says nothing."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "engine.sock"))
