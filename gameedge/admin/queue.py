@@ -4,8 +4,6 @@ The process that leads a mode's matching explains, by the rules that it matches 
 --config (of one of a region's processes) straight from the region's store.
 """
 
-from pathlib import Path
-
 import typer
 
 from gameedge.admin import sources, views
@@ -13,17 +11,7 @@ from gameedge.admin.asking import AS_JSON, REGION, show
 
 app = typer.Typer(help="Queues: who waits, and why.", no_args_is_help=True)
 _MODE = typer.Option("", "--mode", help="only this mode")
-_CONFIG = typer.Option(None, "--config", help="or the configuration file of one of its processes", dir_okay=False)
-
-
-@app.callback()
-def region(
-    context: typer.Context,
-    redis: str = typer.Option("", "--redis", envvar="GAMEEDGE_REGION_REDIS", help="ask this region's store itself", show_default=False),
-    config: Path | None = _CONFIG,
-) -> None:
-    """Through the coordinator, or straight from a region's store."""
-    sources.choose_store(context, redis, config)
+app.callback()(sources.choose_store)
 
 
 @app.command("show")

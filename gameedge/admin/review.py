@@ -22,17 +22,7 @@ app = typer.Typer(help="Flags and their evidence.", no_args_is_help=True)
 STATES: Final = EVIDENCE_STATES
 DECISIONS: Final = EVIDENCE_DECISIONS
 _Flag = Annotated[str, typer.Argument(help="the flag's id, see `review list`", metavar="FLAG")]
-_CONFIG = typer.Option(None, "--config", help="or the configuration file of one of its processes", dir_okay=False)
-
-
-@app.callback()
-def region(
-    context: typer.Context,
-    redis: str = typer.Option("", "--redis", envvar="GAMEEDGE_REGION_REDIS", help="ask this region's store itself", show_default=False),
-    config: Path | None = _CONFIG,
-) -> None:
-    """Through the coordinator, or straight from a region's store."""
-    sources.choose_store(context, redis, config)
+app.callback()(sources.choose_store)
 
 
 @app.command("list")

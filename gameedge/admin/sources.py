@@ -33,8 +33,15 @@ UNDECIDED: Final = ("open", "recommended")
 KEY: Final = "gameedge.redis"
 
 
-def choose_store(context: typer.Context, redis: str, config: Path | None) -> None:
-    """Remember the store's URL that the options name, if any; leaves where it is none."""
+_CONFIG = typer.Option(None, "--config", help="or the configuration file of one of its processes", dir_okay=False)
+
+
+def choose_store(
+    context: typer.Context,
+    redis: str = typer.Option("", "--redis", envvar="GAMEEDGE_REGION_REDIS", help="ask this region's store itself", show_default=False),
+    config: Path | None = _CONFIG,
+) -> None:
+    """Through the coordinator, or straight from a region's store."""
     try:
         url = redis or (load(config, EdgeConfig).redis if config is not None else "")
         if url:
