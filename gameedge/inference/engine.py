@@ -29,6 +29,7 @@ import numpy as np
 from gameedge.core import limits
 from gameedge.inference import kernels
 from gameedge.inference.base import Backend, Bools, Floats, Int32s, Paced, Ranked
+from gameedge.inference.costs import CostTable
 from gameedge.inference.variants import Figures, Trial, Variant
 
 HOLD_CALLS: Final = 15  # 250 ms at 60 Hz: how long a last action may stand in
@@ -66,7 +67,7 @@ class Model:
         self.some_in = np.zeros_like(self.input)
         self.some_out = np.zeros_like(self.output)
         self.coasted = np.zeros_like(self.output)
-        self.chosen = np.zeros(padded, np.int64)
+        self.chosen, self.held, self.rest = (np.zeros(padded, np.int64) for _ in range(3))
         self.fresh = np.zeros(padded, np.bool_)
         self.weight = np.ones(padded, np.float32)
         self.last = np.zeros((entities_max, backend.output_size), np.float32)
@@ -132,6 +133,8 @@ class Engine:
         weight, chosen = np.ones(1, np.float32), np.zeros(1, np.int64)
         kernels.most_urgent(model.age, entities, weight, 1, 0, chosen)
         kernels.accept_some(model.output[:1], entities, chosen, model.last, model.age, model.fresh)
+        kernels.divide(model.age, entities, model.fresh, HOLD_CALLS, model.held, model.rest)
+        kernels.put(model.output[:1], chosen, entities, model.last, model.output)
         if isinstance(model.stable.backend, Ranked):
             model.stable.backend.importance(model.input[:1], weight)
         if model.fallback is not None:
@@ -273,7 +276,7 @@ class Engine:
     def _run_variant(self, model: Model, variant: Variant, entities: Int32s, n: int, began: float) -> None:
         """One backend answers the first n rows of the buffers."""
         out = model.output[:n]
-        count = variant.costs.fits(n, self._allowance(model), ROWS_MIN)
+        count = variant.costs.fits(n, self._allowance(model), ROWS_MIN, HOLD_CALLS)
         if count < n:
             self._run_some(model, variant, entities, n, count, began)
         else:
@@ -299,8 +302,7 @@ class Engine:
 
     def _run_some(self, model: Model, variant: Variant, entities: Int32s, n: int, count: int, began: float) -> None:
         """Only `count` of n rows fit: the most urgent ones."""
-        weight = model.weight[:n]
-        backend = variant.backend
+        weight, backend, costs = model.weight[:n], variant.backend, variant.costs
         weight[:] = 1.0
         if isinstance(backend, Ranked):
             backend.importance(model.input[:n], weight)
@@ -309,15 +311,18 @@ class Engine:
         model.start = (model.start + count) % n
         rows, answers = model.some_in[:count], model.some_out[:count]
         np.take(model.input, chosen, axis=0, out=rows)
+        before = self._clock()
         answered = self._answer(model, variant, rows, entities[chosen], answers)
+        after = self._clock()
+        costs.learn(count, after - before, shed=True)
         out = model.output[:n]
         out[chosen] = answers
         bad = kernels.accept_some(out, entities, chosen if answered else chosen[:0], model.last, model.age, model.fresh)
         model.figures.not_finite += bad
         variant.not_finite += bad
         variant.actions += count - bad if answered else 0
-        self._stand_in(model, entities, n)
-        variant.costs.learn(count, self._clock() - began, shed=True)  # what answering for the rest costs is part of it
+        costs.choose.learn(n, before - began + self._clock() - after)
+        self._stand_in(model, entities, n, costs)
 
     def _run_both(self, model: Model, entities: Int32s, n: int) -> None:
         """While a trial runs: a canary answers for its matches' rows, a shadow answers nobody."""
@@ -353,25 +358,28 @@ class Engine:
             return False
         return True
 
-    @staticmethod
-    def _stand_in(model: Model, entities: Int32s, n: int) -> None:
-        """Answer for the rows that are not `fresh`: coast or hold for a while, then fall back."""
-        figures, out, fresh = model.figures, model.output[:n], model.fresh[:n]
-        held = np.flatnonzero(~fresh & (model.age[entities] <= HOLD_CALLS))
-        rest = np.flatnonzero(~fresh & (model.age[entities] > HOLD_CALLS))
-        if held.size:
-            answers = model.some_out[: held.size]
-            if Engine._coast(model, entities[held], answers) and np.isfinite(answers).all():
-                out[held] = answers
+    def _stand_in(self, model: Model, entities: Int32s, n: int, costs: CostTable | None = None) -> None:
+        """Answer for the rows that are not `fresh`: coast or hold for a while, then fall back. `costs` learns what that takes."""
+        figures, out, began = model.figures, model.output[:n], self._clock()
+        h, r = kernels.divide(model.age, entities, model.fresh, HOLD_CALLS, model.held, model.rest)
+        held, rest = model.held[:h], model.rest[:r]
+        if h:
+            answers = model.some_out[:h]
+            if self._coast(model, entities[held], answers):
+                kernels.put(answers, held, entities, model.last, out)
             else:
                 out[held] = model.last[entities[held]]
-        if rest.size:
-            answers = model.some_out[: rest.size]
+        between = self._clock()
+        if r:
+            answers = model.some_out[:r]
             answers[:] = 0.0
             if model.fallback is not None:
                 model.fallback.run(model.input[rest], entities[rest], answers)
                 np.nan_to_num(answers, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
             out[rest] = answers
-        figures.actions += n - held.size - rest.size
-        figures.held += held.size
-        figures.fallbacks += rest.size
+        figures.actions += n - h - r
+        figures.held += h
+        figures.fallbacks += r
+        if costs is not None:
+            costs.hold.learn(h, between - began)
+            costs.fall_back.learn(r, self._clock() - between)

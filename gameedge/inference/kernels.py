@@ -87,3 +87,33 @@ def blank(age: Int32s, entities: Int32s, value: int) -> None:
     """Set the age of these entities."""
     for i in range(entities.shape[0]):
         age[entities[i]] = value
+
+
+@kernel
+def divide(
+    age: Int32s, entities: Int32s, fresh: NDArray[np.bool_], hold_calls: int, held: NDArray[np.int64], rest: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Rows that are not fresh: those whose last answer may still stand in, into `held`, and the others, into `rest`; how many of each."""
+    h, r = 0, 0
+    for i in range(entities.shape[0]):
+        if fresh[i]:
+            continue
+        if age[entities[i]] <= hold_calls:
+            held[h] = i
+            h += 1
+        else:
+            rest[r] = i
+            r += 1
+    return h, r
+
+
+@kernel
+def put(answers: Floats, index: NDArray[np.int64], entities: Int32s, last: Floats, out: Floats) -> None:
+    """Answers into the rows `index` of out; where one is not finite, its entity's last."""
+    for j in range(index.shape[0]):
+        i = index[j]
+        total = np.float32(0.0)
+        for k in range(out.shape[1]):
+            total += answers[j, k] * _ZERO
+        for k in range(out.shape[1]):
+            out[i, k] = answers[j, k] if total == _ZERO else last[entities[i], k]

@@ -87,6 +87,59 @@ def test_what_does_not_fit_is_shed_in_turn_and_nobody_starves() -> None:
     assert (out[:, 0] == entities * 2).all()  # a held action is the entity's own
 
 
+class Slow(Minus):
+    """A fallback that costs as much as the model it stands in for."""
+
+    def __init__(self, clock: Ticking, row_ms: float) -> None:
+        self.clock, self.row_ms = clock, row_ms
+
+    def run(self, rows: np.ndarray, entities: np.ndarray, out: np.ndarray) -> None:
+        self.clock.ms += self.row_ms * len(rows)
+        super().run(rows, entities, out)
+
+
+class Hands(Doubler):
+    """A model whose entities coast for a fifth of what a run costs."""
+
+    def due(self, entities: np.ndarray) -> np.ndarray:
+        return np.ones(len(entities), np.bool_)
+
+    def coast(self, entities: np.ndarray, out: np.ndarray) -> None:
+        self.clock.ms += 0.2 * self.row_ms * len(entities)
+        out[:] = 7.0
+
+
+def test_a_dear_fallback_does_not_keep_overload_up() -> None:
+    """Twice too much work, after a time in which the model did not run at all: the model answers what it can and the rest coasts."""
+    clock = Ticking()
+    engine, backend = Engine(clock), Hands(clock, 0.01)
+    engine.register("npc", backend, 512, 2.5, Slow(clock, 0.01))
+    entities = np.arange(500, dtype=np.int32)
+    figures = engine.figures("npc")
+    assert figures is not None
+    backend.broken = True
+    for _ in range(HOLD_CALLS + 40):
+        call(engine, entities)
+    backend.broken = False
+    for _ in range(200):
+        call(engine, entities)
+        clock.ms += 10
+    before = (figures.actions, figures.held, figures.fallbacks, figures.late)
+    for _ in range(100):
+        call(engine, entities)
+        clock.ms += 10
+    actions, held, fallbacks, late = (now - then for now, then in zip(figures_of(engine), before, strict=True))
+    assert (actions + held, fallbacks) == (100 * 500, 0)
+    assert 0.3 <= actions / (100 * 500) <= 0.4  # 2.5 ms = 0.01 k + 0.002 (500 - k): k = 187
+    assert late <= 10  # sizes that seem too large are tried now and then
+
+
+def figures_of(engine: Engine) -> tuple[int, int, int, int]:
+    figures = engine.figures("npc")
+    assert figures is not None
+    return figures.actions, figures.held, figures.fallbacks, figures.late
+
+
 def test_entities_get_the_fallback_when_the_last_action_is_too_old() -> None:
     clock = Ticking()
     engine, backend = Engine(clock), Doubler(clock)
