@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gameedge.core import limits
-from gameedge.core.matchmaking.crossing import Shown
+from gameedge.core.matchmaking.shown import Shown
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(ge=0, le=1e9)]

@@ -14,10 +14,9 @@ Cost. That of a proposal over `limits.CROSSING_SHOWN_MAX` tickets a region.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta
 
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError
@@ -26,31 +25,10 @@ from gameedge.core.matchmaking.audit import violations
 from gameedge.core.matchmaking.pool import PoolArrays
 from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules, from_json, to_json
-from gameedge.core.matchmaking.ticket import Attributes, ByRegion, Ticket, Words
+from gameedge.core.matchmaking.shown import Shown
+from gameedge.core.matchmaking.ticket import Ticket
 
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Hash = Annotated[str, Meta(min_length=8, max_length=64)]
-Age = Annotated[int, Meta(ge=0, le=10 * limits.TICKET_MS_MAX)]
-Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]
 SEPARATOR: Final = "/"  # between region and ticket: a region's name has none
-
-
-class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A ticket as neighbours see it."""
-
-    ticket: Name
-    who: Hash  # of the player: the same in all regions, so that nobody meets themselves or whom they block
-    age_ms: Age
-    party: Annotated[str, Meta(max_length=64)] = ""  # a hash
-    party_size: Annotated[int, Meta(ge=1, le=limits.SEATS_PER_MATCH_MAX)] = 1
-    rating: Finite
-    sigma: Annotated[float, Meta(ge=0, le=1e6)]
-    trust: Annotated[int, Meta(ge=0, le=255)] = 0
-    attributes: Attributes = {}
-    roles: Words = []
-    rtt_ms: ByRegion = {}
-    loss: ByRegion = {}
-    blocks: Annotated[list[Hash], Meta(max_length=limits.TICKET_BLOCKS_MAX)] = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,9 @@ def test_rules_are_read_as_they_were_written() -> None:
         from_json(b'{"teams": 2, "team_size": 0}')
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b"\xff", b'{"teams":2,"team_size":1}', b'{"teams":2,"team_size":1,"latency":{"limit_ms":"x"}}'])
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[1]", b"\xff", b'{"teams":2,"team_size":1}', b'{"teams":2,"team_size":1,"latency":{"limit_ms":"x"}}']
+)
 def test_what_are_no_rules_of_crossing_matches_is_none(text: bytes) -> None:
     assert read_rules(text) is None
 
