@@ -117,7 +117,7 @@ async def test_who_cannot_travel_or_cancels_is_not_sent(tmp_path: Path) -> None:
             assert not any(task.done() for task in waits), "a session without a way back does not travel"
             for task, session in zip(waits, (one, two), strict=True):
                 assert await session.cancel()
-                with pytest.raises(Exception, match="left the queue|not_found"):
+                with pytest.raises(Exception, match=r"left the queue|not_found"):
                     await task
         await here.nothing_left()
         assert here.value("crossings_total", "sent") == 0
