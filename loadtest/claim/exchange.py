@@ -37,7 +37,6 @@ BUS_RTT_MS: Final = 120.0  # between the coordinator and a far region
 STEPS: Final = 3.0  # grant, open, send: one after the other
 CONNECT_RTTS: Final = 3.0  # TCP, WebSocket, hello
 END_MS: Final = 600_000.0  # of waiting, where no NPCs fill up
-AFTER_MS: Final = 250
 EDGE: Final = EdgeId("e")
 
 
@@ -64,9 +63,9 @@ class Evening:
     far: np.ndarray
 
 
-def rules_for(limit_ms: float, thin: int) -> ModeRules:
+def rules_for(limit_ms: float, after_ms: int, thin: int) -> ModeRules:
     base = rules_of(game_spec(demo=False).modes[evening.MODE], DEFAULT)
-    return msgspec.structs.replace(base, latency=Latency(limit_ms=constant(limit_ms), share=Share(after_ms=AFTER_MS, thin=thin)))
+    return msgspec.structs.replace(base, latency=Latency(limit_ms=constant(limit_ms), share=Share(after_ms=after_ms, thin=thin)))
 
 
 def play(matrix: Matrix, people: evening.Crowd, sites: list[int], seed: int, *, fill_ms: int, rules: ModeRules | None) -> Evening:
@@ -170,6 +169,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--per-s", type=float, nargs="*", default=[1.0, 5.0, 20.0, 40.0])
     parser.add_argument("--fill-ms", type=int, nargs="*", default=[0, 2_000])
     parser.add_argument("--limit-ms", type=float, default=150.0)
+    parser.add_argument("--after-ms", type=int, default=250)
     parser.add_argument("--thin", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
     for per_s in options.per_s:
         people = evening.crowd(matrix, options.players, per_s, options.seed)
         for fill_ms in options.fill_ms:
-            for rules in (None, rules_for(options.limit_ms, options.thin)):
+            for rules in (None, rules_for(options.limit_ms, options.after_ms, options.thin)):
                 one = play(matrix, people, sites, options.seed + 1, fill_ms=fill_ms, rules=rules)
                 far = one.rtt_ms[one.far]
                 row = {

@@ -56,6 +56,7 @@ class Region:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     instead: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     waits: bool = True
+    once: bool = False  # a ticket that comes back is not shown again
     account: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,6 +110,7 @@ class Region:
         return [TicketId("t_eu"), TicketId("t_us")]
 
     def crossing_end(self, ask: End) -> int:
+        self.waits = self.waits or (not ask.arrived and not self.once)  # its ticket is in the pool again
         return 1
 
     def of(self, what: str) -> list[Any]:
@@ -148,25 +150,25 @@ def ended(made: Fleet, how: str) -> float:
 
 async def test_a_match_is_granted_opened_sent_and_confirmed() -> None:
     async with two() as (made, eu, us):
-        await happens(lambda: ended(made, "played") == 1)
-        [opening] = eu.of("crossing_open")
+        await happens(lambda: ended(made, "played") == 1, 30.0)  # a machine that is slow just then needs another try
+        opening = eu.of("crossing_open")[-1]
         assert us.of("crossing_open") == [], "the worse-placed is nearer to eu"
         assert {ticket.id for ticket in opening.tickets} == {"t_eu", "t_us"}
         assert sorted(name for team in opening.teams for name in team) == ["t_eu", "t_us"]
-        [home], [away] = eu.of("crossing_send"), us.of("crossing_send")
+        home, away = eu.of("crossing_send")[-1], us.of("crossing_send")[-1]
+        assert home.match == away.match == opening.match
         assert home.seats["t_eu"].token == "", "who plays at home needs no other token"
         seat = away.seats["t_us"]
         claims = verify_token(seat.token, made.running.services.signer.keys, "eu", made.clock())
         assert (claims.sub, claims.rtt_ms, seat.match_token, away.region) == ("p_bob", {"us": 15.0, "eu": 90.0}, "k_t_us", "eu")
         assert away.urls[0] == "ws://127.0.0.1:9/eu"
-        assert [(end.tickets, end.arrived) for end in us.of("crossing_end")] == [(["t_us"], True)]
-        names = {body.match for _, body in [*eu.asked, *us.asked]}
-        assert len(names) == 1
+        assert [(end.tickets, end.arrived) for end in us.of("crossing_end") if end.match == opening.match] == [(["t_us"], True)]
 
 
 async def test_without_every_grant_nothing_is_opened_and_all_is_given_back() -> None:
     for refusal in ("gone", None, Granted(now_ms=1, tickets=[])):
         async with two(us={"instead": {"crossing_grant": lambda _, said=refusal: said}}) as (made, eu, us):
+            eu.once = us.once = True
             await happens(lambda made=made: ended(made, "failed") >= 1)
             assert eu.of("crossing_open") == us.of("crossing_send") == eu.of("crossing_send") == []
             assert {end.arrived for end in eu.of("crossing_end")} == {False}
