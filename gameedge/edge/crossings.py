@@ -361,6 +361,7 @@ class Crossings:
         owned = self._owned.get(player.ticket or TicketId(""))
         if owned is None:
             return False
+        player.cancelled = owned.ticket.id  # if it is not ended now, then it is when it comes back
         if owned.away.sent or owned.busy:
             raise RefusedError(Reason.IN_MATCH, "your match in another region waits for you")
         closed = await self._edge.store.match_close(owned.ticket.mode, owned.record.match, None, by=owned.record)
@@ -423,7 +424,8 @@ class Crossings:
         record, ticket = owned.record, owned.ticket
         if owned.edge is not None:
             ticket = msgspec.structs.replace(ticket, session=owned.session, edge=owned.edge)
-        left = owned.edge is None and (player is None or player.ticket != ticket.id)  # for good: its ticket ends
+        stays = player is not None and player.ticket == ticket.id and player.cancelled != ticket.id
+        left = owned.edge is None and not stays  # for good: its ticket ends
         owned.busy = True
         try:
             back = await self._edge.store.match_unclaim(msgspec.structs.replace(record, tickets=[ticket]), {ticket.id} if left else ())
@@ -431,7 +433,9 @@ class Crossings:
             owned.busy = False
         self._forget(owned, player)
         self._count(record.mode, "back")
-        if player is not None and player.ticket == ticket.id:
+        if left and player is not None and player.ticket == ticket.id:
+            self._edge.queueing.dequeued(player, None, "")
+        elif player is not None and player.ticket == ticket.id:
             player.ticket_seen_ms = self._edge.clock.monotonic_ms()
             if owned.away.sent and back:
                 player.session.send(MatchWithdrawn(ticket=ticket.id, match=owned.away.match or MatchId(""), detail=BACK))

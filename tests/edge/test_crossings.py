@@ -201,7 +201,7 @@ async def test_cancelling_ends_a_grant_and_nobody_is_sent(tmp_path: Path, heard:
         assert await ask(on, "crossing_send", seat(ticket)) == []
 
 
-async def test_who_was_sent_cannot_cancel_here(tmp_path: Path) -> None:
+async def test_who_was_sent_cancels_when_its_seat_is_void(tmp_path: Path) -> None:
     async with leading(tmp_path) as on:
         connection, player = await queued(on, "ada")
         ticket = await granted(on, player)
@@ -214,6 +214,11 @@ async def test_who_was_sent_cannot_cancel_here(tmp_path: Path) -> None:
         [said] = connection.said()
         assert isinstance(said, Refused)
         assert said.reason is Reason.IN_MATCH
+        player.away.until_ms = 0.0  # type: ignore[union-attr]
+        await on.edge.crossings.look()
+        [said] = connection.said()
+        assert isinstance(said, Dequeued), "what it wished comes true when its seat is void"
+        assert (said.reason, await on.store.tickets("duel"), await on.store.matches("duel")) == (None, [], [])
 
 
 async def test_what_is_not_shown_is_not_granted(tmp_path: Path) -> None:
