@@ -45,6 +45,7 @@ FORBIDDEN_MS: Final = 60_000  # a player who may not go there (residency, a ban)
 ASK_S: Final = 2.0  # grants, opening and sending together fit into limits.CROSSING_GRANT_MS
 WATCH_S: Final = 1.0  # between two looks at who came
 URLS_MAX: Final = 4
+HEARD_MAX: Final = 4_096  # regions times modes that are remembered; more are not heard
 RULES_MAX: Final = 64  # different rules that are kept; the oldest goes
 T = TypeVar("T")
 _waiting: Final = Codec(Waiting)
@@ -105,7 +106,7 @@ class Exchange:
         known = names is not None and is_name(names[0]) and is_name(names[1]) and names[0] in self._services.registry.regions
         if names is None or waiting is None or not known:
             self._services.metrics.counter("coordinator_bus_dropped_total", why="bad_waiting").add()
-        elif waiting.tickets:
+        elif waiting.tickets and (names in self._heard or len(self._heard) < HEARD_MAX):
             self._heard[names] = Heard(now_ms, self._known(waiting.rules), waiting)
         else:
             self._heard.pop(names, None)
@@ -195,12 +196,17 @@ class Exchange:
         for region, edges in registry.online(now_ms):
             if self._services.placing.forbids(region.region, ""):
                 continue
-            for edge in edges:
-                speaks = edge.presence is not None and edge.presence.crossing == VERSION
-                room = edge.report is not None and edge.report.free_matches > 0
-                if speaks and room and not registry.doubt(edge, now_ms):
-                    found[region.region] = edge.edge
-                    break
+            calm = [
+                (edge.report.players, edge.edge)
+                for edge in edges
+                if edge.presence is not None
+                and edge.presence.crossing == VERSION
+                and edge.report is not None
+                and edge.report.free_matches > 0
+                and not registry.doubt(edge, now_ms)
+            ]
+            if calm:
+                found[region.region] = min(calm)[1]
         return found
 
     # ------------------------------------------------------------------------------------------------- bringing about
