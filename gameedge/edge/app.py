@@ -43,6 +43,7 @@ from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.crossings import Crossings
 from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.failover import ASK_MS, Failover
+from gameedge.edge.guests import Guests
 from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.journeys import Journeys
@@ -130,6 +131,7 @@ class Edge:
         self.match_rules = at_home(of_file, config.region)
         shadow_rules = at_home(load_rules(config.match_rules_shadow, spec), config.region) if config.match_rules_shadow else {}
         self.crossings = Crossings(self, of_file)
+        self.guests = Guests(self)
         self.queueing = Queueing(
             spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules, self.crossings.rules
         )
@@ -166,7 +168,7 @@ class Edge:
         self.reports = Reports(self)
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.steering = Steering(self)
-        self.asks.handlers |= self.steering.handlers | self.crossings.handlers
+        self.asks.handlers |= self.steering.handlers | self.crossings.handlers | self.guests.handlers
         self.failover = Failover(self)
         self.matcher = Matcher(
             store,
@@ -235,6 +237,7 @@ class Edge:
                 ("offers", self.offers.run),
                 ("crossings", self.crossings.run),
                 ("crossings-show", self.crossings.run_show),
+                ("guests", self.guests.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),

@@ -1,4 +1,4 @@
-"""Matches across regions, a region's part: who is shown, what is granted, who is sent, and the seats of guests (docs/decisions/0019).
+"""Matches across regions, the part of a ticket's own region: who is shown, granted, sent and taken back (docs/decisions/0019).
 
 Problem. A ticket of this region may be given to a match in another one. Its player must never be in two matches, its ticket never be
     lost, and both regions, the coordinator between them and every message may fail at any step.
@@ -11,7 +11,7 @@ Method. A grant is a claim of one ticket (`MatchRecord.away`), made by the holde
 
     *Granted*: nobody was told anything; whatever goes wrong, the ticket goes back. *Sent*: the client was told where to go. It is
     taken back only if it is connected here when its time is over, and by then its seat over there is void.
-    As a host this process opens matches of guests, which check the rules by code of their own, and voids what nobody took.
+    The host's side is in guests.py.
 Guarantee. The client is told to go only after the second compare-and-set, and the pool has the ticket only before the first or after
     the end. A seat of a guest ends limits.CROSSING_JOIN_MS after the match opened; a grant limits.CROSSING_BACK_MS after it was sent, which
     is later, by each side's own clock. A process that dies leaves grants that the matcher ends: those that were not sent go back.
@@ -30,14 +30,13 @@ from gameedge.bus.payloads import Waiting, encode
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, MatchId, RegionId, SessionId, TicketId
-from gameedge.core.matchmaking.crossing import check, crosses, grant_of, rules_name, show
+from gameedge.core.matchmaking.crossing import crosses, grant_of, show
 from gameedge.core.matchmaking.rules import ModeRules, to_json
 from gameedge.core.protocol.messages import MatchAway, MatchWithdrawn
 from gameedge.core.tokens import AskClaims
-from gameedge.edge.host import void_guests
 from gameedge.edge.player import Away, Player
 from gameedge.state.base import InboxEvent, MatchRecord, Ticket
-from gameedge.state.crossings import VERSION, Body, End, Grant, Granted, Open, Opened, Seen, Send
+from gameedge.state.crossings import VERSION, Body, End, Grant, Granted, Send
 from gameedge.telemetry import logs
 
 if TYPE_CHECKING:
@@ -85,15 +84,13 @@ class Crossings:
         self._edge = edge
         self._region, self._name = RegionId(edge.config.region), EdgeId(edge.config.edge)
         self.rules = {mode: found for mode, found in rules.items() if edge.config.exchange and crosses(found)}
-        self._text = {mode: to_json(found) for mode, found in self.rules.items()}
-        self.rules = {mode: found for mode, found in self.rules.items() if len(self._text[mode]) <= limits.CROSSING_RULES_BYTES_MAX}
+        self.text = {mode: to_json(found) for mode, found in self.rules.items()}
+        self.rules = {mode: found for mode, found in self.rules.items() if len(self.text[mode]) <= limits.CROSSING_RULES_BYTES_MAX}
         self._owned: dict[TicketId, Owned] = {}
         self._told: set[str] = set()  # modes of which the last message showed somebody
         self.handlers: dict[str, Callable[[AskClaims], Awaitable[Any]]] = {
             "crossing_grant": self._grant,
-            "crossing_open": self._open,
             "crossing_send": self._send,
-            "crossing_seen": self._seen,
             "crossing_end": self._end,
         }
 
@@ -137,7 +134,7 @@ class Crossings:
         (self._told.add if found else self._told.discard)(mode)
         people = len(pool) if pool is not None else 0
         while True:
-            data = encode(Waiting(edge=self._name, rules=self._text[mode], people=people, tickets=found))
+            data = encode(Waiting(edge=self._name, rules=self.text[mode], people=people, tickets=found))
             if len(data) <= limits.CROSSING_BYTES_MAX or not found:
                 break
             found = found[: len(found) // 2]
@@ -148,7 +145,7 @@ class Crossings:
     async def _grant(self, claims: AskClaims) -> Granted:
         """Take tickets out of the pool for a match elsewhere, each with a claim of its own. All, or the question is refused (and what
         was granted goes back when the coordinator says so, or by itself)."""
-        ask = _read(claims, Grant)
+        ask = read_body(claims, Grant)
         edge, pool = self._edge, self._edge.matcher.led(ask.mode)
         if ask.mode not in self.rules or edge.lobby.draining or edge.queueing.store_full:
             raise RefusedError(Reason.UNSUPPORTED, "this process grants no tickets of that mode")
@@ -181,7 +178,7 @@ class Crossings:
 
     async def _send(self, claims: AskClaims) -> list[TicketId]:
         """Pass seats on to the processes that own the grants; the tickets of grants that are still there."""
-        ask = _read(claims, Send)
+        ask = read_body(claims, Send)
         passed: list[TicketId] = []
         for name, seat in ask.seats.items():
             record = await self._edge.store.match_get(ask.mode, grant_of(ask.match, name))
@@ -198,7 +195,7 @@ class Crossings:
 
     async def _end(self, claims: AskClaims) -> int:
         """Pass on that tickets have arrived, or that their match is off; how many grants are still there."""
-        ask, there = _read(claims, End), 0
+        ask, there = read_body(claims, End), 0
         for name in ask.tickets:
             record = await self._edge.store.match_get(ask.mode, grant_of(ask.match, name))
             if record is None:
@@ -208,57 +205,6 @@ class Crossings:
             event = InboxEvent(kind="crossed", match_id=ask.match, mode=ask.mode, ticket=name, reason=reason)
             await self._edge.post(record.host, [event])
         return there
-
-    # ----------------------------------------------------------------------------------- asked by a coordinator: host
-
-    async def _open(self, claims: AskClaims) -> Opened:
-        """Open a match of guests, once; the rules are checked here, whoever proposed it."""
-        ask = _read(claims, Open)
-        edge, rules = self._edge, self.rules.get(ask.mode)
-        if rules is None or rules_name(self._text[ask.mode]) != ask.rules:
-            raise RefusedError(Reason.UNSUPPORTED, "this region has other rules for that mode")
-        if edge.lobby.draining or edge.recorder.full:
-            raise RefusedError(Reason.DRAINING, "this process takes no more matches")
-        now_ms = edge.clock.unix_ms()
-        tickets = [msgspec.structs.replace(t, created_ms=now_ms - max(0, ask.now_ms - t.created_ms)) for t in ask.tickets]
-        by_id = {ticket.id: ticket for ticket in tickets}
-        if {name for team in ask.teams for name in team} != by_id.keys() or any(ticket.mode != ask.mode for ticket in tickets):
-            raise RefusedError(Reason.MALFORMED, "teams and tickets differ")
-        if problems := check([[by_id[name] for name in team] for team in ask.teams], rules, self._region, now_ms):
-            raise RefusedError(Reason.UNSUPPORTED, f"the match breaks a rule: {problems[0]}"[:256])
-        match = edge.host.get(ask.match)
-        if match is None:
-            record = MatchRecord(
-                match=ask.match,
-                mode=ask.mode,
-                host=self._name,
-                fence=0,
-                teams=ask.teams,
-                tickets=tickets,
-                created_ms=now_ms,
-                seed=int.from_bytes(edge.draw(6), "big"),
-                guests=True,
-            )
-            if not await edge.store.match_guests(record):
-                raise RefusedError(Reason.ALREADY_QUEUED, "another process has opened that match")
-            await edge.open_guests(record)
-            match = edge.host.get(ask.match)
-        if match is None:
-            raise RefusedError(Reason.SERVER_FULL, "this process has no room for that match")
-        return Opened(url=edge.seating.url, tokens={seat.ticket.id: seat.match_token for seat in match.seats if seat.ticket is not None})
-
-    async def _seen(self, claims: AskClaims) -> list[TicketId]:
-        ask = _read(claims, Seen)
-        match = self._edge.host.get(ask.match)
-        if match is None:
-            raise RefusedError(Reason.NOT_FOUND, "that match does not run here (any more)")
-        return [seat.ticket.id for seat in match.seats if seat.ticket is not None and seat.joined]
-
-    def void(self) -> None:
-        """Seats that guests did not take in time: nobody may any more. An NPC plays on, or somebody whom backfill gives it."""
-        for match in self._edge.host:
-            if match.record.guests:
-                void_guests(match, self._edge.clock.monotonic_ms(), self._edge.clock.unix_ms())
 
     # ------------------------------------------------------------------------------------------------- grants, owned
 
@@ -392,11 +338,10 @@ class Crossings:
     # -------------------------------------------------------------------------------------------------------- ending
 
     async def run(self) -> None:
-        """For the life of the process: ends grants whose time is over, and voids seats."""
+        """For the life of the process: ends grants whose time is over."""
         while True:
             await asyncio.sleep(LOOK_MS / 1000)
             try:
-                self.void()
                 await self.look()
             except UnavailableError as error:
                 log.debug("grants_wait", detail=error.detail)
@@ -460,7 +405,8 @@ class Crossings:
             player.away = None
 
 
-def _read(claims: AskClaims, kind: type[B]) -> B:
+def read_body(claims: AskClaims, kind: type[B]) -> B:
+    """What a coordinator asks. Raises RefusedError(MALFORMED)."""
     try:
         return msgspec.msgpack.decode(claims.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
