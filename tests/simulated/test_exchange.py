@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gameedge.arena import Arena
 from gameedge.bus.memory import Faults, MemoryBroker
 from gameedge.config import CoordinatorConfig, EdgeConfig
 from gameedge.coordinator.app import _hear
@@ -52,7 +54,7 @@ from gameedge.telemetry.metrics import coordinator_registry
 from .virtual import VirtualClock, VirtualLoop, run_virtual
 from .wire import LinkQuality, Wire
 
-GAME = "tests.end_to_end.quick:QuickArena"
+GAME = "tests.simulated.test_exchange:Unhurried"
 REGIONS = (RegionId("eu"), RegionId("us"), RegionId("ap"))
 RTT_MS = {
     "eu": {"eu": 20.0, "us": 90.0, "ap": 160.0},
@@ -68,6 +70,16 @@ window = inf
 limit_ms = 500
 share = { after_ms = 300, thin = 10 }
 """
+
+
+class Unhurried(Arena):
+    """Matches that still run when somebody comes too late."""
+
+    def __init__(self, *, matches_max: int = 16, entities_max: int = 128, demo: bool = False) -> None:
+        super().__init__(matches_max=matches_max, entities_max=entities_max, demo=demo)
+        modes = {name: replace(mode, duration_ms=12_000) for name, mode in self._spec.modes.items()}
+        self._spec = replace(self._spec, modes=modes)
+        self._modes = tuple(modes.values())
 
 
 class SimEdge:
@@ -406,7 +418,7 @@ class World:
         self.closing, self.cut_every_s, self.broker.faults = True, None, None
         for store in self.stores.values():
             store.available = True
-        await asyncio.sleep(65)
+        await asyncio.sleep(55)
         at = f"seed {self.seed}"
         for task in self._tasks:
             if task.done():
@@ -440,10 +452,10 @@ def test_without_faults_thin_regions_meet_again_and_again(rules: str) -> None:
         async with World(loop, 1, rules, players=3) as world:
             for player in world.players:
                 player.rng = _Willing(1)
-            await asyncio.sleep(60)
+            await asyncio.sleep(35)
             await world.settle()
-            assert sum(len(player.started) for player in world.players) >= 10
-            assert world.total("arrived") >= 5
+            assert sum(len(player.started) for player in world.players) >= 4
+            assert world.total("arrived") >= 2
             assert world.total("lost") == 0
 
     run_virtual(story)
@@ -454,13 +466,14 @@ class _Willing(random.Random):
         return 0.5  # goes at once, never cancels
 
 
-@pytest.mark.parametrize("seed", [101])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3002])  # where the home takes back too early, this one shows it
 def test_lost_and_repeated_messages_and_clients_with_moods(seed: int, rules: str) -> None:
     async def story(loop: VirtualLoop) -> None:
         async with World(loop, seed, rules, players=3 + seed % 2, coordinators=1 + seed % 2) as world:
             world.broker.faults = Faults(random.Random(seed), duplicate=0.15, lost=0.1, lost_ack=0.1)
             world.cut_every_s, world.cancel_share = 15.0, 0.002
-            await asyncio.sleep(120)
+            await asyncio.sleep(100)
             await world.settle()
             assert sum(player.sent for player in world.players) >= 1
             assert sum(len(player.started) for player in world.players) >= 2
