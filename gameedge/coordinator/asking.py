@@ -67,12 +67,13 @@ class Asking:
         who: str,
         edge: str | None = None,
         body: bytes = b"",
-        wait_s: float = WAIT_S,
+        wait_s: float | None = None,
     ) -> T:
-        """The answer of one process (`edge`, or any) of a region.
+        """The answer of one process (`edge`, or any) of a region, within `wait_s` (None: WAIT_S).
 
         Raises RefusedError with what the region said, TOO_OFTEN where too many wait, UnavailableError where no answer came.
         """
+        within_s = WAIT_S if wait_s is None else wait_s
         target = EdgeId(edge) if edge is not None else self.process(region)
         number = secrets.token_hex(12)
         try:
@@ -95,10 +96,10 @@ class Asking:
         async with self._waiting(number) as answered:
             await self._bus.publish(topics.ask(RegionId(region), target), token.encode())
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(within_s):
                     answer = await answered
             except TimeoutError:
-                raise UnavailableError(f"{region}/{target} did not answer within {wait_s:.0f} s") from None
+                raise UnavailableError(f"{region}/{target} did not answer within {within_s:.0f} s") from None
         if not answer.ok:
             raise RefusedError(_reason(answer.reason), answer.detail)
         try:
