@@ -248,23 +248,17 @@ class Crossings:
             owned.busy = False
 
     async def _seat_here(self, owned: Owned, player: Player, event: InboxEvent) -> None:
-        """The match is in this region: a match like any other."""
-        record, store = owned.record, self._edge.store
-        closed = await store.match_close(record.mode, record.match, None, by=record)
-        if not closed:  # perhaps it was, and the answer was lost
-            found = await store.match_of_ticket(record.mode, owned.ticket.id)
-            closed = found is not None and found.match == event.match_id
+        """The match is in this region: once the ticket cannot go back any more, a match like any other."""
+        sent = await self._sent(owned.record)
         self._forget(owned, player)
-        if closed:
-            self._matched(owned, "here")
-            self._edge.seating.found(msgspec.structs.replace(event, kind="found", session=owned.session, detail=""))
+        if sent is None:
+            return
+        self._matched(owned, "here")
+        self._edge.seating.found(msgspec.structs.replace(event, kind="found", session=owned.session, detail=""))
+        self._edge.players.later(lambda: self._edge.store.match_close(sent.mode, sent.match, None, by=sent))
 
     async def _go(self, owned: Owned, player: Player, event: InboxEvent, where: Where) -> None:
-        record, store = owned.record, self._edge.store
-        sent = await store.match_adopt(record, self._name)
-        if sent is None:
-            now = await store.match_get(record.mode, record.match)
-            sent = now if now is not None and (now.host, now.epoch) == (self._name, record.epoch + 1) else None
+        sent = await self._sent(owned.record)
         if sent is None:
             self._forget(owned, player)  # it went back: the matcher took this process for dead
             return
@@ -284,6 +278,14 @@ class Crossings:
             )
         )
         player.flush()
+
+    async def _sent(self, record: MatchRecord) -> MatchRecord | None:
+        """The second compare-and-set: from now on nobody puts the ticket back but us. None: it went back before."""
+        sent = await self._edge.store.match_adopt(record, self._name)
+        if sent is None:  # perhaps it was, and the answer was lost
+            now = await self._edge.store.match_get(record.mode, record.match)
+            sent = now if now is not None and (now.host, now.epoch) == (self._name, record.epoch + 1) else None
+        return sent
 
     def _matched(self, owned: Owned, how: str) -> None:
         ticket = owned.ticket

@@ -339,7 +339,8 @@ class RegionStore(Protocol):
         ...
 
     async def match_guests(self, record: MatchRecord) -> bool:
-        """Store an open match of `guests`, whose tickets other stores granted; none of this pool changes. Idempotent by match id.
+        """Store an open match of `guests`, whose tickets other stores granted; none of this pool changes, and a ticket that is granted
+        here stays its grant's (`match_of_ticket`): else its player could sit down before the grant has ended. Idempotent by match id.
         False: another match has its name. Raises RefusedError(SERVER_FULL) as `claim` does."""
         ...
 

@@ -224,7 +224,7 @@ class MemoryPools(ABC):
             raise RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
         pool.matches[record.match] = record
         for ticket in record.tickets:
-            pool.seats[ticket.id] = record.match
+            pool.seats.setdefault(ticket.id, record.match)  # a ticket of this region belongs to its grant until that ends
         return True
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:

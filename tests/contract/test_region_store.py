@@ -583,13 +583,15 @@ class TestCrossing:
         assert await store.match_close(MODE, record.match, result("m_1"), by=record)
         assert [each.result.match for each in await store.outbox_read("", 9)] == ["m_1"]
 
-    async def test_a_seat_of_guests_outlasts_the_grant_of_the_same_ticket(self, store: RegionStore) -> None:
+    async def test_a_ticket_is_its_grants_until_that_ends_also_where_it_is_a_guest_at_home(self, store: RegionStore) -> None:
         one = ticket(1)
         grant = await self.granted(store, one)
         record = msgspec.structs.replace(match("m_1", one, ticket(2)), guests=True)
         assert await store.match_guests(record)
-        assert await store.match_close(MODE, grant.match, None, by=grant)
-        assert await store.match_of_ticket(MODE, one.id) == record, "its player, resumed elsewhere in the region, is told where"
+        assert await store.match_of_ticket(MODE, one.id) == grant, "its player, resumed elsewhere in the region, has no seat yet"
+        assert await store.match_unclaim(grant)
+        assert [each.id for each in await store.tickets(MODE)] == [one.id]
+        assert await store.match_of_ticket(MODE, one.id) is None
 
     async def test_what_is_no_match_of_guests_is_refused(self, store: RegionStore) -> None:
         for wrong in ({"guests": False}, {"fence": 1}, {"accept_ms": 5}):

@@ -179,7 +179,8 @@ async def test_the_nearer_of_two_plays_at_home_as_ever(tmp_path: Path) -> None:
         [told] = connection.said()
         assert isinstance(told, MatchFound)
         assert (told.match, told.url, told.match_token, player.match, player.ticket) == (MATCH, "ws://far", "k", MATCH, None)
-        assert await on.store.matches("duel") == []
+        await on.edge.players.sweep()
+        assert (await on.store.matches("duel"), await on.store.tickets("duel")) == ([], [])
 
 
 @pytest.mark.parametrize("heard", [False, True])

@@ -482,7 +482,7 @@ def test_lost_and_repeated_messages_and_clients_with_moods(seed: int, rules: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [201])
+@pytest.mark.parametrize("seed", [4006])  # where a guest of its own region may sit down before its grant has ended, this one shows it
 def test_anything_may_die_between_any_two_steps(seed: int, rules: str) -> None:
     async def story(loop: VirtualLoop) -> None:
         async with World(loop, seed, rules, players=3 + seed % 2, per_region=2, coordinators=2) as world:

@@ -9,5 +9,5 @@ end
 if redis.call('HLEN', KEYS[1]) + redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[4]) then return 'full' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[5])
-for i = 6, #ARGV do redis.call('HSET', KEYS[3], ARGV[i], ARGV[1]) end
+for i = 6, #ARGV do redis.call('HSETNX', KEYS[3], ARGV[i], ARGV[1]) end -- a ticket of this region belongs to its grant until that ends
 return 'ok'
