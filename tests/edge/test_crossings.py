@@ -40,7 +40,7 @@ share = { after_ms = 0, thin = 10 }
 async def leading(tmp_path: Path, **more: object) -> AsyncIterator[Bench]:
     """A process that holds the lease of the mode, whose rules let tickets cross."""
     (tmp_path / "rules.toml").write_text(RULES)
-    async with bench(match_rules=str(tmp_path / "rules.toml"), fill_ms=0, **more) as on:
+    async with bench(**{"match_rules": str(tmp_path / "rules.toml"), "fill_ms": 0, "exchange": True, **more}) as on:
         await on.edge.reports.beat_once()
         await look(on)
         yield on

@@ -213,6 +213,7 @@ async def deployed(
                     entities_max=128,
                     fill_ms=fill_ms,
                     match_rules=match_rules,
+                    exchange=bool(match_rules),
                     drain_ms=1_000,
                 )
                 processes.append(_node(folder, f"edge-{number}", "edge", config))

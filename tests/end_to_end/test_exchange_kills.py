@@ -70,6 +70,7 @@ async def regions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             entities_max=128,
             fill_ms=0,
             match_rules=str(rules),
+            exchange=True,
         )
         path = folder / "f0.toml"
         path.write_text(toml.dumps(config), "utf-8")

@@ -106,6 +106,7 @@ class SimEdge:
             entities_max=128,
             fill_ms=0,
             match_rules=world.rules,
+            exchange=True,
             ping_regions=False,
         )
         async with Reports.connect(world.broker.factory, config) as bus:
