@@ -73,6 +73,9 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
         ),
     ] = []
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
+    exchange: Annotated[bool, Meta(description="show tickets of thin pools to other regions, for modes whose rules have latency.share")] = (
+        False
+    )
     match_rules_shadow: Annotated[str, Meta(description="TOML file of rules to compare with the live ones, acting on neither")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
@@ -103,6 +106,7 @@ class CoordinatorConfig(Section, frozen=True, kw_only=True):
     accelerator_modes: Annotated[list[str], Meta(description="modes whose models need an accelerator")] = []
     scale_hold_s: Annotated[float, Meta(ge=1, description="a region is too large for so long before it shrinks")] = 300.0
     scale_cool_s: Annotated[float, Meta(ge=1, description="between two processes less")] = 60.0
+    exchange: Annotated[bool, Meta(description="bring matches across regions about, for modes whose rules have latency.share")] = True
     trusted_proxies: Annotated[list[str], Meta(description="addresses whose X-Forwarded-For is believed")] = []
     traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
     traces_share: Annotated[float, Meta(ge=0, le=1, description="of the placements, how many are traced")] = 1.0

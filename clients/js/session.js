@@ -20,7 +20,7 @@ const PINGS_MAX = 8; // unanswered ones that are remembered
 const HEARTBEAT_MS = 5000; // before the first welcome has said it
 const CRITICAL = new Set([
   ...["queued", "dequeued", "explained", "match_offered", "match_withdrawn"],
-  ...["match_found", "match_started", "match_ended", "match_lost"],
+  ...["match_found", "match_away", "match_started", "match_ended", "match_lost"],
 ]);
 const OTHERS = new Set(["queue_status", "roster", "pong", "refused", "reroute", "draining"]);
 const UNUSED = new Set(["out_of_order", "malformed"]); // refusals that leave their `n` unused

@@ -204,7 +204,11 @@ function queue() {
     connect(placement); // its welcome queues
     return;
   }
-  state.connection.send({ t: "queue", mode: state.mode });
+  if (state.connection.abroad) {
+    goHome();
+    return;
+  }
+  state.connection.send({ t: "queue", mode: state.mode, away: true });
   waiting();
 }
 
@@ -247,7 +251,11 @@ function hear(message) {
       by("queue-line").textContent = "A match is there; waiting for everybody to accept …";
       break;
     case "match_withdrawn":
-      by("queue-line").textContent = "Somebody did not accept; looking for another match …";
+      by("queue-line").textContent = "That match is off; looking for another match …";
+      break;
+    case "match_away":
+      by("queue-line").textContent = `A match is found in ${message.region}; going there …`;
+      if (state.screen !== "start") state.connection.travel(message);
       break;
     case "match_found":
       if (state.screen === "start") {
@@ -302,7 +310,7 @@ function join({ match, match_token }) {
 
 function refused({ re, reason, detail, retry_after_ms: wait }) {
   if (re === "queue" && (reason === "too_often" || reason === "unavailable")) {
-    setTimeout(() => state.screen === "queue" && state.connection?.send({ t: "queue", mode: state.mode }), wait ?? 1000);
+    setTimeout(() => state.screen === "queue" && state.connection?.send({ t: "queue", mode: state.mode, away: true }), wait ?? 1000);
   } else if (re === "queue" && reason === "in_match") {
     state.connection.send({ t: "leave" });
     queue();
@@ -324,6 +332,22 @@ async function reroute() {
     if (placement.region !== connection.region && connection === state.connection && !state.match && !state.found) state.better = placement;
   } catch {
     banner("");
+  }
+}
+
+/** A match took us to another region: from there to wherever a placement says. */
+async function goHome() {
+  const { connection } = state;
+  connection.abroad = false; // where no placement is to be had the next match is played from here
+  waiting();
+  try {
+    const placement = await placed(state.placement?.region ?? null);
+    if (connection !== state.connection) return;
+    leaveEverything();
+    connect(placement); // its welcome queues
+  } catch {
+    banner("");
+    if (connection === state.connection) queue();
   }
 }
 

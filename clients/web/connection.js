@@ -12,6 +12,7 @@ const CLIENT = "gameedge-web/1";
 const OPEN_MS = 4000;
 const POLL_MS = 250;
 const GIVE_UP_MS = 60000; // then a placement is asked for
+const TRAVEL_TRIES = 3; // to reach a match in another region; then back
 const TOKEN_SPARE_MS = 10000; // a token that ends this soon is renewed before it is used
 
 /** `on` has: message(m), snapshot(data, nowMs), state("connecting" | "open" | "lost"), over(text). `placer(current)` → a placement. */
@@ -23,6 +24,8 @@ export class Connection {
     this.lostMs = null;
     this.closed = false;
     this.socket = null;
+    this.home = null; // on the way to a match in another region: where to come back to
+    this.abroad = false; // there: before the next match a placement is asked for
     this.#take(placement);
     this.timer = setInterval(() => this.#poll(), POLL_MS);
     this.#open(this.urls[0]);
@@ -49,6 +52,25 @@ export class Connection {
     if (url === this.url) return;
     this.url = url;
     this.#drop();
+    this.#open(url);
+  }
+
+  /** A match was found in another region: go there with a session of its own. The one here waits in the queue until that is open. */
+  travel(away) {
+    if (this.home || this.closed || !away.urls.length) return;
+    const { ticket, match, mode, match_token, join_ms, region } = away;
+    const found = { t: "match_found", ticket, match, mode, url: away.urls[0], match_token, join_ms };
+    const { session, urls, url, expiresMs } = this;
+    const home = { session, urls, url, expiresMs, region: this.region, found, untilMs: performance.now() + join_ms, tries: 0 };
+    this.#drop();
+    Object.assign(this, { home, urls: away.urls, region, session: new ClientSession(away.token, CLIENT) });
+    this.#open(away.urls[0]);
+  }
+
+  /** The other region cannot be reached: the session at home goes on. */
+  #comeBack() {
+    const { session, urls, url, expiresMs, region } = this.home;
+    Object.assign(this, { home: null, session, urls, expiresMs, region });
     this.#open(url);
   }
 
@@ -91,7 +113,8 @@ export class Connection {
     try {
       socket = new WebSocket(url, SUBPROTOCOL);
     } catch {
-      this.#again(false);
+      if (this.home) this.#comeBack();
+      else this.#again(false);
       return;
     }
     this.socket = socket;
@@ -119,6 +142,13 @@ export class Connection {
       if (message.t === "welcome") {
         this.lostMs = null;
         this.on.state("open");
+        if (this.home) {
+          const { found } = this.home;
+          Object.assign(this, { home: null, abroad: true });
+          found.url = this.url; // whichever process of that region answered
+          this.on.message(found);
+          continue;
+        }
       }
       this.on.message(message);
     }
@@ -140,6 +170,12 @@ export class Connection {
     const ours = this.session.broken !== "";
     this.#drop();
     if (this.closed) return;
+    if (this.home) {
+      this.home.tries += 1;
+      if (this.home.tries >= TRAVEL_TRIES || performance.now() > this.home.untilMs || retryAfter(code) !== "resume") this.#comeBack();
+      else this.#open(this.urls[this.home.tries % this.urls.length]);
+      return;
+    }
     const what = ours ? "resume" : retryAfter(code);
     if (what === "never") {
       this.closed = true;

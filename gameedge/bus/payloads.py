@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from gameedge.core import limits
+from gameedge.core.matchmaking.shown import Shown
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(ge=0, le=1e9)]
@@ -29,6 +30,7 @@ class Presence(Payload, frozen=True, kw_only=True):
     admin_url: Annotated[str, Meta(max_length=256)] = ""
     version: Annotated[str, Meta(max_length=32)] = ""
     started_ms: Count = 0
+    crossing: Count = 0  # what it speaks of matches across regions; 0: nothing
 
 
 class Quantiles(Payload, frozen=True, kw_only=True):
@@ -125,6 +127,15 @@ class EdgeReport(Payload, frozen=True, kw_only=True):
     store_ok: bool = True
     draining: bool = False
     errors: Count = 0
+
+
+class Waiting(Payload, frozen=True, kw_only=True):
+    """Tickets of one mode that neighbours may see, from the holder of its lease."""
+
+    edge: Id  # the holder: it is asked for grants
+    rules: Annotated[bytes, Meta(max_length=limits.CROSSING_RULES_BYTES_MAX)]  # of the mode, as JSON
+    people: Count = 0  # who wait, also those who are not shown
+    tickets: Annotated[list[Shown], Meta(max_length=limits.CROSSING_SHOWN_MAX)] = []
 
 
 class ResultEnvelope(Payload, frozen=True, kw_only=True):

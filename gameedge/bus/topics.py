@@ -40,6 +40,16 @@ def verdicts(region: RegionId) -> str:
     return f"{ROOT}/region/{region}/verdicts"
 
 
+def waiting(region: RegionId, mode: str) -> str:
+    """`Waiting`: who of a mode waits in the region, for matches across regions; may be lost."""
+    return f"{ROOT}/region/{region}/waiting/{mode}"
+
+
+def proposing(coordinator: str) -> str:
+    """Once a second, not retained, may be lost: this coordinator brings matches across regions about. The payload is a number."""
+    return f"{ROOT}/coordinator/{coordinator}/proposing"
+
+
 def ask(region: RegionId, edge: EdgeId) -> str:
     """A coordinator's signed question to one process (gameedge/edge/asks.py)."""
     return f"{ROOT}/region/{region}/edge/{edge}/ask"
@@ -62,6 +72,8 @@ ALL_DESIRED = f"{ROOT}/region/+/desired"
 ALL_RESULTS = f"{ROOT}/region/+/results"
 ALL_VERDICTS = f"{ROOT}/region/+/verdicts"
 ALL_TOLD = f"{ROOT}/coordinator/+/told"
+ALL_WAITING = f"{ROOT}/region/+/waiting/+"
+ALL_PROPOSING = f"{ROOT}/coordinator/+/proposing"
 
 
 def parse_edge(topic: str) -> tuple[RegionId, EdgeId] | None:
@@ -82,3 +94,9 @@ def parse_region(topic: str) -> RegionId | None:
     """The region of any topic below `region/`."""
     parts = topic.split("/")
     return RegionId(parts[3]) if len(parts) >= 5 and parts[2] == "region" else None
+
+
+def parse_waiting(topic: str) -> tuple[RegionId, str] | None:
+    """Region and mode of a `waiting` topic."""
+    parts = topic.split("/")
+    return (RegionId(parts[3]), parts[5]) if len(parts) == 6 and parts[2] == "region" and parts[4] == "waiting" else None

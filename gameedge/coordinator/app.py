@@ -41,6 +41,8 @@ HEARD: Final = (
     topics.ALL_RESULTS,
     topics.ALL_VERDICTS,
     topics.ALL_TOLD,
+    topics.ALL_WAITING,
+    topics.ALL_PROPOSING,
 )
 
 log = logs.get(__name__)
@@ -106,6 +108,7 @@ async def serve(
                     group.create_task(services.results.run_acks(), name="coordinator-acks"),
                     group.create_task(_watch(services), name="coordinator-watch"),
                     group.create_task(services.asking.run(), name="coordinator-asking"),
+                    group.create_task(services.exchange.run(), name="coordinator-exchange"),
                     group.create_task(live.run(), name="coordinator-live"),
                     group.create_task(services.run_tell(), name="coordinator-tell"),
                     group.create_task(services.people.run(), name="coordinator-erasing"),
@@ -165,6 +168,8 @@ def _take(services: Services, message: BusMessage) -> None:
         services.verdicts.hear(message)
     elif message.topic.endswith("/told"):
         services.hear_told(message)
+    elif "/waiting/" in message.topic or message.topic.endswith("/proposing"):
+        services.exchange.hear(message)
     else:
         services.registry.hear(message, services.now_ms())
 

@@ -57,28 +57,49 @@ class Asking:
             raise UnavailableError(f"no process of {region} is there to answer")
         return there[0]
 
-    async def ask(self, region: str, ask: str, args: Mapping[str, str], kind: type[T], *, who: str, edge: str | None = None) -> T:
-        """The answer of one process (`edge`, or any) of a region.
+    async def ask(
+        self,
+        region: str,
+        ask: str,
+        args: Mapping[str, str],
+        kind: type[T],
+        *,
+        who: str,
+        edge: str | None = None,
+        body: bytes = b"",
+        wait_s: float | None = None,
+    ) -> T:
+        """The answer of one process (`edge`, or any) of a region, within `wait_s` (None: WAIT_S).
 
         Raises RefusedError with what the region said, TOO_OFTEN where too many wait, UnavailableError where no answer came.
         """
+        within_s = WAIT_S if wait_s is None else wait_s
         target = EdgeId(edge) if edge is not None else self.process(region)
         number = secrets.token_hex(12)
         try:
             token = self._signer.ask(
-                RegionId(region), target, ask, args, who=who, number=number, reply=self._name, now_ms=self._now_ms(), life_ms=LIFE_MS
+                RegionId(region),
+                target,
+                ask,
+                args,
+                who=who,
+                number=number,
+                reply=self._name,
+                now_ms=self._now_ms(),
+                life_ms=LIFE_MS,
+                body=body,
             )
         except msgspec.ValidationError as error:
             raise RefusedError(Reason.MALFORMED, str(error)) from error
-        if len(token) > limits.TOKEN_BYTES_MAX:
+        if len(token) > (limits.ASK_BYTES_MAX if body else limits.TOKEN_BYTES_MAX):
             raise RefusedError(Reason.TOO_LARGE, "too many or too long arguments")
         async with self._waiting(number) as answered:
             await self._bus.publish(topics.ask(RegionId(region), target), token.encode())
             try:
-                async with asyncio.timeout(WAIT_S):
+                async with asyncio.timeout(within_s):
                     answer = await answered
             except TimeoutError:
-                raise UnavailableError(f"{region}/{target} did not answer within {WAIT_S:.0f} s") from None
+                raise UnavailableError(f"{region}/{target} did not answer within {within_s:.0f} s") from None
         if not answer.ok:
             raise RefusedError(_reason(answer.reason), answer.detail)
         try:

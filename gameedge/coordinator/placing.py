@@ -47,6 +47,10 @@ class Placing:
         self._accelerator = frozenset(config.accelerator_modes)
         self._tables.clear()
 
+    def forbids(self, region: RegionId, residency: str) -> str:
+        """Why a player with this residency label must not be in a region; empty: it may."""
+        return self._policy.forbids(region, residency)
+
     def table(self, mode: str | None, now_ms: int) -> Table:
         """Compiled anew when the registry has changed for better or worse, or after TABLE_MS."""
         needs = mode in self._accelerator

@@ -18,6 +18,7 @@ from gameedge.bus.payloads import Codec, Desired, ModelWish, Told, Verdict, enco
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
 from gameedge.coordinator.events import TELL_S, Events
+from gameedge.coordinator.exchange import Exchange
 from gameedge.coordinator.flows import Flows
 from gameedge.coordinator.names import player_name
 from gameedge.coordinator.people import People
@@ -78,6 +79,7 @@ class Services:
     placing: Placing = field(init=False)
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)
+    exchange: Exchange = field(init=False)
     people: People = field(init=False)
     policy: LivePolicy = field(init=False)
     events: Events = field(init=False)
@@ -96,6 +98,7 @@ class Services:
         self.placing = Placing(self.config, self.registry)
         self.scale = Scale(self.registry, ScaleSettings(hold_s=self.config.scale_hold_s, cool_s=self.config.scale_cool_s))
         self.asking = Asking(self.name, self.bus, self.registry, self.signer, self.metrics, self.now_ms)
+        self.exchange = Exchange(self)
         self.people = People(self)
         self.flows = Flows()
         self.guests_throttle = Throttle(self.config.guests_per_minute)

@@ -115,6 +115,7 @@ class Signer:
         reply: str,
         now_ms: int,
         life_ms: int,
+        body: bytes = b"",
     ) -> str:
         """A question to one process of a region; ValueError (msgspec's) where an argument is over its bound."""
         claims: dict[str, Any] = {
@@ -127,7 +128,10 @@ class Signer:
             "args": dict(args),
         }
         claims |= {"jti": number, "reply": reply, "iat": now_ms // 1000, "exp": -(-(now_ms + life_ms) // 1000)}
-        return self.sign_bytes(msgspec.json.encode(msgspec.convert(claims, AskClaims)))
+        if body:  # else not in the token at all: it is as short as it was
+            claims["body"] = body
+        asked = msgspec.to_builtins(msgspec.convert(claims, AskClaims))
+        return self.sign_bytes(msgspec.json.encode({key: asked[key] for key in claims}))
 
 
 async def load_signer(store: GlobalStore) -> Signer:

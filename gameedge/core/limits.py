@@ -72,6 +72,14 @@ TICKET_BLOCKS_MAX: Final = 64
 RTT_MS_MAX: Final = 60_000  # a round trip that a client reports
 TOKEN_REGIONS_MAX: Final = 8  # round trips in a session token; the nearest ones
 SET_VALUES_MAX: Final = 64  # different values of one set rule that a pool knows at once; a ticket with more waits and is told why
+CROSSING_SHOWN_MAX: Final = 64  # tickets of a mode that a region shows to others; those who may travel, and the oldest, first
+CROSSING_BYTES_MAX: Final = 131_072  # of them on the bus; the youngest are left out
+CROSSING_RULES_BYTES_MAX: Final = 16_384  # of a mode's rules beside them; longer ones stay at home
+CROSSINGS_MAX: Final = 64  # matches that a coordinator brings about at once; more wait for the next look
+CROSSING_GRANT_MS: Final = 8_000  # a ticket that its region granted and that was sent nowhere by then waits on at home
+CROSSING_JOIN_MS: Final = 10_000  # from the opening of a match across regions: then seats that nobody took are void
+CROSSING_BACK_MS: Final = 13_000  # from the sending: then the home region takes back who did not go
+CROSSING_STALE_MS: Final = 60_000  # a grant that its process forgot is ended by the matcher
 EDGE_BEAT_MS: Final = 100
 EDGE_DEAD_MS: Final = 2_000  # an edge process that is silent for this long is dead
 
@@ -112,6 +120,7 @@ EVENTS_WAITING_MAX: Final = 64  # requests that wait for events; refuse
 OPERATOR_TOKEN_LIFE_MS_MAX: Final = 7 * 86_400_000  # refuse
 
 ASKS_OPEN_MAX: Final = 64  # questions of a coordinator that wait for a region; refuse
+ASK_BYTES_MAX: Final = 65_536  # of a question with its token; refuse
 ASKS_REMEMBERED_MAX: Final = 512  # numbers of questions that a process answered; older ones have expired by then
 
 DASHBOARDS_MAX: Final = 64  # live streams of one coordinator; refuse

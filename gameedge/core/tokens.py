@@ -80,6 +80,7 @@ class AskClaims(msgspec.Struct, frozen=True, kw_only=True):
     edge: Annotated[str, Meta(min_length=1, max_length=32)]
     ask: Annotated[str, Meta(min_length=1, max_length=32)]
     args: Annotated[dict[str, Annotated[str, Meta(max_length=256)]], Meta(max_length=8)] = {}
+    body: Annotated[bytes, Meta(max_length=limits.ASK_BYTES_MAX)] = b""  # msgpack, where arguments are more than words
     jti: Annotated[str, Meta(min_length=8, max_length=64)]
     reply: Annotated[str, Meta(min_length=1, max_length=64)]  # the coordinator that waits
     iat: Seconds
@@ -164,7 +165,7 @@ def verify_operator_token(token: str, keys: TokenKeys, mark: str, now_ms: int) -
 
 def verify_ask(token: str, keys: TokenKeys, region: str, edge: str, now_ms: int) -> AskClaims:
     """A coordinator's question to this process. Raises RefusedError: TOKEN_INVALID, TOKEN_EXPIRED or WRONG_REGION."""
-    claims = _signed(token, keys, _ask_claims, "only a coordinator asks")
+    claims = _signed(token, keys, _ask_claims, "only a coordinator asks", bytes_max=limits.ASK_BYTES_MAX)
     if claims.iss != ISSUER or claims.aud != ASK_AUDIENCE:
         raise RefusedError(Reason.TOKEN_INVALID, "not a question of a coordinator")
     if now_ms >= claims.exp * 1000:
@@ -174,13 +175,15 @@ def verify_ask(token: str, keys: TokenKeys, region: str, edge: str, now_ms: int)
     return claims
 
 
-def _signed(token: str, keys: TokenKeys, decoder: "msgspec.json.Decoder[_C]", advice: str) -> _C:
+def _signed(
+    token: str, keys: TokenKeys, decoder: "msgspec.json.Decoder[_C]", advice: str, *, bytes_max: int = limits.TOKEN_BYTES_MAX
+) -> _C:
     """The payload of a token that one of `keys` signed. Raises RefusedError(TOKEN_INVALID)."""
     from jwt import PyJWS
     from jwt.exceptions import PyJWTError
 
-    if len(token) > limits.TOKEN_BYTES_MAX or not token.isascii():
-        raise RefusedError(Reason.TOKEN_INVALID, f"a token has at most {limits.TOKEN_BYTES_MAX} bytes")
+    if len(token) > bytes_max or not token.isascii():
+        raise RefusedError(Reason.TOKEN_INVALID, f"a token has at most {bytes_max} bytes")
     key = keys.get(_read_header(token).kid)
     if key is None:
         raise RefusedError(Reason.TOKEN_INVALID, f"signed by a key that this process does not know; {advice}")

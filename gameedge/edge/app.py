@@ -40,8 +40,10 @@ from gameedge.core.tokens import load_keys
 from gameedge.edge import pings
 from gameedge.edge.asks import Asks
 from gameedge.edge.clock import Clock, SystemClock
+from gameedge.edge.crossings import Crossings
 from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.failover import ASK_MS, Failover
+from gameedge.edge.guests import Guests
 from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.journeys import Journeys
@@ -52,7 +54,7 @@ from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
 from gameedge.edge.players import Players
-from gameedge.edge.queueing import Queueing, compared, explained, load_rules
+from gameedge.edge.queueing import Queueing, at_home, compared, explained, load_rules
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
@@ -125,9 +127,15 @@ class Edge:
         self.lanes = Lanes(lambda error: self.metrics.counter("errors_total", where="lane").add())
         self.journeys = Journeys(traces)
         self.players = Players(store, self.lanes, edge, self.clock, self.journeys)
-        self.match_rules = load_rules(config.match_rules, spec, config.region)
-        shadow_rules = load_rules(config.match_rules_shadow, spec, config.region) if config.match_rules_shadow else {}
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules)
+        of_file = load_rules(config.match_rules, spec)
+        self.match_rules = at_home(of_file, config.region)
+        shadow_rules = at_home(load_rules(config.match_rules_shadow, spec), config.region) if config.match_rules_shadow else {}
+        self.crossings = Crossings(self, of_file)
+        self.guests = Guests(self)
+        self.queueing = Queueing(
+            spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules, self.crossings.rules
+        )
+        self.queueing.leave = self.crossings.cancel
         self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
@@ -160,7 +168,7 @@ class Edge:
         self.reports = Reports(self)
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.steering = Steering(self)
-        self.asks.handlers |= self.steering.handlers
+        self.asks.handlers |= self.steering.handlers | self.crossings.handlers | self.guests.handlers
         self.failover = Failover(self)
         self.matcher = Matcher(
             store,
@@ -227,6 +235,9 @@ class Edge:
                 ("former-life", self._bury_former_life),
                 ("matcher", self.matcher.run),
                 ("offers", self.offers.run),
+                ("crossings", self.crossings.run),
+                ("crossings-show", self.crossings.run_show),
+                ("guests", self.guests.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),
@@ -261,6 +272,7 @@ class Edge:
             await self.reports.beat_once()  # the matcher sees it at once
         with contextlib.suppress(RefusedError):
             await self.offers.withdraw_all()
+            await self.crossings.withdraw_all()
         await self.failover.hand_over()
         await self._moved_on(min(deadline, self.clock.monotonic_ms() + MOVE_MS_MAX))
         while len(self.host) and self.clock.monotonic_ms() < deadline:
@@ -385,6 +397,14 @@ class Edge:
                 self.queueing.withdrawn(event)
             case "dequeued":
                 self.queueing.ended(event)
+            case "cross":
+                await self.crossings.cross(event)
+            case "crossed":
+                await self.crossings.crossed(event)
+            case "held":
+                self.crossings.held(event)
+            case "rejoin" if event.match_id is not None and event.match_id in self.crossings:
+                await self.crossings.moved(event)
             case "rejoin" if event.match_id is not None and event.match_id in self.offers:
                 await self.offers.moved(event)
             case "rejoin" if event.edge is not None:
@@ -419,7 +439,7 @@ class Edge:
                 waiting = {event.match.match for event in self._events if event.match is not None}
                 for record in left:
                     known = self.host.get(record.match) is not None or record.match in waiting or record.match in self.recorder
-                    known = known or record.match in self.offers
+                    known = known or record.match in self.offers or record.match in self.crossings
                     if not known and record.accept_ms:
                         await self.store.match_unclaim(record)  # it was only offered
                     elif not known and await self.store.match_close(record.mode, record.match, None, by=record):
@@ -429,7 +449,18 @@ class Edge:
                 log.debug("former_life_waits", detail=error.detail)
                 await asyncio.sleep(1.0)
 
+    def draw(self, count: int) -> bytes:
+        """So many random bytes."""
+        return self._draw(count)
+
+    async def open_guests(self, record: MatchRecord) -> None:
+        """A match across regions that the store has: its players come from elsewhere."""
+        await self._open_match(record)
+
     async def _open_match(self, record: MatchRecord) -> None:
+        if record.away:
+            await self.crossings.granted(record)  # no match: one ticket of a match elsewhere
+            return
         if record.match in self.recorder:
             return  # the event is heard again and the match is over
         late = self.clock.unix_ms() - record.created_ms > UNOPENED_MS / 2
@@ -447,7 +478,7 @@ class Edge:
             log.warning("match_not_opened", match=record.match, reason=str(error.reason), detail=error.detail)
             if error.reason is Reason.UNSUPPORTED:  # trying again would end the same way
                 await self.store.match_close(record.mode, record.match, None)
-                for ticket in record.tickets:
+                for ticket in () if record.guests else record.tickets:
                     lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=error.detail)
                     await self.post(ticket.edge, [lost])
             else:
@@ -456,8 +487,8 @@ class Edge:
         if self.host.started > started:
             self.enter_npcs(match)
         self.metrics.counter("matches_started_total", mode=record.mode).value += self.host.started - started
-        if not await self.failover.first(match):
-            return
+        if not await self.failover.first(match) or record.guests:
+            return  # guests are told by their own regions
         for edge, events in self.seating.offers(match).items():
             await self.post(edge, events)
 

@@ -130,5 +130,6 @@ class Asks:
     async def _matches(self, claims: AskClaims) -> Any:
         """Open matches of the region, newest first; with `match` that one."""
         wanted, limit = claims.args.get("match", ""), min(max(int(claims.args.get("limit", "100")), 1), LIST_MAX)
-        found = [record for mode in self._modes for record in await self._store.matches(mode) if wanted in ("", record.match)]
+        known = [record for mode in self._modes for record in await self._store.matches(mode)]
+        found = [record for record in known if wanted in ("", record.match) and not record.away]  # a grant is no match
         return sorted(found, key=lambda record: -record.created_ms)[:limit]

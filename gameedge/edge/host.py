@@ -73,6 +73,15 @@ class HostedMatch:
         return (seat for seat in self.seats if seat.slot is not None)
 
 
+def void_guests(match: HostedMatch, now_ms: float, unix_ms: int) -> None:
+    """Seats of a match across regions that were not taken in time: nobody may any more, since their players wait at home again. By two
+    clocks: one may step back, the other begins anew where another process adopts the match."""
+    if max(now_ms - match.opened_ms, unix_ms - match.record.created_ms) > limits.CROSSING_JOIN_MS:
+        for seat in match.seats:
+            if seat.ticket is not None and not seat.joined and seat.ticket.id not in match.record.late:
+                seat.match_token = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A match that is over, with what must be stored and who must be told."""

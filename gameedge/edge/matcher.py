@@ -33,6 +33,7 @@ from gameedge.core.ids import EdgeId, MatchId, RegionId, TicketId
 from gameedge.core.matchmaking.backfill import Vacancy, backfill
 from gameedge.core.matchmaking.explain import Explanation, explain
 from gameedge.core.matchmaking.policy import next_look_ms
+from gameedge.core.matchmaking.pool import PoolArrays
 from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
@@ -369,6 +370,34 @@ class Matcher:
                 for ticket in joining:
                     self._waited(mode, max(0, unix_ms - ticket.created_ms))
 
+    # ------------------------------------------------------------------------------------------- matches across regions
+
+    def led(self, mode: str) -> PoolArrays | None:
+        """The pool of a mode that this process leads; None: another does."""
+        pool = self._pools.get(mode)
+        return pool.mirror.pool if pool is not None and pool.leads else None
+
+    def travelling(self, version: int) -> frozenset[EdgeId]:
+        """Processes of the region that can send their players to others."""
+        return frozenset(record.edge for record in self._edges.values() if record.crossing == version and not record.draining)
+
+    async def grant(self, mode: str, records: Sequence[MatchRecord]) -> list[TicketId]:
+        """Claim single tickets for a match elsewhere (`MatchRecord.away`); those that were missing. The pool here learns of it from the
+        store, like everybody. Raises RefusedError where another process leads by now."""
+        pool = self._pools[mode]
+        if not await self._lease(mode) or pool.fence is None:
+            raise RefusedError(Reason.NOT_FOUND, "another process leads the mode by now")
+        fence = pool.fence
+        pool.mirror.granted.update(ticket.id for record in records for ticket in record.tickets)
+        said = await self._store.claim_many([msgspec.structs.replace(record, fence=fence) for record in records], f"matcher-{mode}")
+        missing: list[TicketId] = []
+        for answer in said:
+            if isinstance(answer, RefusedError):
+                raise answer
+            missing += answer
+        pool.mirror.granted.difference_update(missing)
+        return missing
+
     def explain(self, mode: str, ticket: TicketId) -> Explanation | None:
         """Why a ticket is not matched. None: this process does not lead the mode, or explained so much lately that its ticks would
         suffer."""
@@ -415,7 +444,9 @@ class Matcher:
         if not away and now_ms - self._matches_ms < MATCHES_MS:
             return
         self._matches_ms = now_ms
-        orphans = [record for mode in led for record in await self._store.matches(mode) if record.host not in edges or record.host in away]
+        open_now = [record for mode in led for record in await self._store.matches(mode)]
+        orphans = [record for record in open_now if record.host not in edges or record.host in away]
+        await self._end_stale([record for record in open_now if record.away])
         since_back = now_ms - self._store_back_ms
         calm = since_back > 2 * limits.EDGE_DEAD_MS
         expired = {record.host for record in orphans if record.host not in edges}
@@ -428,10 +459,23 @@ class Matcher:
             if record.host in dead and record.accept_ms:
                 await self._store.match_unclaim(record)  # it was only offered: nobody played yet, and nobody said no
                 continue
+            if record.host in dead and record.away:
+                await self._store.match_close(record.mode, record.match, None, by=record)  # sent: whoever comes back is told
+                continue
             if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
                 continue
             if await self._store.match_close(record.mode, record.match, None, by=record):
                 log.warning("match_lost_with_its_process", match=record.match, name=record.host)
+
+    async def _end_stale(self, grants: Sequence[MatchRecord]) -> None:
+        """Grants that their processes should have ended long ago, and did not."""
+        for record in grants:
+            if self._clock.unix_ms() - record.created_ms > limits.CROSSING_STALE_MS:
+                if record.accept_ms:
+                    await self._store.match_unclaim(record)
+                else:
+                    await self._store.match_close(record.mode, record.match, None, by=record)
+                log.warning("grant_was_forgotten", match=record.match, name=record.host)
 
     async def _queue_again(self, host: EdgeId) -> None:
         """Matches that it was given and has not taken. What else is in its inbox goes back there, for its next life."""

@@ -23,6 +23,7 @@ class Mirror:
         self.wholes = 0  # how often the whole pool had to be read
         self.shadow = shadow  # sees the same tickets come and go
         self.left: list[Ticket] = []  # members of parties who went without a match; whoever takes them empties it
+        self.granted: set[TicketId] = set()  # to other regions: who goes for this has not left its party
         self._doubtful: dict[TicketId, Ticket] = {}  # a claim did not find them; the next read says what became of them
 
     def __len__(self) -> int:
@@ -37,6 +38,7 @@ class Mirror:
 
     def _begin_anew(self) -> None:
         self.left.clear()
+        self.granted.clear()
         self._doubtful.clear()
         if self.shadow is not None:
             self.shadow.forget()
@@ -70,7 +72,9 @@ class Mirror:
             return
         if self.shadow is not None:
             self.shadow.gone(ticket)
-        if ticket.party is not None and ticket.party_size > 1:
+        if name in self.granted:
+            self.granted.discard(name)
+        elif ticket.party is not None and ticket.party_size > 1:
             self.left.append(ticket)
 
     def _put(self, ticket: Ticket) -> None:

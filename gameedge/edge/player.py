@@ -1,6 +1,7 @@
 """One connection (`Link`) and one player's presence in this process (`Player`), which outlives connections."""
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gameedge.core.errors import Reason
@@ -31,11 +32,25 @@ class Offer(NamedTuple):
     until_ms: float
 
 
+@dataclass(slots=True, eq=False)
+class Away:
+    """A player's ticket is granted to a match in another region (edge/crossings.py), until then (monotonic ms). `sent`: the client
+    was told to go, to `match`."""
+
+    grant: MatchId
+    asked_ms: float
+    until_ms: float
+    sent: bool = False
+    match: MatchId | None = None
+
+
 class Player:
     """A session and where it stands. `link` is None while nobody is connected."""
 
     __slots__ = (
         "asked_ms",
+        "away",
+        "cancelled",
         "claims",
         "explained_ms",
         "found_ms",
@@ -64,6 +79,8 @@ class Player:
         self.queued_ms = 0  # since when the ticket waits, Unix
         self.match: MatchId | None = None
         self.offer: Offer | None = None  # a match that waits for this player's yes
+        self.away: Away | None = None  # its ticket is not in the pool: it may be on its way to another region
+        self.cancelled: TicketId | None = None  # a ticket that it cancelled, and that was no longer in the pool
         self.asked_ms: float | None = None  # when the match's process was asked for the seat; None: no answer is awaited
         self.rerouted = False  # was told that its way here is a detour: once is enough
         self.span: Span = NO_SPAN  # what it waits for now, where that is traced

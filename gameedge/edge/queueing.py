@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gameedge.core import limits
 from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.game import GameSpec
 from gameedge.core.ids import EdgeId, PlayerId, RegionId, TicketId, encode
@@ -40,16 +41,14 @@ from gameedge.edge.player import Offer, Player
 from gameedge.edge.players import Players
 from gameedge.state.base import InboxEvent, RegionStore, Ticket
 
+OFF_AWAY: Final = "the match in another region is off; you are queued again and have lost no time"
 EXPLAIN_EVERY_MS: Final = 2_000.0  # for one player
 _explanations: Final = msgspec.json.Decoder(Explanation)
 TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
 
 
-def load_rules(path: str, spec: GameSpec, region: str) -> dict[str, ModeRules]:
-    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError.
-
-    A region's matches are played in it, so a rule `latency` is about the round trip to it alone.
-    """
+def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
+    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError."""
     found: dict[str, ModeRules] = {}
     if path:
         try:
@@ -61,11 +60,17 @@ def load_rules(path: str, spec: GameSpec, region: str) -> dict[str, ModeRules]:
             for i, rule in enumerate(of_mode.overlap):
                 if not rule.values:  # 64 words are known to a pool at once, and clients would think up others
                     raise ConfigError(f"{path}: modes.{mode}.overlap[{i}].values: name the words that clients may say")
+    return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
+
+
+def at_home(mode_rules: Mapping[str, ModeRules], region: str) -> dict[str, ModeRules]:
+    """The same for matches within a region, which are played in it: a rule `latency` is about the round trip to it alone."""
+    found = dict(mode_rules)
     for mode, of_mode in found.items():
         if of_mode.latency is not None:
             here = msgspec.structs.replace(of_mode.latency, regions=[region], share=None)
             found[mode] = msgspec.structs.replace(of_mode, latency=here)
-    return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
+    return found
 
 
 def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
@@ -81,7 +86,8 @@ def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
 
 
 class Queueing:
-    """`draining` and `store_full` are set by the process: then nobody is queued."""
+    """`draining` and `store_full` are set by the process: then nobody is queued. `crossing`: rules of modes whose tickets may go to
+    other regions; `leave` ends the grant of such a ticket, False: it is in the pool again."""
 
     def __init__(
         self,
@@ -95,13 +101,15 @@ class Queueing:
         draw: Callable[[int], bytes],
         post: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]],
         shadow: Mapping[str, ModeRules] | None = None,
+        crossing: Mapping[str, ModeRules] | None = None,
     ) -> None:
-        self._rules, self._shadow = mode_rules, shadow or {}
+        self._rules, self._shadow, self._crossing = mode_rules, shadow or {}, crossing or {}
         self._spec, self._store, self._players, self._region, self._edge = spec, store, players, region, edge
         self._scratch = {mode: PoolArrays(of) for mode, of in mode_rules.items()}  # empty: to hold one ticket against the rules
         self._clock, self._draw, self._post = clock, draw, post
         self._ingest = Ingest(store)
         self.draining = False
+        self.leave: Callable[[Player], Awaitable[bool]] | None = None
         self.store_full = False  # results wait for the store: no new matches
 
     def ask(self, player: Player, message: Queue, now_ms: float) -> None:
@@ -133,7 +141,7 @@ class Queueing:
         """What is known of the player and what it says. Raises RefusedError where no match could ever be made of that."""
         claims = player.claims
         rating = claims.ratings.get(message.mode)
-        mode_rules = [found[message.mode] for found in (self._rules, self._shadow) if message.mode in found]
+        mode_rules = [found[message.mode] for found in (self._rules, self._shadow, self._crossing) if message.mode in found]
         said = Wish(message.attributes, message.roles, message.rtt_ms, message.loss, message.blocks)
         measured_ms = player.link.rtt_ms if player.link is not None else None
         wish = believed(said, mode_rules, player.id, self._region, placed_ms=claims.rtt_ms, measured_ms=measured_ms)
@@ -155,6 +163,7 @@ class Queueing:
             rtt_ms=wish.rtt_ms,
             loss=wish.loss,
             blocks=[PlayerId(other) for other in wish.blocks],
+            away=message.away and message.mode in self._crossing,
         )
         size, sizes = ticket.party_size, mode_rules[0].party_sizes
         if sizes and size not in sizes:
@@ -205,7 +214,12 @@ class Queueing:
             return  # matched meanwhile: the client hears of that
         if player.offer is not None:
             await self._answer(player, player.offer, "decline")
-        elif await self._store.ticket_cancel(mode, ticket) and player.ticket == ticket:
+            return
+        if player.away is not None and self.leave is not None and await self.leave(player):
+            self.dequeued(player, None, "")
+        elif not await self._store.ticket_cancel(mode, ticket):
+            player.cancelled = ticket  # matched, or on its way to another region: then it ends when that is heard
+        elif player.ticket == ticket:
             self.dequeued(player, None, "")
 
     # ------------------------------------------------------------------------------------------------- matches offered
@@ -266,7 +280,7 @@ class Queueing:
         if player.ticket is None:
             return
         player.session.send(Dequeued(ticket=player.ticket, reason=reason, detail=detail[:256]))
-        player.ticket = player.asked_ms = player.offer = None
+        player.ticket = player.asked_ms = player.offer = player.away = None
         self._players.journeys.ended(player, str(reason or "cancelled"))
         player.flush()
         self._players.remember(player)
@@ -337,6 +351,14 @@ class Queueing:
             if ticket in there and offer.asked_ms < asked_ms:  # the host is gone, and the matcher queued it again
                 self.withdrawn(InboxEvent(kind="withdrawn", session=player.session.session, ticket=ticket, detail=OFF))
             elif now_ms < offer.until_ms:
+                player.ticket_seen_ms = now_ms
+                return
+        if (away := player.away) is not None:
+            if ticket in there and away.asked_ms < asked_ms:  # whoever had the grant is gone, and the matcher queued it again
+                player.away = None
+                if away.sent:
+                    player.session.send(MatchWithdrawn(ticket=ticket, match=away.match or "", detail=OFF_AWAY))
+            elif now_ms < away.until_ms + limits.EDGE_DEAD_MS:
                 player.ticket_seen_ms = now_ms
                 return
         if ticket not in there:

@@ -7,7 +7,7 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, MatchId, SessionId, TicketId
 from gameedge.core.protocol.messages import Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted, Reroute
 from gameedge.edge.clock import Clock
-from gameedge.edge.host import Ended, HostedMatch, MatchHost, SeatState
+from gameedge.edge.host import Ended, HostedMatch, MatchHost, SeatState, void_guests
 from gameedge.edge.player import Player
 from gameedge.edge.players import Players
 from gameedge.edge.table import ConnectionTable
@@ -78,6 +78,8 @@ class Seating:
             # Its process could not be reached, or ended the match: `match_found` or `match_lost` is the answer.
             player.asked_ms = player.asked_ms and min(player.asked_ms, now_ms)
             return
+        if (hosted := self._host.get(match_id)) is not None and hosted.record.guests:
+            void_guests(hosted, now_ms, self._clock.unix_ms())
         try:
             seat, entity = self._host.join(match_id, player.id, message.match_token, player.session.session, slot)
         except RefusedError as error:

@@ -55,6 +55,8 @@ class MatchRecord(Record, frozen=True, kw_only=True):
     late: list[TicketId] = []  # they: the match does not rate them
     left: list[tuple[int, PlayerId]] = []  # team and player of those who gave up a seat that somebody took: the match rates them
     epoch: int = 0  # grows each time another process takes the match over: whoever has an older one may not write
+    away: RegionId = RegionId("")  # no match: a grant of its one ticket to a match in that region (docs/decisions/0019)
+    guests: bool = False  # a match across regions: its tickets are of no pool of this store, and never go back into one
 
 
 class Result(Record, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ class EdgeRecord(Record, frozen=True, kw_only=True):
     free_entities: int = 0
     lateness_ms_p99: float = 0.0
     draining: bool = False
+    crossing: int = 0  # what it speaks of matches across regions; 0: nothing
 
 
 class InboxEvent(Record, frozen=True, kw_only=True):
@@ -117,6 +120,9 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     host. `withdrawn`: the match that it was offered is off, its ticket is queued again. `dequeued`: its ticket ended, for `reason`.
     `vacancies`: say which of your matches of the mode have seats for people. `vacant`: such a match, for `ms` more. `fill`: people
     were given seats of your match.
+    `cross`: your player's ticket, which its region granted, has a seat in a match of another region (`detail`: edge/crossings.py).
+    `crossed`: it has taken that seat; with a `reason`: that match is off. `held`: your player's ticket is granted; it comes back
+    within `ms`, unless the player goes.
     `compare`: how do shadow rules of your modes compare; `compared`: the answer, in `detail`.
     `explain`: say why this ticket of your pool is not matched. `explained`: the answer, in `detail`; empty where
     nobody could say.
@@ -191,6 +197,13 @@ def _check_claim(record: MatchRecord, lease_name: str) -> None:
         raise ValueError(f"{record.match}: a ticket is of another mode than {record.mode}")
     if record.fence and lease_pool(lease_name) != record.mode:
         raise ValueError(f"{lease_name} is not a lease of {record.mode}; name it <what>-{record.mode}")
+
+
+def check_guests(record: MatchRecord) -> None:
+    """Raises ValueError for a match that is none of guests."""
+    if not record.guests or record.fence or record.accept_ms:
+        raise ValueError(f"{record.match}: a match of guests is open at once, and no lease is asked")
+    _check_claim(record, "")
 
 
 def check_result(mode: str, match: MatchId, result: Result | None) -> None:
@@ -325,6 +338,12 @@ class RegionStore(Protocol):
         that shares a ticket with an earlier one finds it missing."""
         ...
 
+    async def match_guests(self, record: MatchRecord) -> bool:
+        """Store an open match of `guests`, whose tickets other stores granted; none of this pool changes, and a ticket that is granted
+        here stays its grant's (`match_of_ticket`): else its player could sit down before the grant has ended. Idempotent by match id.
+        False: another match has its name. Raises RefusedError(SERVER_FULL) as `claim` does."""
+        ...
+
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None: ...
     async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
         """The open match that a ticket was claimed for: where a player who resumed elsewhere belongs."""
@@ -336,8 +355,8 @@ class RegionStore(Protocol):
 
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         """The host could not open it, or somebody did not accept it: its tickets, as they are in `record`, are queued again with their
-        age (except of players who queued again meanwhile, and those that are `out`). False: it was not there, or has another host or
-        epoch by now than in `record`."""
+        age (except of players who queued again meanwhile, those that are `out`, and guests). False: it was not there, or has another
+        host or epoch by now than in `record`."""
         ...
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:

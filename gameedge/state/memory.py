@@ -149,7 +149,8 @@ class MemoryRegionStore(MemoryPools):
         pool = self._pool(record.mode)
         if not _same_host(pool.matches.get(record.match, record), record) or not self._forget(pool, record.match):
             return False
-        queued = [t for t in record.tickets if t.player not in pool.players and t.id not in pool.tickets and t.id not in out]
+        back = [] if record.guests else [ticket for ticket in record.tickets if ticket.id not in out]
+        queued = [ticket for ticket in back if ticket.player not in pool.players and ticket.id not in pool.tickets]
         for ticket in queued:
             pool.enqueue(ticket)
         pool.changed([ticket.id for ticket in queued])

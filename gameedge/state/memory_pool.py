@@ -20,6 +20,7 @@ from gameedge.state.base import (
     Ticket,
     check_adds,
     check_claims,
+    check_guests,
     check_join,
     refusal_of_add,
 )
@@ -213,6 +214,18 @@ class MemoryPools(ABC):
         pool.matches[record.match] = record
         self._post(record.host, [InboxEvent(kind="host", match=record, match_id=record.match, mode=record.mode)])
         return []
+
+    async def match_guests(self, record: MatchRecord) -> bool:
+        check_guests(record)
+        pool = self._pool(record.mode)
+        if (known := pool.matches.get(record.match)) is not None:
+            return known.guests and known.host == record.host
+        if len(pool.matches) + len(pool.outbox) >= self._outbox_max:
+            raise RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
+        pool.matches[record.match] = record
+        for ticket in record.tickets:
+            pool.seats.setdefault(ticket.id, record.match)  # a ticket of this region belongs to its grant until that ends
+        return True
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
         joining, gone = check_join(before, after)

@@ -90,7 +90,7 @@ async def queues(store: RegionStore, only: str = "") -> list[QueueSeen]:
                 tickets=len(tickets),
                 parties=len({ticket.party for ticket in tickets if ticket.party is not None}),
                 oldest_ms=max(0, round(now_ms - tickets[0].created_ms)) if tickets else None,
-                matches=len(await store.matches(mode)),
+                matches=sum(not record.away for record in await store.matches(mode)),
                 leader=await store.lease_owner(f"matcher-{mode}"),
                 edges=dict(Counter(str(ticket.edge) for ticket in tickets).most_common(32)),
             )

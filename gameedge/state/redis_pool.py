@@ -19,7 +19,7 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
-from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_join, refusal_of_add
+from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_guests, check_join, refusal_of_add
 from gameedge.state.records import Codec, Counter, encode
 from gameedge.state.redis_client import Argument, Command, RedisClient, script
 
@@ -198,6 +198,15 @@ class RedisPools:
         bells = [command for host in hosts for command in redis_inbox.ring(host)]
         _, answers, *_ = await self._client.pipe([("SADD", redis_inbox.MODES, mode), claim, *bells])
         return [self._claimed(answer, record, lease_name) for answer, record in zip(answers, records, strict=True)]
+
+    async def match_guests(self, record: MatchRecord) -> bool:
+        check_guests(record)
+        keys, names = pool_keys(record.mode, "matches", "members", "seats", "outbox"), [ticket.id for ticket in record.tickets]
+        store = script("match_guests")(keys, record.match, encode(record), record.host, self._outbox_max, encode(names), *names)
+        said, _ = await self._client.pipe([store, ("SADD", redis_inbox.MODES, record.mode)])
+        if said == b"full":
+            raise RefusedError(Reason.SERVER_FULL, f"{record.mode}: the outbox has no place for another result")
+        return bool(said == b"ok")
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
         joining, gone = check_join(before, after)

@@ -40,7 +40,7 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def another_region(
-    made: Stack, name: str, *, latitude: float, longitude: float, game: str, fill_ms: int = 300
+    made: Stack, name: str, *, latitude: float, longitude: float, game: str, fill_ms: int = 300, match_rules: str = ""
 ) -> AsyncIterator[Edge]:
     """A second region with a store of its own, at the same broker; it measures the others."""
     config = EdgeConfig(
@@ -53,6 +53,8 @@ async def another_region(
         token_keys=[made.coordinator.services.signer.public_text],
         game=game,
         fill_ms=fill_ms,
+        match_rules=match_rules,
+        exchange=bool(match_rules),
         drain_ms=1_000,
         connections_max=256,
         matches_max=64,
@@ -110,6 +112,7 @@ async def stack(
             spectate_delay_ms=spectate_delay_ms,
             fill_ms=fill_ms,
             match_rules=match_rules,
+            exchange=bool(match_rules),
             drain_ms=1_000,
             connections_max=256,
             matches_max=64,

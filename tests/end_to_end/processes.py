@@ -165,7 +165,13 @@ class Person:
 
 @contextlib.asynccontextmanager
 async def deployed(
-    folder: Path, *, edges: int = 2, coordinators: int = 1, fill_ms: int = 0, game: str = "tests.end_to_end.quick:QuickArena"
+    folder: Path,
+    *,
+    edges: int = 2,
+    coordinators: int = 1,
+    fill_ms: int = 0,
+    game: str = "tests.end_to_end.quick:QuickArena",
+    match_rules: str = "",
 ) -> AsyncIterator[Deployed]:
     """Everything up and known to the coordinator; every child gone at the end."""
     paths = (str(ROOT), str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", ""))
@@ -206,6 +212,8 @@ async def deployed(
                     matches_max=32,
                     entities_max=128,
                     fill_ms=fill_ms,
+                    match_rules=match_rules,
+                    exchange=bool(match_rules),
                     drain_ms=1_000,
                 )
                 processes.append(_node(folder, f"edge-{number}", "edge", config))

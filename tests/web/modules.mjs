@@ -7,6 +7,7 @@ import { step } from "../../clients/js/arena.js";
 import { difference } from "../../clients/js/frames.js";
 import { Timeline } from "../../clients/js/interpolate.js";
 import { Predictor, rounded } from "../../clients/js/predict.js";
+import { Connection } from "../../clients/web/connection.js";
 import { person } from "../../clients/web/names.js";
 import { whyWords } from "../../clients/web/screens.js";
 import { free, visible } from "../../clients/web/sight.js";
@@ -120,6 +121,51 @@ checks["an explanation is the server's sentence and at most three rules, and not
   assert.match(words[2], /skill.* 3 of them .*in 4 s/);
   assert.doesNotMatch(words[3], / in /);
   assert.deepEqual(whyWords({ text: "Alone.", others: 0, rules: "none" }), ["Alone."]);
+};
+
+checks["a match in another region is reached, or the session at home goes on"] = () => {
+  const sockets = [];
+  globalThis.WebSocket = class {
+    static OPEN = 1;
+    readyState = 1;
+    sent = [];
+    constructor(url) {
+      this.url = url;
+      sockets.push(this);
+    }
+    send(text) {
+      this.sent.push(JSON.parse(text));
+    }
+    close() {}
+    says(message) {
+      this.onmessage({ data: JSON.stringify(message) });
+    }
+  };
+  const heard = [];
+  const placement = { edges: ["ws://home"], token: "home", region: "home", expires_ms: Date.now() + 1e6 };
+  const connection = new Connection(placement, () => placement, { message: (m) => heard.push(m.t), snapshot() {}, state() {}, over() {} });
+  const last = () => sockets.at(-1);
+  const welcome = (resumed) => ({ t: "welcome", session: "s", resume_token: `r ${last().url}`, resumed, received: 0, heartbeat_ms: 5000 });
+  const open = (resumed) => (last().onopen(), last().says(welcome(resumed)));
+  open(false);
+  const away = { ticket: "t", match: "m", mode: "duel", region: "far", urls: ["ws://far/1", "ws://far/2"], token: "far", match_token: "k", join_ms: 1e4 };
+  last().says({ t: "match_away", s: 1, ...away });
+  connection.travel(away);
+  assert.equal(last().url, "ws://far/1");
+  last().onclose({ code: 1006, reason: "" });
+  assert.equal(last().url, "ws://far/2");
+  last().onclose({ code: 1006, reason: "" });
+  last().onclose({ code: 1006, reason: "" });
+  assert.equal(last().url, "ws://home");
+  open(true);
+  assert.deepEqual(last().sent[0], { t: "hello", token: "home", resume: "r ws://home", last_s: 1, client: "gameedge-web/1" });
+  assert.deepEqual([connection.abroad, connection.region], [false, "home"]);
+  connection.travel(away);
+  open(false);
+  assert.deepEqual(last().sent[0], { t: "hello", token: "far", client: "gameedge-web/1" });
+  assert.deepEqual(heard, ["welcome", "match_away", "welcome", "match_found"]);
+  assert.deepEqual([connection.abroad, connection.region, connection.url], [true, "far", "ws://far/1"]);
+  connection.close();
 };
 
 let failed = 0;

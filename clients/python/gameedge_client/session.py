@@ -25,6 +25,7 @@ from gameedge.core.protocol.messages import (
     Explained,
     Join,
     Leave,
+    MatchAway,
     MatchEnded,
     MatchFound,
     MatchLost,
@@ -52,6 +53,8 @@ BACKOFF_S: Final = 0.1  # before the second attempt in a row; doubled each time,
 BACKOFF_S_MAX: Final = 5.0
 LOST_ROUNDS: Final = 2  # after so many tries of every URL without a welcome another placement is asked for: the region is lost
 EXPLAIN_S: Final = 5.0  # for an explanation; then nobody can say
+TRAVEL_TRIES: Final = 2  # more, to reach a match in another region; then back
+TRAVEL_S: Final = 3.0  # each of them
 GIVE_UP_S: Final = 60.0  # without a connection
 COMMANDS_WAITING_MAX: Final = 8  # in a slow connection; drop oldest, counted
 SERVER_FRAME_BYTES_MAX: Final = 65_536
@@ -76,6 +79,17 @@ class Wishes:
     blocks: Sequence[str] = ()  # player ids
 
 
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """The session that waits in the region which a match elsewhere was found from, until the other one has welcomed us."""
+
+    core: ClientSession
+    edges: list[str]
+    url: str
+    found: MatchFound
+    until: float  # monotonic s
+
+
 def _ms() -> float:
     return time.monotonic() * 1000.0
 
@@ -97,6 +111,7 @@ class Session:
         self.draining: Draining | None = None
         self.reroute: Reroute | None = None  # the way to this region became longer; the next `queue` measures and asks again
         self.moves = 0  # to another region for this reason
+        self.journeys = 0  # matches that were played in another region, because the own one had nobody
         self.match: Match | None = None
         self.connections = 0  # that got a welcome
         self.resumes = 0  # of them: the session went on
@@ -110,6 +125,8 @@ class Session:
         self._commands: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._moving = False
+        self._home: _Home | None = None  # on the way to a match in another region: where to come back to
+        self._abroad = False  # there; the next `queue` asks where to play
         self._elsewhere = False  # in another region on purpose: there the session begins anew
         self._keeper: asyncio.Task[None] | None = None
         self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
@@ -179,7 +196,7 @@ class Session:
     async def queue(self, mode: str, *, party: Party | None = None, wishes: Wishes | None = None) -> MatchFound:
         """Queue and wait until a match is found. Cancelling the wait leaves the queue. Raises RefusedError: `unsupported` where the
         mode's rules do not take what `wishes` say, and why."""
-        if self.reroute is not None and self._place is not None:
+        if (self.reroute is not None or self._abroad) and self._place is not None:
             await self._look_elsewhere(self._place)
         started = time.perf_counter()
         found = self._expect(MatchFound)
@@ -194,6 +211,7 @@ class Session:
                 rtt_ms=dict(said.rtt_ms),
                 loss=dict(said.loss),
                 blocks=list(said.blocks),
+                away=self._place is not None,  # else there is no way back
             )
         )
         try:
@@ -318,6 +336,8 @@ class Session:
                 self._found = message
                 self._settle(MatchFound, message)
                 self._rejoin(message)
+            case MatchAway():
+                self._travel(message)
             case MatchStarted():
                 self._joining = None
                 if self.match is None or self.match.over or self.match.info.match != message.match:
@@ -358,6 +378,8 @@ class Session:
             pass  # nothing was under way
         elif self.connections > 1:
             self._fail(SessionLostError("the server opened a new session; queue again"))
+        if self._home is not None and self._core is not self._home.core:
+            self._arrived(self._home)
         self._moving = self._elsewhere = False
         self.reroute = None
         self._settle(Welcome, welcome)
@@ -380,9 +402,41 @@ class Session:
             self._joining = Join(match=found.match, match_token=found.match_token)
             self._send(self._joining)
 
+    # ------------------------------------------------------------------------------------- a match in another region
+
+    def _travel(self, away: MatchAway) -> None:
+        """Go there with a session of its own. The one here is kept, and waits for us in the queue, until that is open."""
+        future = self._waiters.get(MatchFound)
+        if self._place is None or not away.urls or future is None or future.done():
+            return  # nobody waits for it: the ticket is queued again, or cancelled
+        found = MatchFound(
+            ticket=away.ticket, match=away.match, mode=away.mode, url=away.urls[0], match_token=away.match_token, join_ms=away.join_ms
+        )
+        home = _Home(self._core, list(self._edges), self._url, found, time.monotonic() + away.join_ms / 1000.0)
+        self._go_to(away.urls[0])
+        self._home, self._core, self._edges = home, ClientSession(away.token, client=home.core.client), list(away.urls)
+        self._moving, self._elsewhere = False, True
+
+    def _arrived(self, home: _Home) -> None:
+        """The other region has welcomed us: `queue` returns, `join` takes the seat."""
+        self._home, self._abroad = None, True
+        self.journeys += 1
+        self._found = home.found
+        self._settle(Dequeued, RefusedError(Reason.IN_MATCH, "a match came first"))
+        self._settle(MatchFound, home.found)
+
+    @staticmethod
+    def _gives_up(home: _Home, attempt: int, code: int) -> bool:
+        return attempt >= TRAVEL_TRIES or time.monotonic() > home.until or retry_after(code) is not Retry.RESUME
+
+    def _come_back(self, home: _Home) -> None:
+        """The other region cannot be reached: go on with the session at home, where the ticket waits."""
+        self._core, self._edges, self._url = home.core, home.edges, home.url
+        self._home, self._elsewhere = None, False
+
     async def _look_elsewhere(self, place: Place) -> None:
         """Measure and ask where to play; go there where that is another region. Who cannot say changes nothing."""
-        self.reroute = None
+        wanted, self.reroute, self._abroad = self.reroute is not None, None, False
         before = self.welcome.region
         try:
             token, edges = await place()
@@ -398,7 +452,7 @@ class Session:
         welcomed = self._expect(Welcome)
         self._go_to(edges[0])
         await self._answer(welcomed)
-        self.moves += self.welcome.region != before
+        self.moves += wanted and self.welcome.region != before
 
     # ----------------------------------------------------------------------------------------------- connections
 
@@ -446,6 +500,10 @@ class Session:
                 return
             if self._url != url:
                 continue  # moved on purpose
+            if self._home is not None and self._gives_up(self._home, attempt, code):
+                self._come_back(self._home)
+                attempt, lost_at = 0, time.monotonic()
+                continue
             if self.connections > welcomed:
                 attempt, lost_at = 0, time.monotonic()
             retry = retry_after(code)
@@ -479,7 +537,9 @@ class Session:
     async def _one_connection(self, url: str) -> tuple[int, str]:
         """One connection from its hello to its end: close code and text."""
         try:
-            socket = await open_socket(url, self._dial, timeout_s=CONNECT_S, size_max=SERVER_FRAME_BYTES_MAX)
+            socket = await open_socket(
+                url, self._dial, timeout_s=CONNECT_S if self._home is None else TRAVEL_S, size_max=SERVER_FRAME_BYTES_MAX
+            )
         except (OSError, TimeoutError, WebSocketException) as error:
             return LOST, f"{url}: {error or type(error).__name__}"
         self._socket = socket

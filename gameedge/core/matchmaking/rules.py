@@ -189,6 +189,22 @@ def _mode(where: str, mode: str, table: dict[str, Any], modes: Mapping[str, Mode
     return rules
 
 
+def to_json(rules: ModeRules) -> bytes:
+    """Rules as another process reads them (`from_json`), sizes included: the same bytes for the same rules."""
+    return msgspec.json.encode(msgspec.to_builtins(rules, enc_hook=widening.spell), order="sorted")
+
+
+def from_json(text: bytes) -> ModeRules:
+    """Raises ConfigError for what are no rules, or rules that no match could keep."""
+    try:
+        rules = msgspec.json.decode(text, type=ModeRules, dec_hook=_hook)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"no rules of a mode: {error}") from error
+    if problems := never.problems(rules):
+        raise ConfigError(f"can never match: {problems[0][1]}")
+    return rules
+
+
 def _said(error: msgspec.ValidationError, before: str) -> str:
     """msgspec's message with the path in front, as people write it."""
     text = str(error).replace("Object contains unknown field", "unknown key").replace("Object missing required field", "missing key")

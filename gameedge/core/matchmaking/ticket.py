@@ -39,3 +39,4 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # plain data
     rtt_ms: ByRegion = {}  # round trip to each region that was measured
     loss: ByRegion = {}  # share of packets lost, 0 to 1, by region
     blocks: Annotated[list[PlayerId], Meta(max_length=limits.TICKET_BLOCKS_MAX)] = []  # never in one match with these
+    away: bool = False  # its client can play in another region

@@ -121,6 +121,13 @@ def parse(found: Any) -> Widening:
     raise ValueError(f"a limit is {_FORMS}")
 
 
+def spell(limit: Widening) -> Any:
+    """What `parse` makes the same limit of."""
+    if not limit.grows:
+        return limit.values[0]
+    return {"steps" if limit.stepped else "curve": [list(point) for point in zip(limit.ages_ms, limit.values, strict=True)]}
+
+
 def _number(found: Any) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError(f"{found!r} is no number; a limit is {_FORMS}")

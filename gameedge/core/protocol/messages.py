@@ -76,6 +76,7 @@ class Queue(Message, tag="queue", kw_only=True, frozen=True):
     rtt_ms: RoundTrips = {}
     loss: Losses = {}
     blocks: Annotated[list[ShortText], Meta(max_length=limits.TICKET_BLOCKS_MAX)] = []
+    away: bool = False  # this client knows `match_away`: it may be matched in another region
 
 
 class Cancel(Message, tag="cancel", kw_only=True, frozen=True):
@@ -260,6 +261,23 @@ class MatchFound(Message, tag="match_found", kw_only=True, frozen=True):
     join_ms: int
 
 
+class MatchAway(Message, tag="match_away", kw_only=True, frozen=True):
+    """A match was found in another region. Leave this connection without `bye` and open a session at one of `urls` with `token`
+    (`hello` without `resume`), then `join` within `join_ms`. Where that cannot be, come back and resume here: you are in the queue
+    again (`match_withdrawn`)."""
+
+    critical: ClassVar[bool] = True
+    s: Number = 0
+    ticket: str
+    match: str
+    mode: str
+    region: str
+    urls: list[str]
+    token: str
+    match_token: str
+    join_ms: int
+
+
 class RosterSeat(msgspec.Struct, frozen=True):
     seat: int
     team: int
@@ -365,6 +383,7 @@ ServerMessage = (
     | MatchOffered
     | MatchWithdrawn
     | MatchFound
+    | MatchAway
     | MatchStarted
     | Roster
     | Watching
