@@ -231,6 +231,8 @@ class Edge:
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),
                 ("acks", self.relay.hear),
+                ("records", self.players.run),
+                ("arrivals", self.lobby.arrivals.run),
                 ("beat", self.reports.beat),
                 ("pulse", self.reports.pulse),
                 ("checkpoints", self.failover.checkpoint),
@@ -271,6 +273,7 @@ class Edge:
         self.lobby.close_all(Reason.DRAINING, "this process is going away; ask for a new placement")
         await asyncio.sleep(0.1)  # let the close frames leave
         await self.lanes.finish()
+        await self.players.finish()
         await self.reports.goodbye()
 
     async def _moved_on(self, deadline_ms: float) -> None:

@@ -93,6 +93,7 @@ class MatchHost:
         self._by_id: dict[MatchId, HostedMatch] = {}
         self._by_slot: dict[int, HostedMatch] = {}
         self.started = 0
+        self.seats = 0  # of all matches, whoever plays them
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -130,6 +131,7 @@ class MatchHost:
             for s in seats
         ]
         self._by_id[record.match] = self._by_slot[slot] = match
+        self.seats += len(seats)
         self.started += 1
         return match
 
@@ -237,8 +239,7 @@ class MatchHost:
         return self._forget(match, Outcome(match.slot, [0] * teams, scores, [], STOPPED), unix_ms)
 
     def _forget(self, match: HostedMatch, outcome: Outcome, unix_ms: int) -> Ended:
-        self._by_id.pop(match.id, None)
-        self._by_slot.pop(match.slot, None)
+        self._remove(match)
         mode = self.game.spec.modes[match.record.mode]
         teams: list[list[PlayerId]] = [[] for _ in range(mode.teams)]
         late = set(match.record.late)
@@ -279,9 +280,15 @@ class MatchHost:
 
     def drop(self, match: HostedMatch) -> None:
         """It goes on elsewhere: no result, no end."""
-        if self._by_id.pop(match.id, None) is not None:
-            self._by_slot.pop(match.slot, None)
+        if self._remove(match):
             self.game.close_match(match.slot)
+
+    def _remove(self, match: HostedMatch) -> bool:
+        if self._by_id.pop(match.id, None) is None:
+            return False
+        self._by_slot.pop(match.slot, None)
+        self.seats -= len(match.seats)
+        return True
 
     def npcs(self) -> Iterator[SeatState]:
         """Seats that an NPC plays now."""
