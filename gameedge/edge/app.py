@@ -563,6 +563,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
         )
         server = await transport.serve(edge.lobby.accept, settings)
         stack.push_async_callback(server.close)
+        edge.lobby.door = server.hold
         scheme = "wss" if config.players.certificate else "ws"
         edge.seating.url = config.public_url or f"{scheme}://{config.players.host}:{server.port}"
         app = OpsApp(edge.metrics, edge.reports.refresh, edge.ready, edge.reports.health, edge.stop)

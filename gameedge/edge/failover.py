@@ -22,6 +22,7 @@ import contextlib
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -225,10 +226,14 @@ class Failover:
                     await self._edge.lobby.ask_together(ASK_MS, self._dead)
                 if suspects:
                     await self._judge(suspects)
-                if self._dead and now_ms >= self._take_ms:
+                if (self._dead or self._unsure) and now_ms >= self._take_ms:
                     await self._take_over(now_ms)
             except RefusedError as error:
                 log.debug("failover_waits", detail=error.detail)
+                await asyncio.sleep(0.1)
+            except Exception as error:  # whatever is wrong with a match that was left, this process has its own
+                log.fault("failover_failed", error)
+                self._edge.metrics.counter("errors_total", where="failover").add()
                 await asyncio.sleep(0.1)
 
     async def _judge(self, suspects: Collection[EdgeId]) -> None:
@@ -257,11 +262,13 @@ class Failover:
             return
         alive = [record.edge for record in await self._edge.store.edges() if record.edge not in self._dead and not record.draining]
         left: set[EdgeId] = set()
-        self._edge.lobby.arrivals.held = True
+        self._edge.lobby.hold(True)
         try:
-            for mode in self._edge.game.spec.modes:
+            modes = list(self._edge.game.spec.modes)
+            found = await asyncio.gather(*(self._edge.store.matches(mode) for mode in modes))
+            for mode, records in zip(modes, found, strict=True):
                 ours: list[MatchRecord] = []
-                for record in await self._edge.store.matches(mode):
+                for record in records:
                     if record.host in self._dead:
                         left.add(record.host)
                         late = now_ms - self._dead[record.host] > ORPHAN_MS
@@ -271,7 +278,7 @@ class Failover:
                         await self._go_on_after_all(record)
                 await self._adopt_many(mode, ours)
         finally:
-            self._edge.lobby.arrivals.held = False
+            self._edge.lobby.hold(False)
         self._unsure.clear()
         self._take_ms = self._edge.clock.monotonic_ms() + TAKE_AGAIN_MS
         for name, since_ms in list(self._dead.items()):
@@ -280,33 +287,44 @@ class Failover:
 
     async def _adopt_many(self, mode: str, records: Sequence[MatchRecord]) -> int:
         """Go on with matches of one mode whose host is gone, as far as there is room; with how many. Those that cannot be gone on
-        with, or that somebody was faster with, are left alone. Raises UnavailableError."""
-        edge, gone_on = self._edge, 0
-        wanted = [record for record in records if record.match not in self._taking and edge.host.get(record.match) is None]
-        for first in range(0, len(wanted), ADOPT_AT_ONCE):
-            some = wanted[first : first + min(ADOPT_AT_ONCE, self._room(mode))]
-            names = {record.match for record in some}
-            self._taking |= names
-            try:
-                taken = await edge.store.matches_adopt(mode, some, self._name)
-                gone_on += await self._go_on_all([each for each in taken if each is not None])
-            except RefusedError:
-                self._unsure |= names  # it may have been done all the same
-                raise
-            finally:
-                self._taking -= names
+        with, or that somebody was faster with, are left alone. While some are opened the store is asked for the next ones. Raises
+        UnavailableError."""
+        wanted = [r for r in records if r.match not in self._taking and self._edge.host.get(r.match) is None][: self._room(mode)]
+        parts = [wanted[first : first + ADOPT_AT_ONCE] for first in range(0, len(wanted), ADOPT_AT_ONCE)]
+        names = {record.match for record in wanted}
+        self._taking |= names
+        gone_on = 0
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                coming: asyncio.Task[list[tuple[MatchRecord, bytes] | None]] | None = None
+                for part, after in zip_longest(parts, parts[1:], fillvalue=()):
+                    taken = await (coming or self._edge.store.matches_adopt(mode, part, self._name))
+                    coming = asyncio.create_task(self._edge.store.matches_adopt(mode, after, self._name), name="adopt") if after else None
+                    if coming is not None:
+                        stack.push_async_callback(_over, coming)
+                    gone_on += await self._go_on_all([each for each in taken if each is not None])
+        except RefusedError:
+            self._unsure |= names  # it may have been done all the same
+            raise
+        finally:
+            self._taking -= names
         return gone_on
 
     async def _go_on_all(self, taken: Iterable[tuple[MatchRecord, bytes]]) -> int:
         """BUDGET_MS at a time; then their players that are here already are told."""
         clock, opened = self._edge.clock, set[MatchId]()
-        began_ms = clock.monotonic_ms()
+        began_ms, oldest_ms = clock.monotonic_ms(), 0.0
         for record, data in taken:
-            if await self._go_on(record, data):
+            age_ms = await self._go_on(record, data)
+            if age_ms is not None:
                 opened.add(record.match)
+                oldest_ms = max(oldest_ms, age_ms)
             if clock.monotonic_ms() - began_ms > BUDGET_MS:
                 await asyncio.sleep(0)
                 began_ms = clock.monotonic_ms()
+        if opened:
+            log.info("matches_adopted", count=len(opened), ms=round(oldest_ms))
+        self._watch_until_ms = clock.monotonic_ms() + WATCH_MS
         self._edge.lobby.seat_all(opened)
         return len(opened)
 
@@ -339,19 +357,22 @@ class Failover:
             return 0
         return max(0, min(edge.config.matches_max - len(edge.host), (edge.config.entities_max - edge.host.seats) // spec.seats))
 
-    async def _go_on(self, record: MatchRecord, data: bytes) -> bool:
+    async def _go_on(self, record: MatchRecord, data: bytes) -> float | None:
+        """How old its state is, ms. None: it cannot be gone on with, and is settled. Raises UnavailableError."""
         edge = self._edge
         try:
             kept = _decoder.decode(data)
             match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms)
         except (msgspec.DecodeError, RefusedError) as error:
-            return await self._settle_lost(record, str(error))
+            await self._settle_lost(record, str(error))
+            return None
         assert self._game is not None
         try:
             self._game.unpack_match(match.slot, kept.state)
         except RefusedError as error:
             edge.host.drop(match)
-            return await self._settle_lost(record, error.detail)
+            await self._settle_lost(record, error.detail)
+            return None
         untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
         edge.enter_npcs(match)
         self.adopted += 1
@@ -359,19 +380,16 @@ class Failover:
         self.age_ms_max = max(self.age_ms_max, age_ms)
         edge.metrics.counter("matches_adopted_total", mode=record.mode).add()
         edge.metrics.histogram("adopted_state_age_ms").observe(age_ms)
-        log.info("match_adopted", match=record.match, ms=round(age_ms))
-        self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
         self._keep(match.id)
         for seat in untold:
             if seat.ticket is not None:
                 await edge.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
-        return True
+        return age_ms
 
-    async def _settle_lost(self, record: MatchRecord, why: str) -> bool:
+    async def _settle_lost(self, record: MatchRecord, why: str) -> None:
         """It cannot go on: forgotten without a result, so nobody's rating changes."""
         log.error("match_not_adopted", match=record.match, detail=why)
         await self._edge.store.match_close(record.mode, record.match, None, by=record)
-        return False
 
     # ---------------------------------------------------------------------------------------------------- handing over
 
@@ -403,6 +421,15 @@ class Failover:
 def heir(match: MatchId, alive: Collection[EdgeId]) -> EdgeId:
     """Whose a match is among the living: rendezvous hashing, so that all agree without a word and shares are even."""
     return max(alive, key=lambda name: (blake2b(f"{name}/{match}".encode(), digest_size=8).digest(), name))
+
+
+async def _over(task: asyncio.Task[list[tuple[MatchRecord, bytes] | None]]) -> None:
+    """Heard, whatever became of it."""
+    if not task.done():
+        task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
 
 
 def calmest(edges: Collection[EdgeRecord]) -> EdgeId:

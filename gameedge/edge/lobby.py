@@ -91,6 +91,7 @@ class Lobby:
         self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
         self._rtt = metrics.histogram("rtt_ms")
+        self.door: Callable[[bool], None] = lambda held: None  # of the transport: nobody new is let in while it is held
         self.arrivals = Arrivals(store, clock, self._arrived, self._turned_away)
 
     @property
@@ -423,6 +424,11 @@ class Lobby:
         for player in self._players:
             if player.match == match.id and player.link is not None and not self._seating.plays(player):
                 self._ask_soon(player)
+
+    def hold(self, held: bool) -> None:
+        """While matches are taken over nobody new is let in: nobody could play yet, and every hello would make them wait longer."""
+        self.arrivals.held = held
+        self.door(held)
 
     def seat_all(self, matches: Collection[MatchId]) -> None:
         """These matches were taken over: their players that are here already are told."""
