@@ -238,6 +238,7 @@ class Edge:
                 ("checkpoints", self.failover.checkpoint),
                 ("failover-listen", self.failover.listen),
                 ("failover-watch", self.failover.watch),
+                ("failover-heirs", self.failover.tell_heirs),
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
                 ("asks", self.asks.run),

@@ -52,6 +52,7 @@ HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
 OWN_AGE_MS_MAX: Final = 400.0  # with an older beat of our own we are the ones who are cut off
 ORPHAN_MS: Final = 400.0
 TAKE_AGAIN_MS: Final = 100.0  # between two looks at what dead processes still have
+HEIRS_MS: Final = 1_000.0  # between two looks who would go on with our matches
 WATCH_MS: Final = 5_000.0  # after a death: places are looked for often
 ASK_MS: Final = 100.0
 log = logs.get(__name__)
@@ -235,6 +236,27 @@ class Failover:
                 log.fault("failover_failed", error)
                 self._edge.metrics.counter("errors_total", where="failover").add()
                 await asyncio.sleep(0.1)
+
+    async def tell_heirs(self) -> None:
+        """For the life of the process: players know before it dies who would go on with their match, so that all who lose it at once
+        come to the right process at once."""
+        while True:
+            await asyncio.sleep(HEIRS_MS / 1000)
+            if self._game is None:
+                continue
+            try:
+                edges = await self._edge.store.edges()
+            except RefusedError:
+                continue
+            urls = {e.edge: e.url for e in edges if e.edge != self._name and e.edge not in self._dead and not e.draining}
+            began_ms = self._edge.clock.monotonic_ms()
+            for match in self._edge.host:
+                url = urls[heir(match.id, urls)] if urls else ""
+                if url != match.fallback:
+                    self._edge.seating.fall_back_to(match, url)
+                if self._edge.clock.monotonic_ms() - began_ms > BUDGET_MS:
+                    await asyncio.sleep(0)
+                    began_ms = self._edge.clock.monotonic_ms()
 
     async def _judge(self, suspects: Collection[EdgeId]) -> None:
         ages = await self._edge.store.edge_ages()

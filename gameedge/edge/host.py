@@ -61,6 +61,7 @@ class HostedMatch:
     empty_since_ms: float | None = None
     roster: list[RosterSeat] = field(default_factory=list)
     adopted: bool = False  # from another process: clients do not join by themselves
+    fallback: str = ""  # where its players go first if this process dies
 
     @property
     def id(self) -> MatchId:
