@@ -71,9 +71,9 @@ def unpack(w: World, slot: int, data: bytes) -> None:
     w.m[:, slot] = m
     w.scores[slot], w.events[slot] = scores, events
     w.since[rows, :seats], w.seen[rows, :seats], w.seen_at[rows, :seats] = since, seen, seen_at
-    where = np.stack([f[at.X], f[at.Y]], axis=1).astype(np.float32)
+    where, aim = f[[at.X, at.Y]].T.astype(np.float32), f[[at.AX, at.AY]].T.astype(np.float32)
     w.history[rows] = where[:, None, :]
-    w.cursor[rows] = (where + np.stack([f[at.AX], f[at.AY]], axis=1).astype(np.float32))[:, None, :]
+    w.cursor[rows] = (where + aim)[:, None, :]
 
 
 _Layout = tuple[list[tuple[np.dtype[Any], tuple[int, ...], int]], int]

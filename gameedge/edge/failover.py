@@ -22,7 +22,6 @@ import contextlib
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -42,7 +41,7 @@ from gameedge.telemetry import logs
 if TYPE_CHECKING:
     from gameedge.edge.app import Edge
 
-CHECKPOINT_MS: Final = 500.0
+CHECKPOINT_MS: Final = 400.0
 LOOK_MS: Final = 25.0
 ADOPT_AT_ONCE: Final = 128  # matches taken over by one call to the store
 BUDGET_MS: Final = 4.0  # of matches opened or packed between two looks at sockets and ticks
@@ -282,12 +281,12 @@ class Failover:
         if self._game is None or self._edge.lobby.draining:
             self._dead.clear()
             return
-        alive = [record.edge for record in await self._edge.store.edges() if record.edge not in self._dead and not record.draining]
+        store, modes = self._edge.store, list(self._edge.game.spec.modes)
         left: set[EdgeId] = set()
         self._edge.lobby.hold(True)
         try:
-            modes = list(self._edge.game.spec.modes)
-            found = await asyncio.gather(*(self._edge.store.matches(mode) for mode in modes))
+            edges, found = await asyncio.gather(store.edges(), asyncio.gather(*(store.matches(mode) for mode in modes)))
+            alive = [record.edge for record in edges if record.edge not in self._dead and not record.draining]
             for mode, records in zip(modes, found, strict=True):
                 ours: list[MatchRecord] = []
                 for record in records:
@@ -309,22 +308,21 @@ class Failover:
 
     async def _adopt_many(self, mode: str, records: Sequence[MatchRecord]) -> int:
         """Go on with matches of one mode whose host is gone, as far as there is room; with how many. Those that cannot be gone on
-        with, or that somebody was faster with, are left alone. While some are opened the store is asked for the next ones. Raises
-        UnavailableError."""
+        with, or that somebody was faster with, are left alone. The store is asked for all at once, and they are opened as it answers.
+        Raises UnavailableError."""
         wanted = [r for r in records if r.match not in self._taking and self._edge.host.get(r.match) is None][: self._room(mode)]
-        parts = [wanted[first : first + ADOPT_AT_ONCE] for first in range(0, len(wanted), ADOPT_AT_ONCE)]
         names = {record.match for record in wanted}
         self._taking |= names
         gone_on = 0
         try:
             async with contextlib.AsyncExitStack() as stack:
-                coming: asyncio.Task[list[tuple[MatchRecord, bytes] | None]] | None = None
-                for part, after in zip_longest(parts, parts[1:], fillvalue=()):
-                    taken = await (coming or self._edge.store.matches_adopt(mode, part, self._name))
-                    coming = asyncio.create_task(self._edge.store.matches_adopt(mode, after, self._name), name="adopt") if after else None
-                    if coming is not None:
-                        stack.push_async_callback(_over, coming)
-                    gone_on += await self._go_on_all([each for each in taken if each is not None])
+                calls: list[asyncio.Task[list[tuple[MatchRecord, bytes] | None]]] = []
+                for first in range(0, len(wanted), ADOPT_AT_ONCE):
+                    asked = self._edge.store.matches_adopt(mode, wanted[first : first + ADOPT_AT_ONCE], self._name)
+                    calls.append(asyncio.create_task(asked, name=f"adopt-{mode}-{first}"))
+                    stack.push_async_callback(_over, calls[-1])
+                for call in calls:
+                    gone_on += await self._go_on_all([each for each in await call if each is not None])
         except RefusedError:
             self._unsure |= names  # it may have been done all the same
             raise
@@ -384,7 +382,7 @@ class Failover:
         edge = self._edge
         try:
             kept = _decoder.decode(data)
-            match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms)
+            match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms, fresh=False)
         except (msgspec.DecodeError, RefusedError) as error:
             await self._settle_lost(record, str(error))
             return None

@@ -105,8 +105,9 @@ class MatchHost:
     def get(self, match: MatchId) -> HostedMatch | None:
         return self._by_id.get(match)
 
-    def open(self, record: MatchRecord, now_ms: float, unix_ms: int) -> HostedMatch:
-        """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room."""
+    def open(self, record: MatchRecord, now_ms: float, unix_ms: int, *, fresh: bool = True) -> HostedMatch:
+        """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room. Not `fresh`: it goes
+        on from elsewhere, and `restore` gives its seats the tokens that they had."""
         if (known := self._by_id.get(record.match)) is not None:
             return known
         mode = self.game.spec.modes.get(record.mode)
@@ -118,7 +119,7 @@ class MatchHost:
             members = record.teams[team] if team < len(record.teams) else []
             for place in range(mode.team_size):
                 ticket = tickets.get(members[place]) if place < len(members) else None
-                seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
+                seats.append(SeatState(len(seats), team, ticket, self._token() if ticket and fresh else ""))
         seats += [SeatState(len(seats) + i, mode.teams, None) for i in range(mode.npc_seats)]
         lineup = [self._cast(s, record.seed) for s in seats]
         for state, seat in zip(seats, lineup, strict=True):
@@ -277,6 +278,9 @@ class MatchHost:
                 seat.match_token, seat.session, seat.joined = token, session, joined
                 known.add(number)
         match.adopted = True
+        for seat in match.seats:
+            if seat.ticket is not None and seat.seat not in known:
+                seat.match_token = self._token()
         return [seat for seat in match.seats if seat.ticket is not None and seat.seat not in known and seat.ticket.id in match.record.late]
 
     def drop(self, match: HostedMatch) -> None:
