@@ -11,6 +11,7 @@ FRAME_BYTES_MAX: Final = 4096  # one message from a client; close
 HANDSHAKE_MS_MAX: Final = 5_000  # from TCP accept to a valid hello; close
 HANDSHAKES_MAX: Final = 4_096  # sockets that have not finished the WebSocket upgrade; dropped at once
 CLOSE_MS_MAX: Final = 2_000  # for a peer's part in a close handshake; then dropped
+OPEN_FILES_MAX: Final = 65_536  # that an edge process asks its system for; it may get fewer
 CONNECTIONS_MAX: Final = 4_096  # of one process, spectators included; refuse
 WRITE_BUFFER_BYTES_SKIP: Final = 16_384  # waiting in a socket: snapshots are skipped
 WRITE_BUFFER_BYTES_MAX: Final = 262_144  # waiting in a socket: close

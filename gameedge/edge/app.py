@@ -47,7 +47,7 @@ from gameedge.edge.inbox import Inbox
 from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
-from gameedge.edge.machine import Machine
+from gameedge.edge.machine import Machine, allow_files
 from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
@@ -586,6 +586,7 @@ def main(config: EdgeConfig) -> int:
     """The `gameedge edge` command: exit status."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are of requests that are none
     logs.configure(config.log_level, region=config.region, edge=config.edge, pid=os.getpid())
+    allow_files(config.files_needed)
 
     def say(addresses: dict[str, str]) -> None:
         sys.stdout.write(msgspec.json.encode(addresses).decode() + "\n")
