@@ -1,6 +1,8 @@
 """Measuring regions: WebSocket pings to their beacons, on connections that say no hello.
 
-All regions are pinged at the same time, each on one connection. A region that the first pings cannot tell from the best goes on with its
+All regions are pinged at the same time, each on one connection, a ping every SPACING_S or with the pong before it. Packets behind a lost
+one wait for it, so that a whole burst may be late: where that took longer than opening the connection lets expect, it is pinged again,
+one by one. A region that the first pings cannot tell from the best goes on with its
 second look at once (`gameedge.core.routing.probing`). A far region takes as many of its own, long round trips to say that it is far:
 each region gets the time that the best one's first look took, a third more, and PATIENCE_S, enough for a packet that was lost; then
 nobody waits for it any more, as long as there is one region to fall back to.
@@ -25,6 +27,7 @@ SAMPLES: Final = FIRST_SAMPLES
 TIMEOUT_S: Final = 3.0  # of one beacon, connecting included
 AT_ONCE: Final = 16  # beacons measured at the same time: more would measure each other
 PATIENCE_S: Final = 0.25  # longer than the best region's first look, for who is not done: what TCP takes to send a lost packet again
+SPACING_S: Final = 0.02  # between pings of a burst
 ENOUGH: Final = 2  # regions with a sample: the best, and one to fall back to
 
 _ending: set[asyncio.Task[None]] = set()  # connections that are closing: nobody waits for that
@@ -57,10 +60,13 @@ def _close_soon(socket: ClientConnection) -> None:
     task.add_done_callback(_ending.discard)
 
 
-async def _ping(socket: ClientConnection) -> float:
-    started = time.perf_counter()
-    await (await socket.ping())
-    return (time.perf_counter() - started) * 1000.0
+async def _burst(socket: ClientConnection, samples: int) -> list[float]:
+    """Round trips in ms."""
+    pongs = []
+    for _ in range(samples):
+        pongs.append(asyncio.ensure_future(await socket.ping()))
+        await asyncio.wait(pongs[-1:], timeout=SPACING_S)
+    return [await pong * 1000.0 for pong in pongs]
 
 
 async def ping_beacon(url: str, *, dial: Dial | None = None, samples: int = SAMPLES) -> list[float]:
@@ -71,7 +77,7 @@ async def ping_beacon(url: str, *, dial: Dial | None = None, samples: int = SAMP
             socket = await open_socket(url, dial, timeout_s=TIMEOUT_S)
             try:
                 for _ in range(samples):
-                    measured.append(await _ping(socket))
+                    measured += await _burst(socket, 1)
             finally:
                 _close_soon(socket)
     except (OSError, TimeoutError, WebSocketException):
@@ -122,14 +128,17 @@ class _Looks:
             began_s = self._began_s[name] = time.perf_counter()
             self._news.set()
             socket = await open_socket(url, self._dial, timeout_s=TIMEOUT_S)
+            opened_ms = (time.perf_counter() - began_s) * 1000.0
             try:
-                while len(mine) < FIRST_SAMPLES or (len(mine) < FIRST_SAMPLES + AGAIN_SAMPLES and self._again(name)):
-                    mine.append(await _ping(socket))
-                    if len(mine) == FIRST_SAMPLES:
-                        self._looking.discard(name)
-                        took_s = time.perf_counter() - began_s
-                        self._took_s = took_s if self._took_s is None else min(self._took_s, took_s)
-                    self._news.set()
+                mine += await _burst(socket, FIRST_SAMPLES)
+                while min(mine) > near_ms(opened_ms / 2.0) and len(mine) < 2 * FIRST_SAMPLES:  # opening takes two round trips or more
+                    mine += await _burst(socket, 1)
+                self._looking.discard(name)
+                took_s = time.perf_counter() - began_s
+                self._took_s = took_s if self._took_s is None else min(self._took_s, took_s)
+                self._news.set()
+                if self._again(name):
+                    mine += await _burst(socket, AGAIN_SAMPLES)
             finally:
                 _close_soon(socket)
 
