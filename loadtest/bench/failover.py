@@ -132,8 +132,17 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
         await asyncio.sleep(2.0)
         say(f"{steady} players play on one process; killing it")
         unix_ms = time.time() * 1000
+        spent = Spent(
+            {
+                "processes": [node.child.pid for node in nodes[1:]],
+                "redis": [redis.child.pid] if redis.child else [],
+                "load": [generator.pid],
+            }
+        )
+        spending = asyncio.create_task(spent.run(), name="cpu")
         await nodes[0].child.kill()
         await asyncio.sleep(AFTER_S)
+        spending.cancel()
         generator.terminate()
         found = await _line(generator, 30.0)
         noticed, adopted, age_ms = _told(folder, (1, 2), 0, unix_ms)
@@ -141,7 +150,7 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
         notes.append(f"{steady:,} players on one process, {lost:,} connections died with it, {adopted} matches adopted by two")
         if found["trouble"]:
             notes.append(f"the first trouble that a client met: {found['trouble']}")
-        return _rows(
+        rows = _rows(
             noticed,
             age_ms,
             there=lost,
@@ -151,6 +160,36 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
             forgotten=int(found["forgotten"]) + int(found["died"]),
             holes=int(found["holes"]),
         )
+        cpu_s = spent.until(found["back_ms_max"] / 1000)
+        for name, what in (("processes", "the processes that took over"), ("redis", "the store"), ("load", "the load generator")):
+            rows.append(row(f"CPU a player until the last is back, {what}", 1000 * cpu_s[name] / max(1, lost), "ms"))
+        return rows
+
+
+class Spent:
+    """CPU time of groups of processes, user and system, from when it was made."""
+
+    def __init__(self, groups: dict[str, list[int]]) -> None:
+        self._groups, self._began_s = groups, time.monotonic()
+        self._seen: list[tuple[float, dict[str, float]]] = [(0.0, self._look())]
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            self._seen.append((time.monotonic() - self._began_s, self._look()))
+
+    def _look(self) -> dict[str, float]:
+        found = dict.fromkeys(self._groups, 0.0)
+        for name, pids in self._groups.items():
+            for pid in pids:
+                columns = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                found[name] += (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
+        return found
+
+    def until(self, seconds: float) -> dict[str, float]:
+        """Seconds that each group took in the first `seconds`."""
+        last = next((seen for at, seen in self._seen if at >= seconds), self._seen[-1][1])
+        return {name: last[name] - self._seen[0][1][name] for name in self._groups}
 
 
 def _kill_if_alive(process: asyncio.subprocess.Process) -> None:
