@@ -5,7 +5,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,9 @@ from gameedge.core.errors import ConfigError
 from gameedge.core.ids import is_name
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+FILES_SPARE: Final = 128  # open files beside connections: store, broker, log, artifacts
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +84,11 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     drain_ms: Annotated[int, Meta(ge=0, description="how long a drain waits for running matches")] = 120_000
     traces: Annotated[str, Meta(description="where OpenTelemetry traces go, OTLP/HTTP (needs the extra otel); empty: nowhere")] = ""
     log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+
+    @property
+    def files_needed(self) -> int:
+        """Open files of a process that is full; a quarter more connections than players are let in, to be told that it is."""
+        return self.connections_max + self.connections_max // 4 + FILES_SPARE
 
 
 class CoordinatorConfig(Section, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ const CRITICAL = new Set([
   ...["queued", "dequeued", "explained", "match_offered", "match_withdrawn"],
   ...["match_found", "match_away", "match_started", "match_ended", "match_lost"],
 ]);
-const OTHERS = new Set(["queue_status", "roster", "pong", "refused", "reroute", "draining"]);
+const OTHERS = new Set(["queue_status", "roster", "pong", "refused", "reroute", "fallback", "draining"]);
 const UNUSED = new Set(["out_of_order", "malformed"]); // refusals that leave their `n` unused
 
 export class ClientSession {

@@ -127,6 +127,7 @@ SERVER: Final[tuple[m.ServerMessage, ...]] = (
     m.Refused(re="queue", reason=Reason.ALREADY_QUEUED, detail="cancel first", n=2),
     m.Refused(re="ping", reason=Reason.TOO_OFTEN, retry_after_ms=201),
     m.Reroute(rtt_ms=140, placed_ms=31),
+    m.Fallback(url="wss://edge-2.example.com/play"),
     m.Draining(within_ms=30_000),
 )
 FUTURE: Final = (

@@ -22,6 +22,7 @@ export class Connection {
     this.on = on;
     this.session = new ClientSession(placement.token, CLIENT);
     this.lostMs = null;
+    this.fallback = ""; // the process that goes on with the match if this one dies
     this.closed = false;
     this.socket = null;
     this.home = null; // on the way to a match in another region: where to come back to
@@ -150,6 +151,7 @@ export class Connection {
           continue;
         }
       }
+      if (message.t === "fallback") this.fallback = message.url ?? "";
       this.on.message(message);
     }
     this.#flush();
@@ -186,7 +188,7 @@ export class Connection {
     this.#again(what === "place");
   }
 
-  /** Try until it works: the same process, then its neighbours, then wherever a new placement says. */
+  /** Try until it works: the same process, then whichever has the match if that died, its neighbours, wherever a new placement says. */
   async #again(placed) {
     this.on.state("lost");
     const first = this.lostMs === null;
@@ -213,7 +215,8 @@ export class Connection {
       this.#open(this.urls[0]);
       return;
     }
-    // The same one twice, since a connection may be lost for other reasons than a process.
-    this.#open(this.attempt < 2 ? this.url : this.urls[this.attempt % this.urls.length]);
+    // The same one first, since a connection may be lost for other reasons than a process.
+    const again = this.attempt === 1 && this.fallback ? this.fallback : this.url;
+    this.#open(this.attempt < 2 ? again : this.urls[this.attempt % this.urls.length]);
   }
 }

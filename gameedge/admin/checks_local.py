@@ -13,12 +13,12 @@ from typing import Final
 from gameedge.admin.checks import Finding, fault, ok, warning
 from gameedge.admin.found import Running, is_alive
 from gameedge.config import EdgeConfig, Listen
+from gameedge.core import limits
 from gameedge.core.errors import ArtifactError, ConfigError, GameEdgeError
 from gameedge.inference import signing
 from gameedge.inference.artifacts import FOLDERS, load_aim
 from gameedge.inference.depot import Depot, factories
 
-FILES_SPARE: Final = 128  # beside connections: store, broker, log, artifacts
 DISK_BYTES_MIN: Final = 1 << 30
 PYTHON_MIN: Final = (3, 11)
 CERTIFICATE_DAYS: Final = 14
@@ -78,18 +78,18 @@ def files(configs: Iterable[tuple[str, EdgeConfig]], pids: Mapping[str, int]) ->
     found = []
     for name, config in configs:
         allowed = _files_of(pids.get(name, 0))
-        needed = config.connections_max + config.connections_max // 4 + FILES_SPARE
+        needed = config.files_needed
         text = f"{allowed} open files for {config.connections_max} connections"
         if allowed >= needed:
             found.append(ok("files", name, text))
         else:
-            do = f"ulimit -n {needed} (systemd: LimitNOFILE={needed}) before it starts, or a smaller connections_max"
+            do = f"ulimit -Hn {needed} (systemd: LimitNOFILE={needed}) before it starts, or a smaller connections_max"
             found.append(warning("files", name, text, do))
     return found
 
 
 def _files_of(pid: int) -> int:
-    """The soft limit of a process; ours where it cannot be read."""
+    """The soft limit of a process; where it does not run, or cannot be read, what one that starts here would raise its own to."""
     try:
         for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
             if line.startswith("Max open files"):
@@ -97,8 +97,8 @@ def _files_of(pid: int) -> int:
                 return sys.maxsize if soft == "unlimited" else int(soft)
     except (OSError, ValueError, IndexError):
         pass
-    soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if soft_limit == resource.RLIM_INFINITY else soft_limit
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return limits.OPEN_FILES_MAX if hard_limit == resource.RLIM_INFINITY else min(hard_limit, limits.OPEN_FILES_MAX)
 
 
 def disk(folders: Iterable[Path]) -> list[Finding]:

@@ -21,7 +21,7 @@ from gameedge.core.errors import Reason, RefusedError
 VERSION: Final = 1
 _HEADER: Final = struct.Struct("<2sHHHH")  # magic, version, seats, rows of n, rows of m
 _MAGIC: Final = b"AM"
-_OWN_M: Final = (at.STATE, at.MODE, at.SEATS, at.PLAYERS, at.TEAMS, at.LIMIT, at.RULE, at.DELAY, at.WAVES, at.END)
+_OWN_M: Final = [at.STATE, at.MODE, at.SEATS, at.PLAYERS, at.TEAMS, at.LIMIT, at.RULE, at.DELAY, at.WAVES, at.END]
 _FRESH_N: Final = [at.HEAD, at.COUNT, at.FRESH, at.SHOWN]
 _OWN_N: Final = [at.SLOT, at.SEAT, at.HUMAN, at.TEAM]
 
@@ -53,33 +53,45 @@ def unpack(w: World, slot: int, data: bytes) -> None:
     """Overwrite the match in a slot that was opened with the same mode and seats. Raises RefusedError(MALFORMED) for what is
     damaged or of another version, before anything is changed."""
     rows = w.rows[slot, : w.m[at.SEATS, slot]]
-    tables = _tables(w, slot, rows)
-    size = _HEADER.size + sum(table.nbytes for table in tables) + 4
-    header = _HEADER.pack(_MAGIC, VERSION, len(rows), at.N_ROWS, at.M_ROWS)
+    seats = len(rows)
+    layout, size = _layout(w, slot, rows)
+    header = _HEADER.pack(_MAGIC, VERSION, seats, at.N_ROWS, at.M_ROWS)
     if len(data) != size or data[: _HEADER.size] != header or crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
         raise RefusedError(Reason.MALFORMED, "a checkpoint that is damaged, or of another mode or version")
-    f, n, m, scores, events, since, seen, seen_at = _split(data, tables)
+    f, n, m, scores, events, since, seen, seen_at = _split(data, layout)
     if not np.isfinite(f).all():
         raise RefusedError(Reason.MALFORMED, "a checkpoint with values that are no numbers")
-    own_n, own_m = w.n[_OWN_N][:, rows], w.m[list(_OWN_M), slot]
+    n, m = n.copy(), m.copy()
+    n[_OWN_N] = w.n[:, rows][_OWN_N]
+    n[_FRESH_N] = 0
+    n[at.SNAPPED] = at.NEVER
+    m[_OWN_M] = w.m[_OWN_M, slot]
     w.f[:, rows] = f
     w.n[:, rows] = n
-    w.n[np.ix_(np.array(_OWN_N), rows)] = own_n
-    w.n[np.ix_(np.array(_FRESH_N), rows)] = 0
-    w.n[at.SNAPPED, rows] = at.NEVER
     w.m[:, slot] = m
-    w.m[list(_OWN_M), slot] = own_m
     w.scores[slot], w.events[slot] = scores, events
-    seats = len(rows)
     w.since[rows, :seats], w.seen[rows, :seats], w.seen_at[rows, :seats] = since, seen, seen_at
-    where = np.stack([f[at.X], f[at.Y]], axis=1).astype(np.float32)
+    where, aim = f[[at.X, at.Y]].T.astype(np.float32), f[[at.AX, at.AY]].T.astype(np.float32)
     w.history[rows] = where[:, None, :]
-    w.cursor[rows] = (where + np.stack([f[at.AX], f[at.AY]], axis=1).astype(np.float32))[:, None, :]
+    w.cursor[rows] = (where + aim)[:, None, :]
 
 
-def _split(data: bytes, like: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+_Layout = tuple[list[tuple[np.dtype[Any], tuple[int, ...], int]], int]
+_layouts: dict[int, _Layout] = {}  # by seats: all that the sizes of the tables depend on
+
+
+def _layout(w: World, slot: int, rows: NDArray[np.int32]) -> _Layout:
+    """Of a packed match: dtype, shape and elements of each table of `_tables`, and the bytes of the whole."""
+    if (known := _layouts.get(len(rows))) is None:
+        tables = _tables(w, slot, rows)
+        size = _HEADER.size + sum(table.nbytes for table in tables) + 4
+        known = _layouts[len(rows)] = [(table.dtype, table.shape, table.size) for table in tables], size
+    return known
+
+
+def _split(data: bytes, layout: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]]) -> list[NDArray[Any]]:
     found, offset = [], _HEADER.size
-    for table in like:
-        found.append(np.frombuffer(data, table.dtype, table.size, offset).reshape(table.shape))
-        offset += table.nbytes
+    for kind, shape, count in layout:
+        found.append(np.frombuffer(data, kind, count, offset).reshape(shape))
+        offset += kind.itemsize * count
     return found

@@ -49,7 +49,7 @@ from gameedge.edge.inbox import Inbox
 from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.lobby import Lobby
-from gameedge.edge.machine import Machine
+from gameedge.edge.machine import Machine, allow_files
 from gameedge.edge.matcher import UNOPENED_MS, Matcher
 from gameedge.edge.offers import Offers
 from gameedge.edge.ops import OpsApp, serve_ops
@@ -242,11 +242,14 @@ class Edge:
                 ("evidence", self.recorder.run_evidence),
                 ("relay", self.relay.run),
                 ("acks", self.relay.hear),
+                ("records", self.players.run),
+                ("arrivals", self.lobby.arrivals.run),
                 ("beat", self.reports.beat),
                 ("pulse", self.reports.pulse),
                 ("checkpoints", self.failover.checkpoint),
                 ("failover-listen", self.failover.listen),
                 ("failover-watch", self.failover.watch),
+                ("failover-heirs", self.failover.tell_heirs),
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
                 ("asks", self.asks.run),
@@ -283,6 +286,7 @@ class Edge:
         self.lobby.close_all(Reason.DRAINING, "this process is going away; ask for a new placement")
         await asyncio.sleep(0.1)  # let the close frames leave
         await self.lanes.finish()
+        await self.players.finish()
         await self.reports.goodbye()
 
     async def _moved_on(self, deadline_ms: float) -> None:
@@ -591,6 +595,7 @@ async def serve(config: EdgeConfig, store: RegionStore, bus_factory: BusFactory,
         )
         server = await transport.serve(edge.lobby.accept, settings)
         stack.push_async_callback(server.close)
+        edge.lobby.door = server.hold
         scheme = "wss" if config.players.certificate else "ws"
         edge.seating.url = config.public_url or f"{scheme}://{config.players.host}:{server.port}"
         app = OpsApp(edge.metrics, edge.reports.refresh, edge.ready, edge.reports.health, edge.stop)
@@ -612,6 +617,7 @@ def main(config: EdgeConfig) -> int:
     """The `gameedge edge` command: exit status."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are of requests that are none
     logs.configure(config.log_level, region=config.region, edge=config.edge, pid=os.getpid())
+    allow_files(config.files_needed)
 
     def say(addresses: dict[str, str]) -> None:
         sys.stdout.write(msgspec.json.encode(addresses).decode() + "\n")

@@ -22,7 +22,7 @@ import platform
 import select
 import sys
 from collections.abc import Callable
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numba import types
@@ -287,6 +287,7 @@ class Express:
         self._totals: Int64s = np.zeros(4, np.int64)
         self._epoll: select.epoll | None = None  # from the first connection on
         self._reading = 0
+        self._able: dict[type, bool] = {}  # kinds of connections that may be in the lane
         self._ending: list[tuple[int, Expressable]] = []
         if AVAILABLE:
             self._read(-1, 0.0)  # compiles (or loads) the kernel before anybody waits for it
@@ -303,9 +304,16 @@ class Express:
 
     # -- who is in the lane
 
-    def enter(self, row: int, connection: object, now_ms: float) -> None:
+    def _fit(self, connection: object) -> Expressable | None:
+        """The connection where the lane can read it. Of each kind it is looked up once: the look takes as long as the rest of `enter`."""
+        kind = type(connection)
+        if kind not in self._able:
+            self._able[kind] = AVAILABLE and isinstance(connection, Expressable)
+        return cast(Expressable, connection) if self._able[kind] else None
+
+    def enter(self, row: int, newcomer: object, now_ms: float) -> None:
         """A session opened on this row. Its socket is read here from now on, where that is possible."""
-        if not AVAILABLE or not isinstance(connection, Expressable):
+        if (connection := self._fit(newcomer)) is None:
             return
         fd = connection.descriptor()
         if not 0 <= fd < SOCKETS_MAX or not connection.between_frames:

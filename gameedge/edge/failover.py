@@ -3,10 +3,12 @@
 Problem. A match lives in one process. When that dies (kill -9, a crash, a machine) its players must be back in their match within
     two seconds, with a state at most a second old, and no two processes may ever both believe that it is theirs.
 Method. Every CHECKPOINT_MS each match is packed (`core.game.Movable`) and put into the region's store, which keeps it only for
-    the host and epoch that its record names. A death is noticed by the last will on the bus, or by heartbeats that stop
-    (`core/routing/health.py`), and believed when the process's beats to the store have stopped as well: a broken broker kills
-    nobody. Then every living process takes its share of the dead one's matches (rendezvous hashing over match and process), by a
-    compare-and-set of host and epoch; after ORPHAN_MS whoever has room takes what is left.
+    the host and epoch that its record names: many to a call, whichever waited longest first. A death is noticed by the last will on
+    the bus, or by heartbeats that stop (`core/routing/health.py`), and believed when the process's beats to the store have stopped as
+    well: a broken broker kills nobody. Then every living process takes its share of the dead one's matches (rendezvous hashing over
+    match and process), by a compare-and-set of host and epoch, ADOPT_AT_ONCE to a call; after ORPHAN_MS whoever has room takes what
+    is left. Matches come before players (`arrivals.py`), and both are opened BUDGET_MS at a time, so that the ticks of matches that
+    run here already stay in time.
 Fencing. The epoch. A process that was only asleep finds its checkpoint or its result refused, drops the match and asks, like
     everybody else, where its players belong now: what it computed meanwhile counts for nothing.
 Guarantee. Sessions are not touched: critical messages are numbered on by whoever adopts the session, so a client sees contiguous
@@ -17,7 +19,9 @@ Why no input log: a replay of the last half second would save that half second o
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable
+import heapq
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -37,14 +41,17 @@ from gameedge.telemetry import logs
 if TYPE_CHECKING:
     from gameedge.edge.app import Edge
 
-CHECKPOINT_MS: Final = 500.0
+CHECKPOINT_MS: Final = 400.0
 LOOK_MS: Final = 25.0
-ADOPT_LANES: Final = 8  # matches taken over at the same time: each waits for the store three times
-AT_ONCE: Final = 64  # checkpoints packed between two ticks
+ADOPT_AT_ONCE: Final = 128  # matches taken over by one call to the store
+BUDGET_MS: Final = 4.0  # of matches opened or packed between two looks at sockets and ticks
+AT_ONCE: Final = 128  # checkpoints put by one call to the store
 GONE_AGE_MS: Final = 180.0  # without a beat to the store, after a last will
 HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
 OWN_AGE_MS_MAX: Final = 400.0  # with an older beat of our own we are the ones who are cut off
 ORPHAN_MS: Final = 400.0
+TAKE_AGAIN_MS: Final = 100.0  # between two looks at what dead processes still have
+HEIRS_MS: Final = 1_000.0  # between two looks who would go on with our matches
 WATCH_MS: Final = 5_000.0  # after a death: places are looked for often
 ASK_MS: Final = 100.0
 log = logs.get(__name__)
@@ -79,12 +86,15 @@ class Failover:
         self._name = EdgeId(edge.config.edge)
         self._region = RegionId(edge.config.region)
         self._game: Movable | None = edge.game if isinstance(edge.game, Movable) else None
-        self._due_ms: dict[MatchId, float] = {}
+        self._due: list[tuple[float, MatchId]] = []  # a heap: when each match of ours is packed next
+        self._kept: set[MatchId] = set()  # those in it
         self._hearts: dict[EdgeId, Heart] = {}
         self._wills: set[EdgeId] = set()
         self._dead: dict[EdgeId, float] = {}  # since when; until their matches are all somebody's
         self._watch_until_ms = 0.0
+        self._take_ms = 0.0  # not before
         self._taking: set[MatchId] = set()
+        self._unsure: set[MatchId] = set()  # taken over perhaps: the store's answer was lost
         self.adopted = self.handed_over = self.disowned = 0
         self.age_ms_max = 0.0  # of the states that matches went on from
 
@@ -96,9 +106,11 @@ class Failover:
             await asyncio.sleep(LOOK_MS / 1000)
             if self._game is None:
                 continue
-            due = self._due(self._edge.clock.monotonic_ms())
             try:
-                await self._put(due)
+                while due := self._take_due(self._edge.clock.monotonic_ms()):
+                    await self._put(due)
+                    if len(due) < AT_ONCE:
+                        break
             except RefusedError as error:
                 log.debug("checkpoints_wait", detail=error.detail)
                 await asyncio.sleep(0.2)
@@ -106,25 +118,32 @@ class Failover:
     async def first(self, match: HostedMatch) -> bool:
         """Before anybody hears of a match it can be gone on with. False: this process was asleep for so long that the match was
         given up and its tickets are queued again; nobody plays it here. Raises UnavailableError."""
-        if self._game is not None and match.id not in self._due_ms:
+        if self._game is not None and match.id not in self._kept:
             [ours] = await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))])
             if not ours:
                 self._let_go(match)
                 return False
-            self._due_ms[match.id] = self._edge.clock.monotonic_ms() + CHECKPOINT_MS * (crc32(match.id.encode()) % 1000 / 1000.0)
+            self._keep(match.id)
         return True
 
-    def _due(self, now_ms: float) -> list[HostedMatch]:
-        """Matches to be packed now, in turns over the period."""
+    def _keep(self, match: MatchId) -> None:
+        """It is packed from now on, in its turn within the period."""
+        if match not in self._kept:
+            self._kept.add(match)
+            turn = CHECKPOINT_MS * (crc32(match.encode()) % 1000 / 1000.0)
+            heapq.heappush(self._due, (self._edge.clock.monotonic_ms() + turn, match))
+
+    def _take_due(self, now_ms: float) -> list[HostedMatch]:
+        """At most AT_ONCE matches that are to be packed now, those that wait longest first."""
         due: list[HostedMatch] = []
-        running = list(self._edge.host)
-        for match in running:
-            if self._due_ms.get(match.id, 0.0) <= now_ms and len(due) < AT_ONCE:
-                self._due_ms[match.id] = now_ms + CHECKPOINT_MS
+        while self._due and self._due[0][0] <= now_ms and len(due) < AT_ONCE:
+            name = self._due[0][1]
+            if (match := self._edge.host.get(name)) is None:
+                heapq.heappop(self._due)
+                self._kept.discard(name)
+            else:
+                heapq.heapreplace(self._due, (now_ms + CHECKPOINT_MS, name))
                 due.append(match)
-        if len(self._due_ms) > len(running):
-            here = {match.id for match in running}
-            self._due_ms = {name: at for name, at in self._due_ms.items() if name in here}
         return due
 
     async def _put(self, matches: Iterable[HostedMatch]) -> None:
@@ -133,9 +152,9 @@ class Failover:
             by_mode.setdefault(match.record.mode, []).append((match.record, self._pack(match)))
         for mode, states in by_mode.items():
             kept = await self._edge.store.checkpoint_put(self._name, mode, states)
-            for (record, state), still_ours in zip(states, kept, strict=True):
-                self._edge.metrics.counter("checkpoints_total").add()
-                self._edge.metrics.counter("checkpoint_bytes_total").value += len(state)
+            self._edge.metrics.counter("checkpoints_total").add(len(states))
+            self._edge.metrics.counter("checkpoint_bytes_total").add(sum(len(state) for _, state in states))
+            for (record, _), still_ours in zip(states, kept, strict=True):
                 if not still_ours:
                     await self._disown(record)
 
@@ -207,11 +226,36 @@ class Failover:
                     await self._edge.lobby.ask_together(ASK_MS, self._dead)
                 if suspects:
                     await self._judge(suspects)
-                if self._dead:
+                if (self._dead or self._unsure) and now_ms >= self._take_ms:
                     await self._take_over(now_ms)
             except RefusedError as error:
                 log.debug("failover_waits", detail=error.detail)
                 await asyncio.sleep(0.1)
+            except Exception as error:  # whatever is wrong with a match that was left, this process has its own
+                log.fault("failover_failed", error)
+                self._edge.metrics.counter("errors_total", where="failover").add()
+                await asyncio.sleep(0.1)
+
+    async def tell_heirs(self) -> None:
+        """For the life of the process: players know before it dies who would go on with their match, so that all who lose it at once
+        come to the right process at once."""
+        while True:
+            await asyncio.sleep(HEIRS_MS / 1000)
+            if self._game is None:
+                continue
+            try:
+                edges = await self._edge.store.edges()
+            except RefusedError:
+                continue
+            urls = {e.edge: e.url for e in edges if e.edge != self._name and e.edge not in self._dead and not e.draining}
+            began_ms = self._edge.clock.monotonic_ms()
+            for match in self._edge.host:
+                url = urls[heir(match.id, urls)] if urls else ""
+                if url != match.fallback:
+                    self._edge.seating.fall_back_to(match, url)
+                if self._edge.clock.monotonic_ms() - began_ms > BUDGET_MS:
+                    await asyncio.sleep(0)
+                    began_ms = self._edge.clock.monotonic_ms()
 
     async def _judge(self, suspects: Collection[EdgeId]) -> None:
         ages = await self._edge.store.edge_ages()
@@ -225,6 +269,7 @@ class Failover:
             self._wills.discard(name)
             self._hearts.pop(name, None)
             self._dead[name] = now_ms
+            self._take_ms = 0.0
             self._watch_until_ms = now_ms + WATCH_MS
             self._edge.metrics.counter("processes_dead_total").add()
             log.warning("process_is_dead", name=name, ms=round(age) if age is not None else -1)
@@ -236,46 +281,84 @@ class Failover:
         if self._game is None or self._edge.lobby.draining:
             self._dead.clear()
             return
-        alive = [record.edge for record in await self._edge.store.edges() if record.edge not in self._dead and not record.draining]
+        store, modes = self._edge.store, list(self._edge.game.spec.modes)
         left: set[EdgeId] = set()
-        ours: list[MatchRecord] = []
-        for mode in self._edge.game.spec.modes:
-            for record in await self._edge.store.matches(mode):
-                if record.host not in self._dead:
-                    continue
-                left.add(record.host)
-                late = now_ms - self._dead[record.host] > ORPHAN_MS
-                if late or not alive or heir(record.match, alive) == self._name:
-                    ours.append(record)
-        async with asyncio.TaskGroup() as group:
-            for lane in range(ADOPT_LANES):
-                group.create_task(self._adopt_all(ours[lane::ADOPT_LANES]), name=f"adopt-{lane}")
+        self._edge.lobby.hold(True)
+        try:
+            edges, found = await asyncio.gather(store.edges(), asyncio.gather(*(store.matches(mode) for mode in modes)))
+            alive = [record.edge for record in edges if record.edge not in self._dead and not record.draining]
+            for mode, records in zip(modes, found, strict=True):
+                ours: list[MatchRecord] = []
+                for record in records:
+                    if record.host in self._dead:
+                        left.add(record.host)
+                        late = now_ms - self._dead[record.host] > ORPHAN_MS
+                        if late or not alive or heir(record.match, alive) == self._name:
+                            ours.append(record)
+                    elif record.match in self._unsure and record.host == self._name:
+                        await self._go_on_after_all(record)
+                await self._adopt_many(mode, ours)
+        finally:
+            self._edge.lobby.hold(False)
+        self._unsure.clear()
+        self._take_ms = self._edge.clock.monotonic_ms() + TAKE_AGAIN_MS
         for name, since_ms in list(self._dead.items()):
             if name not in left or now_ms - since_ms > WATCH_MS:  # what is left then is the matcher's to settle
                 del self._dead[name]
 
-    async def _adopt_all(self, records: Iterable[MatchRecord]) -> None:
-        """One after the other; what the store does not take now is tried at the next look."""
-        for record in records:
-            with contextlib.suppress(RefusedError):
-                await self.adopt(record)
+    async def _adopt_many(self, mode: str, records: Sequence[MatchRecord]) -> int:
+        """Go on with matches of one mode whose host is gone, as far as there is room; with how many. Those that cannot be gone on
+        with, or that somebody was faster with, are left alone. The store is asked for all at once, and they are opened as it answers.
+        Raises UnavailableError."""
+        wanted = [r for r in records if r.match not in self._taking and self._edge.host.get(r.match) is None][: self._room(mode)]
+        names = {record.match for record in wanted}
+        self._taking |= names
+        gone_on = 0
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                calls: list[asyncio.Task[list[tuple[MatchRecord, bytes] | None]]] = []
+                for first in range(0, len(wanted), ADOPT_AT_ONCE):
+                    asked = self._edge.store.matches_adopt(mode, wanted[first : first + ADOPT_AT_ONCE], self._name)
+                    calls.append(asyncio.create_task(asked, name=f"adopt-{mode}-{first}"))
+                    stack.push_async_callback(_over, calls[-1])
+                for call in calls:
+                    gone_on += await self._go_on_all([each for each in await call if each is not None])
+        except RefusedError:
+            self._unsure |= names  # it may have been done all the same
+            raise
+        finally:
+            self._taking -= names
+        return gone_on
+
+    async def _go_on_all(self, taken: Iterable[tuple[MatchRecord, bytes]]) -> int:
+        """BUDGET_MS at a time; then their players that are here already are told."""
+        clock, opened = self._edge.clock, set[MatchId]()
+        began_ms, oldest_ms = clock.monotonic_ms(), 0.0
+        for record, data in taken:
+            age_ms = await self._go_on(record, data)
+            if age_ms is not None:
+                opened.add(record.match)
+                oldest_ms = max(oldest_ms, age_ms)
+            if clock.monotonic_ms() - began_ms > BUDGET_MS:
+                await asyncio.sleep(0)
+                began_ms = clock.monotonic_ms()
+        if opened:
+            log.info("matches_adopted", count=len(opened), ms=round(oldest_ms))
+        self._watch_until_ms = clock.monotonic_ms() + WATCH_MS
+        self._edge.lobby.seat_all(opened)
+        return len(opened)
+
+    async def _go_on_after_all(self, record: MatchRecord) -> None:
+        """It is ours since a call whose answer was lost. Raises UnavailableError."""
+        if self._edge.host.get(record.match) is None and record.match not in self._edge.recorder:
+            data = await self._edge.store.checkpoint_get(record.mode, record.match)
+            if data is not None:
+                await self._go_on_all([(record, data)])
 
     async def adopt(self, record: MatchRecord) -> bool:
-        """Go on with a match whose host is gone. False: it cannot be, or somebody was faster. Raises UnavailableError."""
-        edge = self._edge
-        if self._game is None or record.match in self._taking or edge.host.get(record.match) is not None:
-            return False
-        if not self._room(record.mode):
-            return False
-        self._taking.add(record.match)
-        try:
-            data = await edge.store.checkpoint_get(record.mode, record.match)
-            if data is None:
-                return False  # it was never opened: the matcher queues its players again
-            adopted = await edge.store.match_adopt(record, self._name)
-            return adopted is not None and await self._go_on(adopted, data)
-        finally:
-            self._taking.discard(record.match)
+        """Go on with a match whose host is gone. False: it cannot be (it was never opened, or there is no room here), or somebody was
+        faster. Raises UnavailableError."""
+        return self._game is not None and await self._adopt_many(record.mode, [record]) > 0
 
     async def heard(self, event: InboxEvent) -> None:
         """Another process handed a match to us. Raises UnavailableError."""
@@ -284,27 +367,32 @@ class Failover:
             return
         data = await self._edge.store.checkpoint_get(record.mode, record.match)
         if data is not None and await self._edge.store.match_get(record.mode, record.match) == record:
-            await self._go_on(record, data)
+            await self._go_on_all([(record, data)])
 
-    def _room(self, mode: str) -> bool:
+    def _room(self, mode: str) -> int:
+        """For how many more matches of this mode."""
         edge = self._edge
         spec = edge.game.spec.modes.get(mode)
-        taken = sum(edge.game.spec.modes[match.record.mode].seats for match in edge.host)
-        return spec is not None and len(edge.host) < edge.config.matches_max and taken + spec.seats <= edge.config.entities_max
+        if spec is None:
+            return 0
+        return max(0, min(edge.config.matches_max - len(edge.host), (edge.config.entities_max - edge.host.seats) // spec.seats))
 
-    async def _go_on(self, record: MatchRecord, data: bytes) -> bool:
+    async def _go_on(self, record: MatchRecord, data: bytes) -> float | None:
+        """How old its state is, ms. None: it cannot be gone on with, and is settled. Raises UnavailableError."""
         edge = self._edge
         try:
             kept = _decoder.decode(data)
-            match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms)
+            match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms, fresh=False)
         except (msgspec.DecodeError, RefusedError) as error:
-            return await self._settle_lost(record, str(error))
+            await self._settle_lost(record, str(error))
+            return None
         assert self._game is not None
         try:
             self._game.unpack_match(match.slot, kept.state)
         except RefusedError as error:
             edge.host.drop(match)
-            return await self._settle_lost(record, error.detail)
+            await self._settle_lost(record, error.detail)
+            return None
         untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
         edge.enter_npcs(match)
         self.adopted += 1
@@ -312,19 +400,16 @@ class Failover:
         self.age_ms_max = max(self.age_ms_max, age_ms)
         edge.metrics.counter("matches_adopted_total", mode=record.mode).add()
         edge.metrics.histogram("adopted_state_age_ms").observe(age_ms)
-        log.info("match_adopted", match=record.match, ms=round(age_ms))
-        self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
-        edge.lobby.ask_for(match)
+        self._keep(match.id)
         for seat in untold:
             if seat.ticket is not None:
                 await edge.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
-        return True
+        return age_ms
 
-    async def _settle_lost(self, record: MatchRecord, why: str) -> bool:
+    async def _settle_lost(self, record: MatchRecord, why: str) -> None:
         """It cannot go on: forgotten without a result, so nobody's rating changes."""
         log.error("match_not_adopted", match=record.match, detail=why)
         await self._edge.store.match_close(record.mode, record.match, None, by=record)
-        return False
 
     # ---------------------------------------------------------------------------------------------------- handing over
 
@@ -355,7 +440,16 @@ class Failover:
 
 def heir(match: MatchId, alive: Collection[EdgeId]) -> EdgeId:
     """Whose a match is among the living: rendezvous hashing, so that all agree without a word and shares are even."""
-    return max(alive, key=lambda name: (crc32(f"{name}/{match}".encode()), name))
+    return max(alive, key=lambda name: (blake2b(f"{name}/{match}".encode(), digest_size=8).digest(), name))
+
+
+async def _over(task: asyncio.Task[list[tuple[MatchRecord, bytes] | None]]) -> None:
+    """Heard, whatever became of it."""
+    if not task.done():
+        task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
 
 
 def calmest(edges: Collection[EdgeRecord]) -> EdgeId:

@@ -61,6 +61,7 @@ class HostedMatch:
     empty_since_ms: float | None = None
     roster: list[RosterSeat] = field(default_factory=list)
     adopted: bool = False  # from another process: clients do not join by themselves
+    fallback: str = ""  # where its players go first if this process dies
 
     @property
     def id(self) -> MatchId:
@@ -102,6 +103,7 @@ class MatchHost:
         self._by_id: dict[MatchId, HostedMatch] = {}
         self._by_slot: dict[int, HostedMatch] = {}
         self.started = 0
+        self.seats = 0  # of all matches, whoever plays them
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -112,8 +114,9 @@ class MatchHost:
     def get(self, match: MatchId) -> HostedMatch | None:
         return self._by_id.get(match)
 
-    def open(self, record: MatchRecord, now_ms: float, unix_ms: int) -> HostedMatch:
-        """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room."""
+    def open(self, record: MatchRecord, now_ms: float, unix_ms: int, *, fresh: bool = True) -> HostedMatch:
+        """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room. Not `fresh`: it goes
+        on from elsewhere, and `restore` gives its seats the tokens that they had."""
         if (known := self._by_id.get(record.match)) is not None:
             return known
         mode = self.game.spec.modes.get(record.mode)
@@ -125,7 +128,7 @@ class MatchHost:
             members = record.teams[team] if team < len(record.teams) else []
             for place in range(mode.team_size):
                 ticket = tickets.get(members[place]) if place < len(members) else None
-                seats.append(SeatState(len(seats), team, ticket, self._token() if ticket else ""))
+                seats.append(SeatState(len(seats), team, ticket, self._token() if ticket and fresh else ""))
         seats += [SeatState(len(seats) + i, mode.teams, None) for i in range(mode.npc_seats)]
         lineup = [self._cast(s, record.seed) for s in seats]
         for state, seat in zip(seats, lineup, strict=True):
@@ -139,6 +142,7 @@ class MatchHost:
             for s in seats
         ]
         self._by_id[record.match] = self._by_slot[slot] = match
+        self.seats += len(seats)
         self.started += 1
         return match
 
@@ -246,8 +250,7 @@ class MatchHost:
         return self._forget(match, Outcome(match.slot, [0] * teams, scores, [], STOPPED), unix_ms)
 
     def _forget(self, match: HostedMatch, outcome: Outcome, unix_ms: int) -> Ended:
-        self._by_id.pop(match.id, None)
-        self._by_slot.pop(match.slot, None)
+        self._remove(match)
         mode = self.game.spec.modes[match.record.mode]
         teams: list[list[PlayerId]] = [[] for _ in range(mode.teams)]
         late = set(match.record.late)
@@ -284,13 +287,22 @@ class MatchHost:
                 seat.match_token, seat.session, seat.joined = token, session, joined
                 known.add(number)
         match.adopted = True
+        for seat in match.seats:
+            if seat.ticket is not None and seat.seat not in known:
+                seat.match_token = self._token()
         return [seat for seat in match.seats if seat.ticket is not None and seat.seat not in known and seat.ticket.id in match.record.late]
 
     def drop(self, match: HostedMatch) -> None:
         """It goes on elsewhere: no result, no end."""
-        if self._by_id.pop(match.id, None) is not None:
-            self._by_slot.pop(match.slot, None)
+        if self._remove(match):
             self.game.close_match(match.slot)
+
+    def _remove(self, match: HostedMatch) -> bool:
+        if self._by_id.pop(match.id, None) is None:
+            return False
+        self._by_slot.pop(match.slot, None)
+        self.seats -= len(match.seats)
+        return True
 
     def npcs(self) -> Iterator[SeatState]:
         """Seats that an NPC plays now."""

@@ -16,7 +16,7 @@ from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
-from gameedge.core.ids import EdgeId, PlayerId, RegionId, SessionId, encode
+from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId, SessionId, encode
 from gameedge.core.protocol.close import CLOSE_CODES, close_for, reason_of
 from gameedge.core.protocol.messages import (
     Accept,
@@ -34,7 +34,8 @@ from gameedge.core.protocol.messages import (
     Welcome,
 )
 from gameedge.core.protocol.session import Event, Poll, ServerSession, State
-from gameedge.core.tokens import Claims, TokenKeys, verify_token
+from gameedge.core.tokens import Claims, TokenKeys, verify_again, verify_token
+from gameedge.edge.arrivals import Arrival, Arrivals
 from gameedge.edge.clock import Clock
 from gameedge.edge.host import HostedMatch
 from gameedge.edge.inbox import Inbox
@@ -90,6 +91,8 @@ class Lobby:
         self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
         self._rtt = metrics.histogram("rtt_ms")
+        self.door: Callable[[bool], None] = lambda held: None  # of the transport: nobody new is let in while it is held
+        self.arrivals = Arrivals(store, clock, self._arrived, self._turned_away)
 
     @property
     def connected(self) -> int:
@@ -162,27 +165,38 @@ class Lobby:
     # ------------------------------------------------------------------------------------------------ hello, resume
 
     def _hello(self, link: Link, hello: Hello) -> None:
+        resume_hash = hash_token(hello.resume) if hello.resume is not None else ""
+        known = self._players.resuming(resume_hash) if resume_hash else None
+        if resume_hash and known is None:
+            arrival = Arrival(link, hello, resume_hash)
+            if not self.arrivals.put(arrival):
+                link.session.close(close_for(Reason.UNAVAILABLE, "too much to do; try again"))
+            return
+        if (claims := self._admitted(link, hello, known.token_hash if known is not None else "")) is None:
+            return
+        if known is None or known.id != claims.sub:
+            self._open_new(link, claims, hello)
+        elif known.link is None and hello.last_s > known.session.sent_s:
+            # It went on in another process meanwhile, which said more than we did: the store knows where it stands.
+            arrival = Arrival(link, hello, resume_hash)
+            self._players.forget(known)
+            if not self._lanes.submit(resume_hash, lambda: self.arrivals.let_in([arrival])):  # behind the clean-up
+                link.session.close(close_for(Reason.UNAVAILABLE, "too much to do; try again"))
+        else:
+            known.token_hash = hash_token(hello.token)
+            self._resume_here(link, known, hello)
+
+    def _admitted(self, link: Link, hello: Hello, token_hash: str) -> Claims | None:
+        """The claims of a token that is good here; else the connection ends. `token_hash`: of one whose signature was checked before."""
+        verify = verify_again if token_hash and hash_token(hello.token) == token_hash else verify_token
         try:
-            claims = verify_token(hello.token, self._keys, self.region, self.clock.unix_ms())
+            claims = verify(hello.token, self._keys, self.region, self.clock.unix_ms())
+            if self._is_blocked(PlayerId(claims.sub)):
+                raise RefusedError(Reason.FORBIDDEN, "this account is banned or gone")
         except RefusedError as error:
             link.session.close(close_for(error.reason, error.detail))
-            return
-        if self._is_blocked(PlayerId(claims.sub)):
-            link.session.close(close_for(Reason.FORBIDDEN, "this account is banned or gone"))
-            return
-        if hello.resume is None:
-            self._open_new(link, claims)
-            return
-        resume_hash = hash_token(hello.resume)
-        known = self._players.resuming(resume_hash)
-        if known is not None and known.id == claims.sub and known.link is None and hello.last_s > known.session.sent_s:
-            # It went on in another process meanwhile, which said more than we did: the store knows where it stands.
-            self._players.forget(known)
-            known = None
-        if known is not None and known.id == claims.sub:
-            self._resume_here(link, known, hello)
-        elif not self._lanes.submit(resume_hash, lambda: self._adopt(link, claims, hello, resume_hash)):
-            link.session.close(close_for(Reason.UNAVAILABLE, "too much to do; try again"))
+            return None
+        return claims
 
     def _watch(self, link: Link, watch: Watch) -> None:
         now_ms = self.clock.monotonic_ms()
@@ -213,17 +227,17 @@ class Lobby:
         self._players.forget(player)
         return True
 
-    def _open_new(self, link: Link, claims: Claims) -> None:
+    def _open_new(self, link: Link, claims: Claims, hello: Hello) -> None:
         if self.draining:
             link.session.close(close_for(Reason.DRAINING, "this process is going away; ask for a new placement"))
         else:
-            self._open(link, claims, resumed=False)
+            self._open(link, claims, hello, resumed=False)
 
-    def _open(self, link: Link, claims: Claims, *, resumed: bool) -> Player | None:
+    def _open(self, link: Link, claims: Claims, hello: Hello, *, resumed: bool) -> Player | None:
         slot = self._take_row(link)
         if slot is None:
             return None
-        player = Player(link.session, claims, hash_token(link.session.resume_token))
+        player = Player(link.session, claims, hash_token(link.session.resume_token), hash_token(hello.token))
         if (before := self._players.named(player.id)) is not None:
             self._replace(before)
         self._players.add(player)
@@ -241,7 +255,7 @@ class Lobby:
         if not player.session.attach(self._welcome(player), hello.last_s, self.clock.monotonic_ms()):
             self.table.free(slot)
             self._players.forget(player)
-            self._open_new(link, player.claims)
+            self._open_new(link, player.claims, hello)
             return
         if (old := player.link) is not None:
             old.player = None
@@ -307,41 +321,43 @@ class Lobby:
 
     # ---------------------------------------------------------------------------------------- from another process
 
-    async def _adopt(self, link: Link, claims: Claims, hello: Hello, resume_hash: str) -> None:
+    def _arrived(self, arrival: Arrival, record: SessionRecord | None) -> None:
         """The session lived in another process. Its record says where it stood."""
-        assert hello.resume is not None
-        try:
-            record = await self._store.session_get(resume_hash)
-        except RefusedError:
-            link.session.close(close_for(Reason.UNAVAILABLE, "the region's store cannot be reached; try again"))
-            link.flush()
-            return
-        if link.session.state is not State.VERIFYING or link not in self._links:
+        link, hello, _ = arrival
+        if hello.resume is None or link.session.state is not State.VERIFYING or link not in self._links:
             return  # gone meanwhile
-        if record is None or record.player != claims.sub:
-            self._open_new(link, claims)
+        if (claims := self._admitted(link, hello, record.token_hash if record is not None else "")) is None:
+            pass
+        elif record is None or record.player != claims.sub:
+            self._open_new(link, claims, hello)
         elif self.draining and record.edge != self.edge:
             link.session.close(close_for(Reason.DRAINING, "this process is going away; use the next URL"))
         else:
             now_ms = self.clock.monotonic_ms()
             link.session = ServerSession(record.session, hello.resume, now_ms, sent_s=hello.last_s, received_n=record.received_n)
-            if (player := self._open(link, claims, resumed=True)) is not None:
+            if (player := self._open(link, claims, hello, resumed=True)) is not None:
                 link.flush()
-                await self._take_over(player, record, now_ms)
+                self._take_over(player, record, now_ms)
         link.flush()
 
-    async def _take_over(self, player: Player, record: SessionRecord, now_ms: float) -> None:
+    def _turned_away(self, arrival: Arrival) -> None:
+        arrival.link.session.close(close_for(Reason.UNAVAILABLE, "the region's store cannot be reached; try again"))
+        arrival.link.flush()
+
+    def _take_over(self, player: Player, record: SessionRecord, now_ms: float) -> None:
         """Where the session stood: in a match, in the queue, or matched while nobody was listening."""
         player.mode = record.mode
-        if record.mode is not None:
-            if record.match is not None:
-                player.match = record.match
-            elif record.ticket is not None:
-                player.ticket, player.ticket_seen_ms, player.queued_ms = record.ticket, now_ms, record.queued_ms
-            player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
-            if not (self.crowded and player.match is not None):  # else it is asked for together with others, in a moment
-                await self._find_place(player)
-        self._players.remember(player)
+        if record.mode is None:
+            return
+        if record.match is not None:
+            player.match = record.match
+        elif record.ticket is not None:
+            player.ticket, player.ticket_seen_ms, player.queued_ms = record.ticket, now_ms, record.queued_ms
+        player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
+        if player.match is not None and self._seating.hosts(player, now_ms):
+            player.asked_ms = None
+        elif not (self.crowded and player.match is not None):  # else it is asked for together with others, in a moment
+            self._ask_soon(player)
 
     async def _find_place(self, player: Player) -> None:
         """Where the player's match or ticket is now; `asked_ms` stays set as long as that is not known."""
@@ -409,6 +425,23 @@ class Lobby:
             if player.match == match.id and player.link is not None and not self._seating.plays(player):
                 self._ask_soon(player)
 
+    def hold(self, held: bool) -> None:
+        """While matches are taken over nobody new is let in: nobody could play yet, and every hello would make them wait longer."""
+        self.arrivals.held = held
+        self.door(held)
+
+    def seat_all(self, matches: Collection[MatchId]) -> None:
+        """These matches were taken over: their players that are here already are told."""
+        now_ms = self.clock.monotonic_ms()
+        for player in self._players:
+            if (
+                player.match in matches
+                and player.link is not None
+                and not self._seating.plays(player)
+                and self._seating.hosts(player, now_ms)
+            ):
+                player.asked_ms = None
+
     async def ask_together(self, after_ms: float, dead: Collection[EdgeId]) -> None:
         """After a death: who waits for a place is looked after sooner than once a second, a thousand with a few calls to the store.
         Matches that a `dead` process still has are waited for. Raises UnavailableError."""
@@ -419,9 +452,11 @@ class Lobby:
         living = {record.edge for record in await self._store.edges()}.difference(dead)
         events: dict[EdgeId, list[InboxEvent]] = {}
         for mode in {player.mode for player in waiting if player.mode is not None and player.match is not None}:
-            records = {record.match: record for record in await self._store.matches(mode)}
-            for player in waiting:
-                record = records.get(player.match) if player.match is not None and player.mode == mode else None
+            there = [player for player in waiting if player.mode == mode and player.match is not None]
+            wanted = list({player.match: None for player in there if player.match is not None})
+            records = dict(zip(wanted, await self._store.matches_get(mode, wanted), strict=True))
+            for player in there:
+                record = records.get(player.match) if player.match is not None else None
                 if record is None or player.asked_ms is None:
                     continue
                 if record.host in dead:

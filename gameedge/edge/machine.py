@@ -1,10 +1,12 @@
-"""How full the machine is: memory, and the accelerator where models run on one."""
+"""How full the machine is: memory, and the accelerator where models run on one; how many files this process may have open."""
 
 import asyncio
+import resource
 import shutil
 from pathlib import Path
 from typing import Final
 
+from gameedge.core import limits
 from gameedge.inference.autotune import Tuned
 from gameedge.inference.engine import Engine
 from gameedge.telemetry import logs
@@ -12,6 +14,23 @@ from gameedge.telemetry import logs
 LOOK_S: Final = 5.0
 ASK_S_MAX: Final = 3.0
 log = logs.get(__name__)
+
+
+def allow_files(needed: int) -> int:
+    """Raise the soft limit of open files to the hard one, as far as limits.OPEN_FILES_MAX: a login shell's 1,024 are a thousand players.
+    The soft limit then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, limits.OPEN_FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError) as error:
+            log.warning("files_not_raised", count=soft, detail=str(error))
+    allowed = limits.OPEN_FILES_MAX if soft == resource.RLIM_INFINITY else soft
+    if allowed < needed:
+        log.warning("too_few_files", count=allowed, detail=f"{needed} are needed for connections_max; see ulimit -Hn")
+    return allowed
 
 
 def memory_share(root: Path = Path("/")) -> float:

@@ -65,12 +65,14 @@ class Player:
         "span",
         "ticket",
         "ticket_seen_ms",
+        "token_hash",
     )
 
-    def __init__(self, session: ServerSession, claims: Claims, resume_hash: str) -> None:
+    def __init__(self, session: ServerSession, claims: Claims, resume_hash: str, token_hash: str = "") -> None:
         self.session = session
         self.claims = claims
         self.resume_hash = resume_hash
+        self.token_hash = token_hash  # of the token whose signature was checked: the same one need not be checked again
         self.link: Link | None = None
         self.ticket: TicketId | None = None
         self.mode: str | None = None

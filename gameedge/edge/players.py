@@ -1,7 +1,13 @@
-"""Who is here: the players of this process by session, player and resume token, and their records in the store."""
+"""Who is here: the players of this process by session, player and resume token, and their records in the store.
 
+Records are written many to a call: while one call is on its way, whoever changes is noted, and goes with the next, as it stands then.
+After a death a thousand sessions come at once and each changes three times within a second.
+"""
+
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
 from typing import Final
 
 from gameedge.core import limits
@@ -13,9 +19,13 @@ from gameedge.edge.journeys import Journeys
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.player import Player
 from gameedge.state.base import RegionStore, SessionRecord
+from gameedge.telemetry import logs
 
 LATER_MAX: Final = 4_096  # clean-ups that wait for the store; drop oldest (a ticket then costs one match a seat for an NPC)
 RECORD_MS: Final = limits.TOKEN_LIFE_MS  # a session's record is kept this long after its last change
+AGAIN_MS: Final = 200.0  # after a store that did not take records
+FINISH_MS: Final = 500.0  # for the last records before the process ends
+log = logs.get(__name__)
 
 
 class Players:
@@ -28,6 +38,9 @@ class Players:
         self._by_player: dict[PlayerId, Player] = {}
         self._by_resume: dict[str, Player] = {}
         self._later: deque[Callable[[], Awaitable[object]]] = deque(maxlen=LATER_MAX)
+        self._changed: dict[SessionId, Player] = {}  # whose records are to be written, in the order of their first change
+        self._some_changed = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None  # done when the call that is on its way is over
 
     def __len__(self) -> int:
         return len(self._by_session)
@@ -87,14 +100,43 @@ class Players:
             player.session.refuse(tag_of(message), Reason.UNAVAILABLE, now_ms, detail="too much to do", n=message.n)
 
     def remember(self, player: Player) -> None:
-        """Write the session's record, behind whatever else its lane does. Lost only if the store is away: then a resume
-        elsewhere begins a new session."""
-        self._lanes.submit(player.resume_hash, lambda: self.store_record(player))
+        """Write the session's record soon. While the store is away it waits; who resumes elsewhere meanwhile begins a new session."""
+        self._changed[player.session.session] = player
+        self._some_changed.set()
 
-    async def store_record(self, player: Player) -> None:
-        if player not in self:
-            return
-        record = SessionRecord(
+    async def run(self) -> None:
+        """For the life of the process: write what changed."""
+        while True:
+            await self._some_changed.wait()
+            self._some_changed.clear()
+            while self._changed:
+                if not await self._write_some():
+                    await asyncio.sleep(AGAIN_MS / 1000)
+
+    async def _write_some(self) -> bool:
+        """One call. False: the store did not take it, and they are still to be written."""
+        some = [self._changed.pop(session) for session in list(islice(self._changed, limits.SESSIONS_AT_ONCE))]
+        self._writing = asyncio.get_running_loop().create_future()
+        try:
+            await self._store.sessions_put([self._record(player) for player in some if player in self], RECORD_MS)
+        except RefusedError as error:
+            log.debug("records_wait", detail=error.detail)
+            for player in some:
+                self._changed.setdefault(player.session.session, player)
+            return False
+        finally:
+            self._writing.set_result(None)
+            self._writing = None
+        return True
+
+    async def finish(self) -> None:
+        """Before the process ends: what was to be written is, if the store takes it."""
+        deadline = self._clock.monotonic_ms() + FINISH_MS
+        while (self._changed or self._writing is not None) and self._clock.monotonic_ms() < deadline:
+            await asyncio.sleep(0.01)
+
+    def _record(self, player: Player) -> SessionRecord:
+        return SessionRecord(
             session=player.session.session,
             player=player.id,
             edge=self._edge,
@@ -105,8 +147,8 @@ class Players:
             sent_s=player.session.sent_s,
             received_n=player.session.received_n,
             queued_ms=player.queued_ms if player.ticket is not None else 0,
+            token_hash=player.token_hash,
         )
-        await self._store.session_put(record, RECORD_MS)
 
     def later(self, job: Callable[[], Awaitable[object]]) -> None:
         """What could not be tidied up now, or may not have been, is done once the store answers; doing it twice is harmless."""
@@ -129,6 +171,8 @@ class Players:
             self.later(lambda: self._clean_up(player, again=True))
 
     async def _clean(self, player: Player) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])  # its record may be under way: it would outlive what follows
         record = await self._store.session_get(player.resume_hash)
         if record is not None and record.edge != self._edge:
             return

@@ -195,7 +195,7 @@ class Queueing:
         if player.session.state is State.CLOSED:  # gone while the store answered
             await self._store.ticket_cancel(ticket.mode, ticket.id)
         else:
-            await self._players.store_record(player)
+            self._players.remember(player)
 
     async def _add(self, ticket: Ticket) -> None:
         """Put a ticket into the pool. One that the same player left there makes way."""

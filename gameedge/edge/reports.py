@@ -153,7 +153,7 @@ class Reports:
             players=edge.lobby.connected,
             matches=len(edge.host),
             free_matches=max(0, edge.config.matches_max - len(edge.host)),
-            free_entities=max(0, edge.config.entities_max - self._entities()),
+            free_entities=max(0, edge.config.entities_max - edge.host.seats),
             lateness_ms_p99=self._lateness.quantile(0.99, now_ms),
             draining=edge.lobby.draining,
             crossing=edge.crossings.version,
@@ -165,10 +165,6 @@ class Reports:
             await self._edge.store.edge_forget(self._name)
         except RefusedError as error:
             log.debug("goodbye_not_stored", detail=error.detail)
-
-    def _entities(self) -> int:
-        modes = self._edge.game.spec.modes
-        return sum(modes[match.record.mode].seats for match in self._edge.host)
 
     # --------------------------------------------------------------------------------------------------------- the bus
 
@@ -317,7 +313,7 @@ class Reports:
         metrics.gauge("players").set(edge.lobby.connected)
         metrics.gauge("spectators").set(len(edge.spectators))
         metrics.gauge("sessions").set(len(edge.players))
-        metrics.gauge("entities").set(self._entities())
+        metrics.gauge("entities").set(edge.host.seats)
         metrics.gauge("npcs").set(len(edge.game.npcs()))
         metrics.gauge("tick_busy_ratio").set(self._busy)
         metrics.gauge("outbox_results").set(edge.relay.waiting + edge.recorder.waiting)

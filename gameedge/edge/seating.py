@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, MatchId, SessionId, TicketId
-from gameedge.core.protocol.messages import Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted, Reroute
+from gameedge.core.protocol.messages import Fallback, Join, Leave, MatchEnded, MatchFound, MatchLost, MatchStarted, Reroute
 from gameedge.edge.clock import Clock
 from gameedge.edge.host import Ended, HostedMatch, MatchHost, SeatState, void_guests
 from gameedge.edge.player import Player
@@ -103,7 +103,18 @@ class Seating:
                 roster=match.roster,
             )
         )
+        if match.fallback:
+            player.session.send(Fallback(url=match.fallback))
         self._players.remember(player)
+
+    def fall_back_to(self, match: HostedMatch, url: str) -> None:
+        """Another process than before would go on with the match if this one died: its players are told."""
+        match.fallback = url
+        for seat in match.people():
+            player = self._players.get(seat.session)
+            if player is not None and player.link is not None:
+                player.session.send(Fallback(url=url))
+                player.flush()
 
     def leave(self, player: Player, slot: int, message: Leave, now_ms: float) -> None:
         """The client leaves its match for good; an NPC takes over."""

@@ -39,6 +39,7 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     sent_s: int = 0  # last critical number sent, so that a resume on another process counts on
     received_n: int = 0
     queued_ms: int = 0  # since when (Unix) the ticket waits
+    token_hash: str = ""  # sha-256 hex of the session token whose signature was checked last
 
 
 class MatchRecord(Record, frozen=True, kw_only=True):
@@ -245,6 +246,14 @@ class RegionStore(Protocol):
     # -- sessions
     async def session_put(self, record: SessionRecord, ttl_ms: int) -> None: ...
     async def session_get(self, resume_hash: str) -> SessionRecord | None: ...
+    async def sessions_put(self, records: Sequence[SessionRecord], ttl_ms: int) -> None:
+        """`session_put` for many at once. Not atomic over all of them."""
+        ...
+
+    async def sessions_get(self, resume_hashes: Sequence[str]) -> list[SessionRecord | None]:
+        """`session_get` for many at once, in the order given."""
+        ...
+
     async def session_delete(self, resume_hash: str) -> None: ...
     async def sessions_of(self, player: PlayerId) -> list[SessionRecord]:
         """Sessions of a player that may still be resumed, by session id."""
@@ -345,6 +354,10 @@ class RegionStore(Protocol):
         ...
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None: ...
+    async def matches_get(self, mode: str, matches: Sequence[MatchId]) -> list[MatchRecord | None]:
+        """`match_get` for many of one mode at once, in the order given."""
+        ...
+
     async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
         """The open match that a ticket was claimed for: where a player who resumed elsewhere belongs."""
         ...
@@ -381,6 +394,11 @@ class RegionStore(Protocol):
         """Atomically give the match another host (or, once all have accepted it, the same) and the next epoch, where it still has
         those of `record`: its new record, or
         None where somebody was faster or it is over. `tell`: put an `adopt` event into the new host's inbox."""
+        ...
+
+    async def matches_adopt(self, mode: str, records: Sequence[MatchRecord], host: EdgeId) -> list[tuple[MatchRecord, bytes] | None]:
+        """`match_adopt` for many of one mode at once, each for itself: its new record and its state. None also where there is no
+        state: nobody can go on with such a match, and it stays as it is."""
         ...
 
     # -- inboxes of processes

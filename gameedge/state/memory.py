@@ -93,6 +93,13 @@ class MemoryRegionStore(MemoryPools):
             return None
         return record
 
+    async def sessions_put(self, records: Sequence[SessionRecord], ttl_ms: int) -> None:
+        for record in records:
+            await self.session_put(record, ttl_ms)
+
+    async def sessions_get(self, resume_hashes: Sequence[str]) -> list[SessionRecord | None]:
+        return [await self.session_get(resume_hash) for resume_hash in resume_hashes]
+
     async def sessions_of(self, player: PlayerId) -> list[SessionRecord]:
         self._check()
         now = self._clock()
@@ -136,6 +143,10 @@ class MemoryRegionStore(MemoryPools):
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
         return self._pool(mode).matches.get(match)
+
+    async def matches_get(self, mode: str, matches: Sequence[MatchId]) -> list[MatchRecord | None]:
+        pool = self._pool(mode)
+        return [pool.matches.get(match) for match in matches]
 
     async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
         pool = self._pool(mode)
@@ -189,6 +200,14 @@ class MemoryRegionStore(MemoryPools):
         if tell:
             self._post(host, [InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=record.mode)])
         return adopted
+
+    async def matches_adopt(self, mode: str, records: Sequence[MatchRecord], host: EdgeId) -> list[tuple[MatchRecord, bytes] | None]:
+        pool, taken = self._pool(mode), list[tuple[MatchRecord, bytes] | None]()
+        for record in records:
+            state = pool.checkpoints.get(record.match)
+            adopted = await self.match_adopt(record, host) if state is not None else None
+            taken.append((adopted, state) if adopted is not None and state is not None else None)
+        return taken
 
     @staticmethod
     def _forget(pool: Pool, match: MatchId) -> bool:

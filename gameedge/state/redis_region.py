@@ -39,6 +39,11 @@ _ACKS_AT_ONCE = 1_000
 _pool = pool_keys
 
 
+def _moved(record: MatchRecord, host: EdgeId) -> MatchRecord:
+    """The record with another host."""
+    return msgspec.structs.replace(record, host=host, epoch=record.epoch + 1, accept_ms=0)
+
+
 class RedisRegionStore(RedisPools):
     """Connects with the first call; `close` when done."""
 
@@ -73,11 +78,24 @@ class RedisRegionStore(RedisPools):
     # -- sessions
 
     async def session_put(self, record: SessionRecord, ttl_ms: int) -> None:
-        index = script("session_index")([f"ge:{{player-{record.player}}}:sessions"], record.resume_hash, ttl_ms)
-        await self._client.pipe([index, ("SET", f"ge:session:{record.resume_hash}", encode(record), "PX", ttl_ms)])
+        await self.sessions_put([record], ttl_ms)
 
     async def session_get(self, resume_hash: str) -> SessionRecord | None:
-        return self._session.one(await self._client.call(("GET", f"ge:session:{resume_hash}")))
+        return (await self.sessions_get([resume_hash]))[0]
+
+    async def sessions_put(self, records: Sequence[SessionRecord], ttl_ms: int) -> None:
+        commands: list[Command] = []
+        for record in records:
+            commands.append(script("session_index")([f"ge:{{player-{record.player}}}:sessions"], record.resume_hash, ttl_ms))
+            commands.append(("SET", f"ge:session:{record.resume_hash}", encode(record), "PX", ttl_ms))
+        if commands:
+            await self._client.pipe(commands)
+
+    async def sessions_get(self, resume_hashes: Sequence[str]) -> list[SessionRecord | None]:
+        if not resume_hashes:
+            return []
+        gets: list[Command] = [("GET", f"ge:session:{resume_hash}") for resume_hash in resume_hashes]
+        return [self._session.one(found) for found in await self._client.pipe(gets)]
 
     async def session_delete(self, resume_hash: str) -> None:
         await self._client.call(("DEL", f"ge:session:{resume_hash}"))
@@ -107,6 +125,11 @@ class RedisRegionStore(RedisPools):
 
     async def match_get(self, mode: str, match: MatchId) -> MatchRecord | None:
         return self._match.one(await self._client.call(("HGET", f"ge:{{{mode}}}:matches", match)))
+
+    async def matches_get(self, mode: str, matches: Sequence[MatchId]) -> list[MatchRecord | None]:
+        if not matches:
+            return []
+        return [self._match.one(found) for found in await self._client.call(("HMGET", f"ge:{{{mode}}}:matches", *matches))]
 
     async def match_of_ticket(self, mode: str, ticket: TicketId) -> MatchRecord | None:
         return self._match.one(await self._client.call(script("match_of_ticket")(_pool(mode, "seats", "matches"), ticket)))
@@ -140,7 +163,7 @@ class RedisRegionStore(RedisPools):
         return None if state is None else bytes(state)
 
     async def match_adopt(self, record: MatchRecord, host: EdgeId, *, tell: bool = False) -> MatchRecord | None:
-        adopted = msgspec.structs.replace(record, host=host, epoch=record.epoch + 1, accept_ms=0)
+        adopted = _moved(record, host)
         mode = record.mode
         event = encode(InboxEvent(kind="adopt", match=adopted, match_id=record.match, mode=mode)) if tell else b""
         keys = [*_pool(mode, "matches"), redis_inbox.of_pool(mode, host)]
@@ -148,6 +171,15 @@ class RedisRegionStore(RedisPools):
         adopt = script("match_adopt")(keys, record.match, record.host, record.epoch, encode(adopted), event, *bounds, record.joins)
         answer, *_ = await self._client.pipe([adopt, *(redis_inbox.ring(host) if tell else [])])
         return adopted if answer else None
+
+    async def matches_adopt(self, mode: str, records: Sequence[MatchRecord], host: EdgeId) -> list[tuple[MatchRecord, bytes] | None]:
+        if not records:
+            return []
+        moved = [_moved(record, host) for record in records]
+        parts = ((old.match, old.host, old.epoch, old.joins, encode(new)) for old, new in zip(records, moved, strict=True))
+        adopt = script("matches_adopt")(_pool(mode, "matches", "checkpoints"), *(part for five in parts for part in five))
+        states = await self._client.call(adopt)
+        return [None if state is None else (new, bytes(state)) for new, state in zip(moved, states, strict=True)]
 
     # -- inboxes
 

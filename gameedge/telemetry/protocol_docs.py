@@ -337,5 +337,6 @@ FIELD_NOTES: Final[dict[str, dict[str, str]]] = {
         "retry_after_ms": "when it is worth trying again",
     },
     "Reroute": {"rtt_ms": "of this connection", "placed_ms": "as measured when it was placed"},
+    "Fallback": {"url": "of another process of the region, or empty"},
     "Draining": {"within_ms": "the process ends by then"},
 }

@@ -132,18 +132,27 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
         await asyncio.sleep(2.0)
         say(f"{steady} players play on one process; killing it")
         unix_ms = time.time() * 1000
+        spent = Spent(
+            {
+                "processes": [node.child.pid for node in nodes[1:]],
+                "redis": [redis.child.pid] if redis.child else [],
+                "load": [generator.pid],
+            }
+        )
+        spending = asyncio.create_task(spent.run(), name="cpu")
         await nodes[0].child.kill()
         await asyncio.sleep(AFTER_S)
+        spending.cancel()
         generator.terminate()
         found = await _line(generator, 30.0)
-        noticed, ages = _told(folder, (1, 2), unix_ms)
+        noticed, adopted, age_ms = _told(folder, (1, 2), 0, unix_ms)
         lost = int(found["lost"])
-        notes.append(f"{steady:,} players on one process, {lost:,} connections died with it, {len(ages)} matches adopted by two")
+        notes.append(f"{steady:,} players on one process, {lost:,} connections died with it, {adopted} matches adopted by two")
         if found["trouble"]:
             notes.append(f"the first trouble that a client met: {found['trouble']}")
-        return _rows(
+        rows = _rows(
             noticed,
-            ages,
+            age_ms,
             there=lost,
             back=int(found["back"]),
             p50_s=found["back_ms_p50"] / 1000,
@@ -151,6 +160,36 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
             forgotten=int(found["forgotten"]) + int(found["died"]),
             holes=int(found["holes"]),
         )
+        cpu_s = spent.until(found["back_ms_max"] / 1000)
+        for name, what in (("processes", "the processes that took over"), ("redis", "the store"), ("load", "the load generator")):
+            rows.append(row(f"CPU a player until the last is back, {what}", 1000 * cpu_s[name] / max(1, lost), "ms"))
+        return rows
+
+
+class Spent:
+    """CPU time of groups of processes, user and system, from when it was made."""
+
+    def __init__(self, groups: dict[str, list[int]]) -> None:
+        self._groups, self._began_s = groups, time.monotonic()
+        self._seen: list[tuple[float, dict[str, float]]] = [(0.0, self._look())]
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            self._seen.append((time.monotonic() - self._began_s, self._look()))
+
+    def _look(self) -> dict[str, float]:
+        found = dict.fromkeys(self._groups, 0.0)
+        for name, pids in self._groups.items():
+            for pid in pids:
+                columns = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                found[name] += (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
+        return found
+
+    def until(self, seconds: float) -> dict[str, float]:
+        """Seconds that each group took in the first `seconds`."""
+        last = next((seen for at, seen in self._seen if at >= seconds), self._seen[-1][1])
+        return {name: last[name] - self._seen[0][1][name] for name in self._groups}
 
 
 def _kill_if_alive(process: asyncio.subprocess.Process) -> None:
@@ -241,24 +280,25 @@ async def _kill(nodes: list[Node], urls: list[str], people: list[Person], folder
     while time.monotonic() < deadline and not all(person.gap_s or person.fault for person in there):
         await asyncio.sleep(0.02)
     back = [person.gap_s for person in there if person.gap_s]
-    noticed, ages = _told(folder, [i for i in range(3) if i != victim], unix_ms)
+    noticed, adopted, age_ms = _told(folder, [i for i in range(3) if i != victim], victim, unix_ms)
     faults = sorted({person.fault for person in people if person.fault})
-    notes.append(f"{len(people)} players on three processes, {len(there)} of them on the one that was killed, {len(ages)} matches adopted")
+    notes.append(f"{len(people)} players on three processes, {len(there)} of them on the one that was killed, {adopted} matches adopted")
     notes.extend(f"fault: {fault}" for fault in faults[:3])
     forgotten = sum(bool(person.fault) for person in people)
     p50_s, p99_s = _quantile(back, 0.5), _quantile(back, 0.99)
-    return _rows(noticed, ages, there=len(there), back=len(back), p50_s=p50_s, p99_s=p99_s, forgotten=forgotten, holes=0)
+    return _rows(noticed, age_ms, there=len(there), back=len(back), p50_s=p50_s, p99_s=p99_s, forgotten=forgotten, holes=0)
 
 
-def _told(folder: Path, living: Sequence[int], unix_ms: float) -> tuple[list[float], list[float]]:
-    """When the living noticed, and how old the states were that they went on from, in ms, from their logs."""
+def _told(folder: Path, living: Sequence[int], victim: int, unix_ms: float) -> tuple[list[float], int, float]:
+    """From the logs of the living: when they noticed, with how many matches they went on, and how old the oldest state was, ms."""
     lines = [json.loads(line) for i in living for line in (folder / f"e{i}.log").read_text().splitlines() if line[:1] == "{"]
-    noticed = [_ms(line["t"]) - unix_ms for line in lines if line["event"] == "process_is_dead"]
-    return noticed, [float(line["ms"]) for line in lines if line["event"] == "match_adopted"]
+    noticed = [_ms(line["t"]) - unix_ms for line in lines if line["event"] == "process_is_dead" and line["name"] == f"e{victim}"]
+    adopted = [line for line in lines if line["event"] == "matches_adopted"]
+    return noticed, sum(int(line["count"]) for line in adopted), max((float(line["ms"]) for line in adopted), default=float("inf"))
 
 
 def _rows(
-    noticed: list[float], ages: list[float], *, there: int, back: int, p50_s: float, p99_s: float, forgotten: int, holes: int
+    noticed: list[float], age_ms: float, *, there: int, back: int, p50_s: float, p99_s: float, forgotten: int, holes: int
 ) -> list[Row]:
     return [
         row("killed process noticed, first", min(noticed, default=float("inf")), "ms", at_most=300.0),
@@ -267,7 +307,7 @@ def _rows(
         row("players back in their match", 100.0 * back / max(1, there), "%", at_least=100.0),
         row("back in their match, p50", p50_s, "s"),
         row("back in their match, p99", p99_s, "s", at_most=2.0),
-        row("state they go on from, worst age", max(ages, default=float("inf")) / 1000, "s", at_most=1.0),
+        row("state they go on from, worst age", age_ms / 1000, "s", at_most=1.0),
         row("sessions that were lost", float(forgotten), "sessions", at_most=0.0),
         row("critical messages missing", float(holes), "messages", at_most=0.0),
     ]

@@ -43,6 +43,14 @@ def event(kind: str, number: int = 0) -> InboxEvent:
 
 
 class TestSessions:
+    async def test_many_at_once(self, store: RegionStore) -> None:
+        await store.sessions_put([session(i) for i in range(200)], 60_000)
+        asked = [session(i).resume_hash for i in (7, 300, 0, 7)]
+        assert await store.sessions_get(asked) == [session(7), None, session(0), session(7)]
+        await store.sessions_put([], 60_000)
+        assert await store.sessions_get([]) == []
+        assert await store.sessions_of(session(3).player) == [session(3)]
+
     async def test_put_get_replace_delete(self, store: RegionStore) -> None:
         first, second = session(1), session(1, edge=B)
         assert await store.session_get(first.resume_hash) is None
@@ -830,6 +838,30 @@ async def test_a_match_has_one_host_and_an_epoch(store: RegionStore) -> None:
     assert await store.checkpoint_get(MODE, record.match) is None
     assert await store.checkpoint_put(other, MODE, [(adopted, b"after")]) == [False]
     assert await store.match_adopt(adopted, record.host) is None
+
+
+async def test_many_matches_are_adopted_with_their_states(store: RegionStore) -> None:
+    records = [match(f"m_{i}", ticket(i)) for i in range(5)]
+    for i, record in enumerate(records):
+        await store.ticket_add(ticket(i), MAX)
+        assert await store.claim(record, "") == []
+    other = B if records[0].host == A else A
+    assert await store.checkpoint_put(records[0].host, MODE, [(records[i], b"\x00%d" % i) for i in (0, 1, 2)]) == [True] * 3
+    assert await store.match_adopt(records[1], other) is not None
+    assert await store.match_close(MODE, records[2].match, None)
+    strange = msgspec.structs.replace(records[3], match=MatchId("m_never"))
+    taken = await store.matches_adopt(MODE, [*records, strange], other)
+    assert [each is not None for each in taken] == [True, False, False, False, False, False], "taken, over, without a state, unknown"
+    assert taken[0] is not None
+    adopted, state = taken[0]
+    assert (adopted.host, adopted.epoch, state) == (other, 1, b"\x000")
+    found = await store.matches_get(MODE, [record.match for record in records])
+    assert [record and (record.host, record.epoch) for record in found] == [
+        (other, 1), (other, 1), None, (records[3].host, 0), (records[4].host, 0)
+    ]  # fmt: skip
+    assert found[0] == adopted
+    assert await store.matches_adopt(MODE, [records[0]], records[0].host) == [None], "somebody was faster"
+    assert await store.matches_adopt(MODE, [], other) == await store.matches_get(MODE, []) == []
 
 
 async def test_of_many_who_adopt_one_does(store: RegionStore) -> None:

@@ -314,5 +314,9 @@ async def crowd(made: Deployed, routes: Sequence[Sequence[int]]) -> AsyncIterato
 
 def log_events(made: Deployed, name: str) -> list[str]:
     """The `event` of every log line of a child."""
+    return [str(line.get("event", "")) for line in log_lines(made, name)]
+
+
+def log_lines(made: Deployed, name: str) -> list[dict[str, Any]]:
     lines = (made.folder / "logs" / f"{name}.log").read_bytes().splitlines()
-    return [str(msgspec.json.decode(line).get("event", "")) for line in lines if line.startswith(b"{")]
+    return [msgspec.json.decode(line) for line in lines if line.startswith(b"{")]

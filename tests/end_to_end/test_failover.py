@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import Crowd, Deployed, Person, crowd, deployed, log_events, until
+from .processes import Crowd, Deployed, Person, crowd, deployed, log_events, log_lines, until
 
 pytestmark = pytest.mark.slow
 ROUTES = [(0, 1), (0, 1), (1, 0), (1, 0)]
@@ -22,7 +22,7 @@ async def playing_on(made: Deployed, people: Crowd) -> tuple[int, list[Person], 
 
 
 def adopted(made: Deployed, number: int) -> int:
-    return log_events(made, f"edge-{number}").count("match_adopted")
+    return sum(int(line["count"]) for line in log_lines(made, f"edge-{number}") if line["event"] == "matches_adopted")
 
 
 async def test_kill_9_in_a_match_is_a_hiccup(tmp_path: Path) -> None:

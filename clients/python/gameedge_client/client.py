@@ -9,7 +9,7 @@ import msgspec
 from gameedge.core import limits
 from gameedge_client.beacons import ping_regions
 from gameedge_client.dial import Dial
-from gameedge_client.http import call
+from gameedge_client.http import Line, call
 from gameedge_client.session import Session
 
 
@@ -73,7 +73,11 @@ class Client:
 
     async def regions(self) -> list[RegionInfo]:
         """All regions that take players. Raises RefusedError."""
-        answer = await call("GET", f"{self.coordinator}/v1/regions", _Regions, dial=self.dial)
+        async with Line(self.coordinator, self.dial) as line:
+            return await self._regions(line)
+
+    async def _regions(self, line: Line) -> list[RegionInfo]:
+        answer = await line.call("GET", f"{self.coordinator}/v1/regions", _Regions)
         return answer.regions[: limits.REGIONS_MAX]
 
     async def place(self, *, mode: str | None = None, where: tuple[float, float] | None = None, current: str | None = None) -> Placement:
@@ -83,7 +87,18 @@ class Client:
         Raises RefusedError: TOKEN_INVALID for a wrong secret, SERVER_FULL or UNAVAILABLE where no region takes players.
         """
         started = time.perf_counter()
-        rtt_ms = await ping_regions({r.region: r.beacons for r in await self.regions()}, dial=self.dial)
+        async with Line(self.coordinator, self.dial) as line:
+            regions = await self._regions(line)
+            rtt_ms = await ping_regions({region.region: region.beacons for region in regions}, dial=self.dial)
+            placed = await line.call("POST", f"{self.coordinator}/v1/placements", _Placed, body=self._wish(rtt_ms, mode, where, current))
+        self.placement = Placement(placed.region, tuple(placed.edges), placed.token, placed.expires_ms, placed.why, rtt_ms)
+        self.placement_ms = (time.perf_counter() - started) * 1000.0
+        return self.placement
+
+    def _wish(
+        self, rtt_ms: dict[str, list[float]], mode: str | None, where: tuple[float, float] | None, current: str | None
+    ) -> dict[str, Any]:
+        """The body of a placement."""
         body: dict[str, Any] = {
             "player": self.account.player,
             "secret": self.account.secret,
@@ -94,10 +109,7 @@ class Client:
         for key, value in (("mode", mode), ("current", current)):
             if value is not None:
                 body[key] = value
-        placed = await call("POST", f"{self.coordinator}/v1/placements", _Placed, body=body, dial=self.dial)
-        self.placement = Placement(placed.region, tuple(placed.edges), placed.token, placed.expires_ms, placed.why, rtt_ms)
-        self.placement_ms = (time.perf_counter() - started) * 1000.0
-        return self.placement
+        return body
 
     def connect(self, placement: Placement) -> Session:
         """A session in the placed region: use it as `async with client.connect(placement) as session:`."""

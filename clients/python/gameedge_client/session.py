@@ -23,6 +23,7 @@ from gameedge.core.protocol.messages import (
     Draining,
     Explain,
     Explained,
+    Fallback,
     Join,
     Leave,
     MatchAway,
@@ -127,6 +128,7 @@ class Session:
         self._moving = False
         self._home: _Home | None = None  # on the way to a match in another region: where to come back to
         self._abroad = False  # there; the next `queue` asks where to play
+        self._fallback = ""  # the process that goes on with the match if this one dies
         self._elsewhere = False  # in another region on purpose: there the session begins anew
         self._keeper: asyncio.Task[None] | None = None
         self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
@@ -356,6 +358,8 @@ class Session:
                 self.draining = message
             case Reroute():
                 self.reroute = message
+            case Fallback():
+                self._fallback = message.url
             case Queued() | _:
                 pass  # `queue` waits for the match
 
@@ -415,7 +419,7 @@ class Session:
         home = _Home(self._core, list(self._edges), self._url, found, time.monotonic() + away.join_ms / 1000.0)
         self._go_to(away.urls[0])
         self._home, self._core, self._edges = home, ClientSession(away.token, client=home.core.client), list(away.urls)
-        self._moving, self._elsewhere = False, True
+        self._moving, self._elsewhere, self._fallback = False, True, ""
 
     def _arrived(self, home: _Home) -> None:
         """The other region has welcomed us: `queue` returns, `join` takes the seat."""
@@ -432,7 +436,7 @@ class Session:
     def _come_back(self, home: _Home) -> None:
         """The other region cannot be reached: go on with the session at home, where the ticket waits."""
         self._core, self._edges, self._url = home.core, home.edges, home.url
-        self._home, self._elsewhere = None, False
+        self._home, self._elsewhere, self._fallback = None, False, ""
 
     async def _look_elsewhere(self, place: Place) -> None:
         """Measure and ask where to play; go there where that is another region. Who cannot say changes nothing."""
@@ -460,9 +464,7 @@ class Session:
         """Be connected to this URL: nothing to do, or a move. The session goes along with its resume token."""
         if url.rstrip("/") == self._url.rstrip("/"):
             return
-        if url not in self._edges:
-            del self._edges[EXTRA_EDGES_MAX:]
-            self._edges.append(url)
+        self._know(url)
         self._url = url
         self._moving = True
         self._core.detach()
@@ -514,12 +516,25 @@ class Session:
             if attempt:
                 # Full jitter: a process that dies is not greeted by all its players at once.
                 await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2**attempt)))
-                self._url = self._edges[(self._edges.index(self._url) + 1) % len(self._edges)]
+                self._url = self._next_url()
             attempt += 1
             region_lost = retry is not Retry.PLACE and self._place is not None and attempt >= LOST_ROUNDS * len(self._edges) + 1
             if retry is Retry.PLACE or region_lost:
                 await self._placed_again(code, text)
                 attempt = 1 if region_lost else attempt
+
+    def _next_url(self) -> str:
+        """Whom to try after the present URL: first who goes on with our match if its process died, then one after the other."""
+        fallback, self._fallback = self._fallback, ""
+        if fallback and fallback.rstrip("/") != self._url.rstrip("/"):
+            self._know(fallback)
+            return fallback
+        return self._edges[(self._edges.index(self._url) + 1) % len(self._edges)]
+
+    def _know(self, url: str) -> None:
+        if url not in self._edges:
+            del self._edges[EXTRA_EDGES_MAX:]
+            self._edges.append(url)
 
     async def _placed_again(self, code: int, text: str) -> None:
         if self._place is None:

@@ -368,6 +368,12 @@ class Reroute(Message, tag="reroute", kw_only=True, frozen=True):
     placed_ms: Count  # what the client measured when it was placed
 
 
+class Fallback(Message, tag="fallback", kw_only=True, frozen=True):
+    """Which process would go on with the client's match if this one died: the URL to try first then. Empty: nobody would."""
+
+    url: str
+
+
 class Draining(Message, tag="draining", kw_only=True, frozen=True):
     """This process goes away after `within_ms`. A running match is played to its end; ask for a placement after it."""
 
@@ -392,6 +398,7 @@ ServerMessage = (
     | Pong
     | Refused
     | Reroute
+    | Fallback
     | Draining
 )
 

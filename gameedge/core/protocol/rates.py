@@ -60,6 +60,6 @@ class Window:
         return self._now + self._before
 
 
-def control_buckets(now_ms: float) -> dict[str, TokenBucket]:
-    """One budget a message type."""
-    return {tag: TokenBucket(limits.CONTROL_PER_S, limits.CONTROL_BURST, now_ms) for tag in CONTROL_TAGS}
+def control_bucket(now_ms: float) -> TokenBucket:
+    """The budget of one message type."""
+    return TokenBucket(limits.CONTROL_PER_S, limits.CONTROL_BURST, now_ms)

@@ -59,7 +59,7 @@ from gameedge.core.protocol.messages import (
     encode,
     tag_of,
 )
-from gameedge.core.protocol.rates import TokenBucket, Window, control_buckets
+from gameedge.core.protocol.rates import TokenBucket, Window, control_bucket
 
 Event = Hello | Watch | Queue | Cancel | Explain | Accept | Decline | Join | Leave | Bye
 """What the edge process acts on. `Bye`: the session is closed. Closes are not events: look at `closing`."""
@@ -125,7 +125,7 @@ class ServerSession:
         self._heard_ms = now_ms
         self._pinged_ms = now_ms
         self._detached_ms = now_ms
-        self._buckets = control_buckets(now_ms)
+        self._buckets: dict[str, TokenBucket] = {}  # from the first message of a type on: most sessions send few types
         self._command_bucket = TokenBucket(limits.COMMANDS_PER_S, limits.COMMANDS_BURST, now_ms)
         self._refusals = Window()
         self._drops_window = Window()
@@ -155,7 +155,7 @@ class ServerSession:
         if self.state is State.VERIFYING or isinstance(message, Hello | Watch):
             self._refuse(Refused(re=tag, reason=Reason.OUT_OF_ORDER, detail="wait for welcome; one hello or watch a connection"), now_ms)
             return _NOTHING
-        bucket = self._buckets[tag]
+        bucket = self._bucket(tag, now_ms)
         in_budget = bucket.take(now_ms)
         if isinstance(message, Ack | Ping):
             if not in_budget:
@@ -324,6 +324,11 @@ class ServerSession:
 
     # -------------------------------------------------------------------------------------------------------- inside
 
+    def _bucket(self, tag: str, now_ms: float) -> TokenBucket:
+        if (bucket := self._buckets.get(tag)) is None:
+            bucket = self._buckets[tag] = control_bucket(now_ms)
+        return bucket
+
     def _first(self, message: object, now_ms: float, tick: int) -> list[Event]:
         """The hello or watch; before it a few pings, so that a client whose API has no WebSocket ping can measure a region."""
         if isinstance(message, Ping) and self._early_pings < limits.BEACON_PINGS_MAX:
@@ -345,7 +350,7 @@ class ServerSession:
     def _spectator(self, message: ClientMessage, tag: str, now_ms: float, tick: int) -> None:
         if not isinstance(message, Ping):
             self._refuse(Refused(re=tag, reason=Reason.OUT_OF_ORDER, detail="a spectator sends ping and bye alone"), now_ms)
-        elif not self._buckets[tag].take(now_ms):
+        elif not self._bucket(tag, now_ms).take(now_ms):
             self._refuse(Refused(re=tag, reason=Reason.TOO_OFTEN, retry_after_ms=self._buckets[tag].wait_ms()), now_ms)
         else:
             self._pong(message, now_ms, tick)

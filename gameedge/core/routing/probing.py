@@ -20,6 +20,11 @@ def contenders(samples: Mapping[R, Sequence[float]]) -> list[R]:
     fastest = sorted((min(measured), region) for region, measured in samples.items() if measured)
     if len(fastest) < 2:
         return []
-    limit = fastest[0][0] + max(WITHIN_MS, WITHIN_SHARE * fastest[0][0])
+    limit = near_ms(fastest[0][0])
     near = [region for rtt, region in fastest[:AGAIN_MAX] if rtt <= limit]
     return near if len(near) > 1 else []
+
+
+def near_ms(best_ms: float) -> float:
+    """Up to this round trip a region is not told from one at `best_ms` by a few samples."""
+    return best_ms + max(WITHIN_MS, WITHIN_SHARE * best_ms)

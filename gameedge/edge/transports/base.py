@@ -88,12 +88,16 @@ class TransportSettings:
     subprotocol: str = SUBPROTOCOL
     handshake_ms_max: int = limits.HANDSHAKE_MS_MAX
     handshakes_max: int = limits.HANDSHAKES_MAX
-    backlog: int = 1_024
+    backlog: int = 4_096  # who waits to be let in; the system may allow fewer
 
 
 class Server(Protocol):
     @property
     def port(self) -> int: ...
+
+    def hold(self, held: bool) -> None:
+        """Held: nobody new is let in; who connects waits until it is over. Harmless when repeated."""
+        ...
 
     async def close(self) -> None:
         """Stop listening and close what is open with 1001."""

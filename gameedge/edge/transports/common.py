@@ -13,6 +13,7 @@ from typing import Final
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError
 from gameedge.edge.transports.base import Accept, Connection, Endpoint, Server, TransportSettings
+from gameedge.edge.transports.doorway import Doorway
 
 CONTINUATION: Final = 0
 TEXT: Final = 1
@@ -242,20 +243,23 @@ class Peer(Connection):
 class ShellServer(Server):
     """A listening socket, its connections, and the sockets whose upgrade is not finished."""
 
-    def __init__(self, server: asyncio.Server, peers: set[Peer], waiting: set[asyncio.Transport]) -> None:
-        self._server = server
+    def __init__(self, door: Doorway, peers: set[Peer], waiting: set[asyncio.Transport]) -> None:
+        self._door = door
         self._peers = peers
         self._waiting = waiting
-        self._port = int(server.sockets[0].getsockname()[1])
+        self._port = int(door.sockets[0].getsockname()[1])
 
     @property
     def port(self) -> int:
         return self._port
 
+    def hold(self, held: bool) -> None:
+        self._door.hold(held)
+
     async def close(self) -> None:
         """Waits until the connections are gone, at most as long as a close handshake may take."""
         loop = asyncio.get_running_loop()
-        self._server.close()
+        self._door.close()
         for transport in tuple(self._waiting):
             transport.abort()
         for peer in tuple(self._peers):

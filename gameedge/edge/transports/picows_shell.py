@@ -6,6 +6,8 @@ leaves to its user. One message costs one Python call and no object but the view
 
 import asyncio
 import logging
+import socket
+from collections.abc import Awaitable
 from functools import partial
 from typing import Final, cast
 
@@ -15,7 +17,7 @@ from picows import WSUpgradeResponseWithListener as Answer
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # its stub leaves this out
 
 from gameedge.core import limits
-from gameedge.edge.transports import base, common
+from gameedge.edge.transports import base, common, doorway
 from gameedge.edge.transports.common import Peer
 
 COPIED_BYTES_MAX: Final = 8192  # picows copies what it sends up to this size
@@ -196,7 +198,7 @@ class PicowsTransport(base.Transport):
     async def serve(self, accept: base.Accept, settings: base.TransportSettings) -> common.ShellServer:
         peers: set[Peer] = set()
         waiting: set[asyncio.Transport] = set()
-        connect = partial(_Connection, accept, settings, peers, waiting)
+        made = partial(_Connection, accept, settings, peers, waiting)
 
         class Protocol(_Protocol):
             pass
@@ -210,7 +212,7 @@ class PicowsTransport(base.Transport):
                 host_port=None,
                 ws_path=None,
                 is_client_side=False,
-                ws_listener_factory=partial(_upgrade, settings, connect),
+                ws_listener_factory=partial(_upgrade, settings, made),
                 logger=logging.LoggerAdapter(_quiet),
                 disconnect_on_exception=True,
                 websocket_handshake_timeout=settings.handshake_ms_max / 1000,
@@ -225,8 +227,10 @@ class PicowsTransport(base.Transport):
             )
 
         protocol()  # an incompatible version of picows fails here rather than at the first player
-        loop = asyncio.get_running_loop()
-        server = await aiofastnet.create_server(
-            loop, protocol, settings.host, settings.port, ssl=common.tls_context(settings), backlog=settings.backlog
-        )
-        return common.ShellServer(server, peers, waiting)
+        loop, context = asyncio.get_running_loop(), common.tls_context(settings)
+
+        def connect(accepted: socket.socket) -> Awaitable[object]:
+            return cast(Awaitable[object], aiofastnet.connect_accepted_socket(loop, protocol, accepted, ssl=context))
+
+        sockets = await doorway.listening(settings.host, settings.port, settings.backlog)
+        return common.ShellServer(doorway.Doorway(sockets, connect), peers, waiting)

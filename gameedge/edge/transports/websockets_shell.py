@@ -6,6 +6,8 @@ extensions are negotiated, so a frame to the client is a header and the payload,
 
 import asyncio
 import logging
+import socket
+from collections.abc import Awaitable
 from typing import Final, cast
 
 from websockets.frames import Frame, Opcode
@@ -15,7 +17,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from gameedge.core import limits
-from gameedge.edge.transports import base, common
+from gameedge.edge.transports import base, common, doorway
 from gameedge.edge.transports.common import Peer
 
 _BINARY: Final = Opcode.BINARY
@@ -202,13 +204,15 @@ class WebsocketsTransport(base.Transport):
     async def serve(self, accept: base.Accept, settings: base.TransportSettings) -> common.ShellServer:
         peers: set[Peer] = set()
         waiting: set[asyncio.Transport] = set()
-        context = common.tls_context(settings)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(accept, settings, peers, waiting),
-            settings.host,
-            settings.port,
-            ssl=context,
-            ssl_handshake_timeout=settings.handshake_ms_max / 1000 if context else None,
-            backlog=settings.backlog,
-        )
-        return common.ShellServer(server, peers, waiting)
+        loop, context = asyncio.get_running_loop(), common.tls_context(settings)
+
+        def connect(accepted: socket.socket) -> Awaitable[object]:
+            return loop.connect_accepted_socket(
+                lambda: _Connection(accept, settings, peers, waiting),
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=settings.handshake_ms_max / 1000 if context else None,
+            )
+
+        sockets = await doorway.listening(settings.host, settings.port, settings.backlog)
+        return common.ShellServer(doorway.Doorway(sockets, connect), peers, waiting)

@@ -34,6 +34,7 @@ typedef struct {
     int64_t lost_us;       /* when its connection died; 0: it plays, or never did */
     int64_t retry_us;      /* when it connects again */
     int tries;             /* in a row */
+    uint16_t fallback;     /* the process that goes on with its match if this one dies; 0: not known */
     int resumable;         /* it had a seat: losing the connection is not the end */
     char resume[TOKEN_MAX + 1];
     char match[80], match_token[TOKEN_MAX + 1]; /* to join with after a change of connection */
@@ -132,7 +133,10 @@ static void leave(Client *c, const char *why) {
             int64_t most = 100000;
             for (int i = 0; i < c->tries && most < 5000000; i++) most *= 2;
             wait = random32() % (most < 5000000 ? most : 5000000);
-            for (int i = 0; i < port_count; i++)
+            if (c->fallback && c->fallback != c->port) {
+                c->port = c->fallback;
+                c->fallback = 0;
+            } else for (int i = 0; i < port_count; i++)
                 if (ports[i] == c->port) {
                     c->port = ports[(i + 1) % port_count];
                     break;
@@ -328,6 +332,10 @@ static void hear(Client *c, int index, const char *text, size_t size) {
         c->resumable = 1;
     } else if (!strcmp(kind, "match_ended") || !strcmp(kind, "match_lost") || !strcmp(kind, "dequeued")) {
         queue(c, index);
+    } else if (!strcmp(kind, "fallback")) {
+        char url[256];
+        const char *colon = json_value(text, size, "url", url, sizeof url) ? strrchr(url, ':') : NULL;
+        c->fallback = (uint16_t)(colon ? atoi(colon + 1) : 0);
     } else if (!strcmp(kind, "refused")) {
         refused++;
         trouble("refused", text, size);
