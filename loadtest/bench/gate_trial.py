@@ -8,8 +8,8 @@ second. Links that stall a connection's first command for over two seconds are l
 
 Cheats, one a session: a timer (1.01x to 2x, clock and commands), more commands with an honest clock, every command sent again, an old
 one played again, a sequence that leaps, a claim to have seen the future. Accepted is a cheat when a forged command is taken, when
-a session has more commands taken than the gate's guarantee allows, or when a timer (of any speed, on any link) is not found within
-the session. How soon timers are found is told by class of link.
+a session has more commands taken than the gate's guarantee allows, or when a timer (of any speed, on any link) is neither found nor
+refused for its clock within the session. How soon timers are, is told by class of link.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from numba import njit
 
 from gameedge.core.anticheat import gate as g
 from gameedge.core.protocol.frames import COMMAND_HEADER
+from loadtest.shares import at_most
 
 SECONDS: Final = 60
 TICK_HZ: Final = 60
@@ -123,7 +124,7 @@ def _session(kind, speed, seed, header, out):  # type: ignore[no-untyped-def]
         else:
             out[1] += reasons[0] != 0
         taken += reasons[0] == 0
-        if found > 0 and found_at < 0.0:
+        if (found > 0 or reasons[0] == g.CLOCK_FAST) and found_at < 0.0:
             found_at = arrived[k] - arrived[0]
         if kind == TWICE:
             out[0] += 1
@@ -154,18 +155,6 @@ def _sessions(kinds, speeds, seeds, header):  # type: ignore[no-untyped-def]
     for i in range(kinds.shape[0]):
         _session(kinds[i], speeds[i], seeds[i], header, out[i])
     return out
-
-
-def at_most(count: int, of: int, confidence: float = 0.95) -> float:
-    """The largest share that is compatible with `count` of `of` at this confidence (Clopper and Pearson 1934), one-sided."""
-    low, high = count / max(of, 1), 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        # P(at most `count` of `of` at this share), terms from the logarithm: `of` is large.
-        logs = [math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1) for k in range(count + 1)]
-        chance = sum(math.exp(log + k * math.log(middle) + (of - k) * math.log1p(-middle)) for k, log in enumerate(logs))
-        low, high = (middle, high) if chance > 1.0 - confidence else (low, middle)
-    return float(f"{high:.2g}")
 
 
 def _found(ms: np.ndarray) -> dict[str, float | int | None]:

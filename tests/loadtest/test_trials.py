@@ -4,6 +4,7 @@ import numpy as np
 
 from gameedge.core.protocol.frames import COMMAND_HEADER
 from loadtest.bench import gate_trial, leak_trial
+from loadtest.shares import at_most
 
 
 def test_the_gate_takes_no_cheat_and_refuses_nobody() -> None:
@@ -17,9 +18,10 @@ def test_the_gate_takes_no_cheat_and_refuses_nobody() -> None:
 
 
 def test_what_none_of_many_says_of_a_share() -> None:
-    assert gate_trial.at_most(0, 1_000) == 0.003  # the rule of three
-    assert gate_trial.at_most(1, 10) == 0.39
-    assert gate_trial.at_most(8, 27_778) == 0.00052
+    assert at_most(0, 1_000) == 0.003  # the rule of three
+    assert at_most(1, 10) == 0.39
+    assert at_most(8, 27_778) == 0.00052
+    assert at_most(5, 5) == 1.0
 
 
 def test_a_session_whose_packet_was_lost_five_times_over_loses_no_command() -> None:

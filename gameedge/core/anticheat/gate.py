@@ -245,8 +245,9 @@ def _records(s: Any, x: Any, now: Any, rtt: Any) -> Any:
             s.span_calm[k] += calm
             continue
         top, by, n = s.span_top[k], s.span_top[k] - s.record[k], s.spans[k] + 1.0
+        away = now - s.span_from[k]
         s.span_from[k], s.span_top[k], s.span_calm[k] = now, x, calm
-        again = s.spans[k] == 0.0 or by > LEAP_MS
+        again = s.spans[k] == 0.0 or by > LEAP_MS + away  # the clock was set anew
         if not again:
             if by >= RECORD_STEP * SPANS_MS[k]:
                 s.wealth[k] *= FAST_RECORDS * n  # an honest span is the highest of n in one case of n
