@@ -33,7 +33,7 @@ from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
 from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
 from gameedge.core.game import Game, Outcome
-from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
+from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId, encode
 from gameedge.core.matchmaking.propose import warm as warm_matchmaking
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
@@ -127,7 +127,9 @@ class Edge:
         self.players = Players(store, self.lanes, edge, self.clock, self.journeys)
         self.match_rules = load_rules(config.match_rules, spec, config.region)
         shadow_rules = load_rules(config.match_rules_shadow, spec, config.region) if config.match_rules_shadow else {}
-        self.queueing = Queueing(spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules)
+        self.queueing = Queueing(
+            spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules, self._watched
+        )
         self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
         self.seating = Seating(self.host, self.players, self.table, self.watching, self.metrics, self.clock, self._now_tick)
         self.spectators = Spectators(
@@ -202,6 +204,12 @@ class Edge:
         if self.depot is None:
             raise ArtifactError(f"{name}: this process has no folder of models")
         return await asyncio.to_thread(self.depot.build, name, self.config.entities_max)
+
+    def _watched(self, player: PlayerId) -> str:
+        why = self.watching.pool(player)
+        if why:
+            self.metrics.counter("watched_tickets_total", why=why).add()
+        return why
 
     def _now_tick(self) -> int:
         return self.tick.tick
