@@ -9,12 +9,13 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
+from numba import njit
 
 from gameedge.core.anticheat import features
 from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.links import Seconds
-from gameedge.core.anticheat.stream import STREAM_CLIP, STREAM_COUNT, STREAM_HIDDEN, STREAM_TICKS, Stream
+from gameedge.core.anticheat.stream import STREAM_CLIP, STREAM_COUNT, STREAM_HIDDEN, STREAM_TICKS, Stream, _cell
 from gameedge.core.anticheat.watch import Watch
 from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, GAZE_SEEN, GAZE_SIGHT, GAZE_TARGET, Gaze, Shots
 from gameedge.core.ids import PlayerId
@@ -121,20 +122,49 @@ def _stream_us(model: AimModel, times: int) -> float:
     return _median_us(call, times) / PLAYERS
 
 
-def _plain_us(model: AimModel, times: int) -> float:
-    """The same unit in numpy for PLAYERS at once, figures given: what the compiled one is compared with."""
-    mean, scale, wx, wh, b = model.unit.weights[:5]
-    rng, size = np.random.default_rng(3), STREAM_HIDDEN
-    figures, h = rng.normal(0, 1, (PLAYERS, STREAM_COUNT)).astype(np.float32), np.zeros((PLAYERS, STREAM_HIDDEN), np.float32)
+@njit
+def _one_at_a_time(x, hidden, mean, scale, wx, wh, b, gates, proposed):  # type: ignore[no-untyped-def]
+    """The unit as one would write it down: an input after the other over all gates."""
+    size, limit = hidden.shape[1], np.float32(STREAM_CLIP)
+    one, half = np.float32(1.0), np.float32(0.5)
+    for h in hidden:
+        gates[:] = b
+        for k in range(x.shape[0]):
+            value = min(max((x[k] - mean[k]) * scale[k], -limit), limit)
+            for j in range(3 * size):
+                gates[j] += value * wx[k, j]
+        for k in range(size):
+            for j in range(2 * size):
+                gates[j] += h[k] * wh[k, j]
+        for j in range(2 * size):
+            gates[j] = half + half * gates[j] / (one + abs(gates[j]))
+        for j in range(size):
+            proposed[j] = gates[2 * size + j]
+        for k in range(size):
+            kept = gates[size + k] * h[k]
+            for j in range(size):
+                proposed[j] += kept * wh[k, 2 * size + j]
+        for j in range(size):
+            h[j] += gates[j] * (proposed[j] / (one + abs(proposed[j])) - h[j])
 
-    def call() -> None:
-        x = np.clip((figures - mean) * scale, -STREAM_CLIP, STREAM_CLIP) @ wx + b
-        a = x[:, : 2 * size] + h @ wh[:, : 2 * size]
-        gates = 0.5 + 0.5 * a / (1.0 + np.abs(a))
-        a = x[:, 2 * size :] + (gates[:, size:] * h) @ wh[:, 2 * size :]
-        h[:] = h + gates[:, :size] * (a / (1.0 + np.abs(a)) - h)
 
-    return _median_us(call, times) / PLAYERS
+@njit
+def _eight_at_a_time(x, hidden, mean, scale, wx, wh, b, gates, proposed, kept):  # type: ignore[no-untyped-def]
+    for h in hidden:
+        _cell(x, h, mean, scale, wx, wh, b, gates, proposed, kept)
+
+
+def _unit_us(model: AimModel, times: int) -> tuple[float, float]:
+    """The recurrent unit alone, a tick of a player: as it is and as one would write it down. Their bits are the same."""
+    mean, scale, wx, wh, b, _, _, *room = model.unit.weights
+    x, found, took = np.random.default_rng(3).normal(0, 2, STREAM_COUNT).astype(np.float32), [], []
+    for run, of in ((_eight_at_a_time, room), (_one_at_a_time, room[:2])):
+        hidden = np.zeros((PLAYERS, STREAM_HIDDEN), np.float32)
+        took.append(_median_us(lambda run=run, hidden=hidden, of=of: run(x, hidden, mean, scale, wx, wh, b, *of), times) / PLAYERS)  # type: ignore[misc]
+        found.append(hidden)
+    if (found[0] != found[1]).any():
+        raise AssertionError("eight inputs at a time are not the same bits as one")
+    return took[0], took[1]
 
 
 def _links_us(times: int) -> float:
@@ -205,7 +235,7 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
     stream_us = _stream_us(model, times)
     block_us = max(_block_us(model, times) - stream_us, 0.0)
     stream_tick = stream_us * IN_SIGHT
-    links_tick = _links_us(times)
+    links_tick, (unit_us, plain_us) = _links_us(times), _unit_us(model, times)
     block_tick = block_us * IN_SIGHT / STREAM_TICKS
     rows = [
         row("gate, a command", gate_us, "us"),
@@ -213,7 +243,8 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
         row("network, a shot of 64", network_us, "us", baseline=_median_us(plain, times) / 64),
         row("features and network, a shot alone", _median_us(lambda: model.judge(_figures(one)), times), "us"),
         row("watch with careers and evidence, a shot", watch_us, "us"),
-        row("streaming model, a tick with an enemy in sight", stream_us, "us", baseline=_plain_us(model, times)),
+        row("streaming model, a tick with an enemy in sight", stream_us, "us"),
+        row("of that, the recurrent unit", unit_us, "us", baseline=plain_us),
         row("accumulation, a block", block_us, "us"),
         row("whether links are bad only in combat, a player-tick", links_tick, "us"),
         row("streaming model, a player-tick", stream_tick, "us", at_most=0.5),
@@ -225,6 +256,6 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
     notes.append(f"{SHOTS_S} shots and {COMMANDS_S} commands a second a player, an enemy in sight for {100 * IN_SIGHT:.0f} % of the time")
     notes.append("the streaming model runs in every tick with an enemy in sight, the other network at shots")
     notes.append("not measured: the streaming model on a GPU (100,000 players at 0.02 us a player-tick): it has no kernel for one")
-    notes.append("the streaming model's baseline: its unit alone in numpy, 1,000 players at once, figures given")
+    notes.append("the recurrent unit's baseline: the same bits, compiled, one input at a time")
     notes.append("network's baseline: the same in numpy's BLAS, whose sums depend on the batch; appeals need bits that do not")
     return rows
