@@ -228,6 +228,16 @@ def test_a_clock_that_is_set_costs_one_command() -> None:
     assert np.nonzero(reasons)[0].tolist() == [500]
 
 
+@pytest.mark.parametrize("rtt", [np.nan, np.inf, -5.0, 1e30])
+def test_a_clock_that_runs_back_and_a_round_trip_that_is_none(rtt: float) -> None:
+    """An hour back costs nothing, and gives no hour to catch up: forward again is one refusal as for any clock that is set."""
+    arrived, clock = connection(6, 2_000, kind="none")
+    clock[500:1_500] -= 3_600_000
+    reasons = play(g.Gate(1), 0, arrived, clock, rtt, capacity=1)
+    assert np.nonzero(reasons)[0].tolist() == [1_500]
+    assert reasons[1_500] == g.CLOCK_FAST
+
+
 def _one(gate: g.Gate, sequence: int, seen: int = 0, *, at: float = 0.0, tick: int = 100) -> tuple[int, float]:
     header = np.zeros(1, COMMAND_HEADER)
     header["sequence"], header["seen_tick"], header["client_ms"] = sequence % UINT32, seen % UINT32, int(at) % UINT32
