@@ -18,7 +18,7 @@ Guarantee. By Ville's inequality a player whose link is bad regardless of what i
 hides. So this says nothing about cheating: it is no flag, raises no review and recommends nothing. It keeps a player in the trust pool
 (matched with others in it), which ends by itself once its combat can be judged: the share is of the last minutes.
 
-Cost. Once a second a look at all rows, and some adding per tick.
+Cost. Some adding, and a look at a sixtieth of the rows, per tick.
 """
 
 import math
@@ -70,7 +70,7 @@ class Link:
             self.all_unjudged += ticks
 
     def second(self, kind: int, bad: bool, at: int) -> None:
-        """A second of combat or of idle time, the `at`-th look of the process."""
+        """A second of combat or of idle time, the `at`-th of the process."""
         if self.kind in (_NEITHER, kind) or at - self.at > PAIR_LOOKS:
             self.kind, self.bad, self.at = kind, bad, at
             return
@@ -104,7 +104,11 @@ class Seconds:
         self._fresh = np.zeros(capacity, np.int32)
         self._before = np.full(capacity, 1, np.int32)  # in sight in the second before
         self._tick = 0
-        self.looks = 0
+
+    @property
+    def now(self) -> int:
+        """Seconds since the start."""
+        return self._tick // LOOK_TICKS
 
     def enter(self, entity: int) -> None:
         self._came[entity] = self._sight[entity] = self._fresh[entity] = 0
@@ -115,25 +119,24 @@ class Seconds:
         np.add.at(self._came, entities[entities >= 0], 1)
 
     def step(self, gaze: Gaze, rtt_ms: Floats, jitter_ms: Floats) -> list[tuple[int, int, bool, int]]:
-        """A tick is over; at the end of a second: (row, COMBAT or IDLE, whether its link was bad, ticks in sight without input);
-        -1 for a second that is neither, told only where there are such ticks."""
+        """A tick is over; of the rows whose second ends with it (each tick another sixtieth of them): row, COMBAT or IDLE, whether the link
+        was bad, ticks in sight without input. -1 for a second that is neither, told only where there are such ticks."""
         n = len(gaze.target)
         self._sight[:n] += gaze.target >= 0
         self._fresh[:n] += gaze.fresh
         self._tick += 1
-        if self._tick < LOOK_TICKS:
-            return []
-        self._tick, self.looks = 0, self.looks + 1
-        sight, came = self._sight, self._came
+        part = slice(self._tick % LOOK_TICKS, None, LOOK_TICKS)
+        sight, before, came = self._sight[part], self._before[part], self._came[part]
         with np.errstate(invalid="ignore"):  # NaN: not known, and that is not bad
-            bad: Any = (jitter_ms > accumulate.UNSTEADY_MS) | (rtt_ms > accumulate.SAFE_RTT_MS)
+            bad: Any = (jitter_ms[part] > accumulate.UNSTEADY_MS) | (rtt_ms[part] > accumulate.SAFE_RTT_MS)
         bad |= came * INPUT_TICKS < accumulate.SAFE_INPUT * LOOK_TICKS
         # The second before counts for both: figures of the link lag by a second or two, and must lag alike.
-        combat, idle = np.minimum(sight, self._before) >= COMBAT_TICKS, np.maximum(sight, self._before) == 0
+        combat, idle = np.minimum(sight, before) >= COMBAT_TICKS, np.maximum(sight, before) == 0
         kind = np.where(came == 0, _NEITHER, np.where(combat, COMBAT, np.where(idle, IDLE, _NEITHER)))
-        missed = np.where(sight > 0, sight - self._fresh, 0)
-        rows = np.flatnonzero((kind != _NEITHER) | (missed > 0))
-        found = list(zip(rows.tolist(), kind[rows].tolist(), bad[rows].tolist(), missed[rows].tolist(), strict=True))
-        self._before[:] = sight
-        came[:] = sight[:] = self._fresh[:] = 0
+        missed = np.where(sight > 0, sight - self._fresh[part], 0)
+        at = np.flatnonzero((kind != _NEITHER) | (missed > 0))
+        rows = part.start + LOOK_TICKS * at
+        found = list(zip(rows.tolist(), kind[at].tolist(), bad[at].tolist(), missed[at].tolist(), strict=True))
+        before[:] = sight
+        came[:] = sight[:] = self._fresh[part] = 0
         return found

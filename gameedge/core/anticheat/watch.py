@@ -147,7 +147,7 @@ class Watch:
             if missed:
                 self._fought(career, missed, judged=False)
             if kind >= 0:
-                career.link.second(kind, bad, self._seconds.looks)
+                career.link.second(kind, bad, self._seconds.now)
 
     def commands(self, entities: Int32s) -> None:
         """Commands came for these rows, int32 [N], once each; -1: nobody's."""
