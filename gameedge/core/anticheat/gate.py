@@ -24,12 +24,12 @@ That bound is what is enforced; a timer that runs fast by a little is *found* so
   - sprint: the newest point of `x` in each 0.25 s is a record three times in a row, each by more than the jitter explains. Not where
     the newest point came in a burst: then what was before it was held up, as at the start of a session whose first packet was lost.
     What the ping lost meanwhile is taken off the rise.
-  - records: spans of 0.25, 0.5 and 1 s, each with its highest `x`, each going on until a command came that nothing held up. Whatever
-    the delays are, as long as no span is likelier than another to hold the shortest, the n-th span sets a record with probability 1/n,
-    independently of the others (Renyi). So a bet that pays `0.85 n` for a record and `0.15 n / (n - 1)` for none is fair, and
-    wins 100,000 for at most one honest client in 100,000 (Ville); a fast clock, whose ceiling rises, wins it in ten spans. A bet that is
-    lost is begun anew, about 6,000 times an hour in all: one false find in 16 hours at most. Crystals set no records by rule, and what
-    the ping lost meanwhile is taken off the rise, which must come to 25 ms: delay that falls is no clock.
+  - records: spans of 0.25, 0.5 and 1 s, each with its highest `x`, each going on (four times as long at most) until a command came
+    that nothing held up. Whatever the delays are, as long as no span is likelier than another to hold the shortest, the n-th span sets a
+    record with probability 1/n, independently of the others (Renyi). So a bet that pays `0.85 n` for a record and `0.15 n / (n - 1)` for
+    none is fair, and wins 100,000 for at most one honest client in 100,000 (Ville); a fast clock, whose ceiling rises, wins it in ten
+    spans. A bet that is lost is begun anew, about 6,000 times an hour in all: one false find in 16 hours at most. Crystals set no records
+    by rule, and what the ping lost meanwhile is taken off the rise, which must come to 25 ms: delay that falls is no clock.
 
 What can be known. Arrivals alone cannot tell a clock of 1 + e from delay that falls by e a second, so without any further
 assumption nothing is certain until the rise is more than the delay can fall by, at most the round trip: rtt / e, 30 s for 1.01x at 300 ms;
@@ -102,6 +102,7 @@ FAST_RECORDS: Final = 0.85  # the share of spans in which a fast clock sets a re
 WEALTH: Final = 100_000.0
 CALM: Final = 2  # a command after so many that came one by one was not held up
 CALM_MIN: Final = 1.0  # of a span; until then it goes on
+PATIENCE: Final = 4.0  # spans; it is not waited longer for such commands: a client can send all in pairs
 GIVE_UP: Final = 0.02
 RECORD_STEP: Final = 0.001  # ms a ms: a slower rise is a crystal's, and no record
 RECORD_RISE_MS: Final = 25.0  # that ping does not explain, for a find
@@ -240,16 +241,16 @@ def _records(s: Any, x: Any, now: Any, rtt: Any) -> Any:
     found = False
     calm = 1.0 if s.calm >= CALM else 0.0
     for k in range(SPAN_COUNT):
-        if now - s.span_from[k] < SPANS_MS[k] or s.span_calm[k] < CALM_MIN:
+        lasted = now - s.span_from[k]
+        if lasted < SPANS_MS[k] or (s.span_calm[k] < CALM_MIN and lasted < PATIENCE * SPANS_MS[k]):
             s.span_top[k] = max(s.span_top[k], x)
             s.span_calm[k] += calm
             continue
         top, by, n = s.span_top[k], s.span_top[k] - s.record[k], s.spans[k] + 1.0
-        away = now - s.span_from[k]
         s.span_from[k], s.span_top[k], s.span_calm[k] = now, x, calm
-        again = s.spans[k] == 0.0 or by > LEAP_MS + away  # the clock was set anew
+        again = s.spans[k] == 0.0 or by > LEAP_MS + lasted  # the clock was set anew
         if not again:
-            if by >= RECORD_STEP * SPANS_MS[k]:
+            if by >= RECORD_STEP * lasted:
                 s.wealth[k] *= FAST_RECORDS * n  # an honest span is the highest of n in one case of n
             else:
                 s.wealth[k] *= (1.0 - FAST_RECORDS) * n / (n - 1.0)

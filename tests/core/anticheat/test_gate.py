@@ -170,6 +170,16 @@ def test_a_clock_of_one_percent_is_found_on_lossy_links(rtt: float, median_s: fl
     assert float(np.median(took)) < median_s
 
 
+@pytest.mark.parametrize(("speed", "within_s"), [(1.01, 15.0), (1.05, 12.0), (1.3, 12.0)])
+def test_commands_sent_in_pairs_hide_no_clock(speed: float, within_s: float) -> None:
+    """Each pair looks as if something had held it up."""
+    arrived, clock = connection(8, 1_200, speed=speed, rtt=60.0, kind="none")
+    arrived[:-1:2] = arrived[1::2]
+    found = finds(g.Gate(1), arrived, clock, 60.0)
+    assert found
+    assert found[0] < within_s
+
+
 def test_delay_that_falls_is_no_clock_where_ping_falls_with_it() -> None:
     """A queue drains for ten seconds: arrivals look like those of a clock of 1.02x, and the round trip says what it is."""
     gate, n = g.Gate(2), 600
