@@ -5,9 +5,9 @@ from the average as people were found to differ (a gamma distribution with the s
 blocks whose p-values fall into the columns of the null with that person's rates. The rates of the average person are measured on
 innocents, each as if one block more had reached it. Every career is played in full, three million blocks of it.
 
-The rest of the report is what happens where that is wrong (`WORSE`): everybody's rates larger than measured, people who differ more,
-days of good and bad form (blocks that depend on each other: the rate of a whole stretch is drawn anew), tails that are heavier than
-said. There the average person has the rates that the null says, not the far lower ones that were measured.
+The rest of the report is what happens where that is wrong (`WORSE`), one thing at a time and on top of the measured rates or of the
+higher ones that the null says: everybody's rates larger, people who differ more, days of good and bad form (blocks that depend on each
+other: the rate of a whole stretch is drawn anew), tails that are heavier.
 """
 
 from collections.abc import Mapping
@@ -89,17 +89,21 @@ def _careers(stakes, base, factors, forms, stretch, prior, stop, seeds):  # type
 @dataclass(frozen=True)
 class Crowd:
     """Who plays. factor: everybody's rates over the measured ones; spread: the relative variance between people; form, stretch: that
-    between stretches of a person's blocks, and their length; heavier: rates of p <= t are (0.3 / t)^heavier times as high."""
+    between stretches of a person's blocks, and their length; heavier: rates of p <= t are (0.3 / t)^heavier times as high; said: the
+    average person's rates are those of the null instead."""
 
     factor: float = 1.0
     spread: float = 0.0
     form: float = 0.0
     stretch: int = 1_000
     heavier: float = 0.0
+    said: bool = True
 
 
-# In each the average person is as the null says; the spread is replaced by the fitted one where it is not given.
 WORSE: Final[Mapping[str, Crowd]] = {
+    **{f"measured rates x {k:g}": Crowd(factor=k, said=False) for k in (2.0, 3.0)},
+    "measured rates, variance between people 0.25": Crowd(spread=0.25, said=False),
+    "measured rates, variance between stretches of 20 min 1": Crowd(form=1.0, said=False),
     "as the null says": Crowd(),
     **{f"rates x {k:g}": Crowd(factor=k) for k in (1.25, 1.5, 2.0, 3.0)},
     **{f"variance between people {k:g}": Crowd(spread=k) for k in (0.25, 0.5, 1.0)},
@@ -168,7 +172,6 @@ def simulate(
     found |= _told(peaks, sure)
     if worse:
         found["worse"] = {
-            name: _told(*_play(said, crowd if crowd.spread else Crowd(**{**vars(crowd), "spread": spread}), worse, blocks, seed + 1))
-            for name, crowd in WORSE.items()
+            name: _told(*_play(said if crowd.said else base, crowd, worse, blocks, seed + 1)) for name, crowd in WORSE.items()
         }
     return found

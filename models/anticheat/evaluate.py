@@ -151,14 +151,19 @@ def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries
     return rows
 
 
-DRAWN = {"as the null says": "as the null says", "rates x 1.5": "1.5 times that", "rates x 2": "2 times that", "rates x 3": "3 times that"}
+DRAWN = {
+    "measured rates x 2": "2 times that",
+    "measured rates x 3": "3 times that",
+    "as the null says": "as the null says",
+    "rates x 1.5": "1.5 times that",
+}
 
 
 def draw_careers(simulated: dict[str, Any], file: Path) -> None:
     def curve(row: dict[str, Any]) -> list[tuple[float, float]]:
         return [(t, max(share, 1e-5)) for t, share in row["curve"]]
 
-    series = {"measured rates": curve(simulated)}
+    series = {"rates as measured": curve(simulated)}
     series |= {text: curve(simulated["worse"][name]) for name, text in DRAWN.items() if name in simulated.get("worse", {})}
     series["Ville's bound"] = [(t, min(1.0, 1 / t)) for t, _ in simulated["curve"]]
     axes = Axis("wealth", 1.0, 1e4, log=True), Axis("share of careers that ever reach it", 1e-5, 1.0, log=True)
@@ -181,8 +186,9 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
     every = np.concatenate([p, calibrate.p_values(seen, model.null)])
     # As if one block more had reached each: what was never seen is not taken for impossible.
     pooled = np.array([float(((every <= tail).sum() + 1) / (len(every) + 1)) for tail in aim.TAILS])
-    # The spread between people, as the null's inflation has it, of the rate of p <= 0.05: it takes many people to see it.
-    factor_spread = calibrate.spread(every <= 0.05, np.concatenate([found["who"], seen["who"]]))
+    # The spread between people: the largest of the columns that are reached often enough to see it.
+    who = np.concatenate([found["who"], seen["who"]])
+    factor_spread = max(calibrate.spread(every <= tail, who) for tail in (0.2, 0.1, 0.05, 0.03))
     simulated = careers.simulate(pooled, factor_spread, number)
     peak = max(float(player["logs"].max()) for player in players.values())
     if plot is not None:
