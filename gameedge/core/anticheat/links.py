@@ -18,7 +18,7 @@ Guarantee. By Ville's inequality a player whose link is bad regardless of what i
 hides. So this says nothing about cheating: it is no flag, raises no review and recommends nothing. It keeps a player in the trust pool
 (matched with others in it), which ends by itself once its combat can be judged: the share is of the last minutes.
 
-Cost. Some adding, and a look at a sixtieth of the rows, per tick.
+Cost. Some adding per tick, and every tenth of them a look at a sixth of the rows.
 """
 
 import math
@@ -32,6 +32,7 @@ from gameedge.core.anticheat.features import Floats
 from gameedge.core.game import Gaze, Int32s
 
 LOOK_TICKS: Final = 60
+PARTS: Final = 6  # of the rows, which are looked at in turn
 COMBAT_TICKS: Final = 45  # of a second with an enemy in sight, to call it combat
 INPUT_TICKS: Final = 3  # that a command holds
 PAIR_LOOKS: Final = 30  # seconds between the two of a pair, at most
@@ -115,17 +116,20 @@ class Seconds:
         self._before[entity] = 1  # a first second is neither
 
     def commands(self, entities: Int32s) -> None:
-        """Rows that commands came for, int32 [N], once each; -1: nobody's."""
-        np.add.at(self._came, entities[entities >= 0], 1)
+        """Rows that commands came for, int32 [N], a command each; -1: nobody's."""
+        self._came += np.bincount(entities[entities >= 0], minlength=len(self._came))
 
     def step(self, gaze: Gaze, rtt_ms: Floats, jitter_ms: Floats) -> list[tuple[int, int, bool, int]]:
-        """A tick is over; of the rows whose second ends with it (each tick another sixtieth of them): row, COMBAT or IDLE, whether the link
+        """A tick is over; of the rows whose second ends with it (a sixth of them each tenth tick): row, COMBAT or IDLE, whether the link
         was bad, ticks in sight without input. -1 for a second that is neither, told only where there are such ticks."""
         n = len(gaze.target)
         self._sight[:n] += gaze.target >= 0
         self._fresh[:n] += gaze.fresh
         self._tick += 1
-        part = slice(self._tick % LOOK_TICKS, None, LOOK_TICKS)
+        turn, rest = divmod(self._tick, LOOK_TICKS // PARTS)
+        if rest:
+            return []
+        part = slice(turn % PARTS, None, PARTS)
         sight, before, came = self._sight[part], self._before[part], self._came[part]
         with np.errstate(invalid="ignore"):  # NaN: not known, and that is not bad
             bad: Any = (jitter_ms[part] > accumulate.UNSTEADY_MS) | (rtt_ms[part] > accumulate.SAFE_RTT_MS)
@@ -135,7 +139,7 @@ class Seconds:
         kind = np.where(came == 0, _NEITHER, np.where(combat, COMBAT, np.where(idle, IDLE, _NEITHER)))
         missed = np.where(sight > 0, sight - self._fresh[part], 0)
         at = np.flatnonzero((kind != _NEITHER) | (missed > 0))
-        rows = part.start + LOOK_TICKS * at
+        rows = part.start + PARTS * at
         found = list(zip(rows.tolist(), kind[at].tolist(), bad[at].tolist(), missed[at].tolist(), strict=True))
         before[:] = sight
         came[:] = sight[:] = self._fresh[part] = 0

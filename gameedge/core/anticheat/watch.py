@@ -150,7 +150,7 @@ class Watch:
                 career.link.second(kind, bad, self._seconds.now)
 
     def commands(self, entities: Int32s) -> None:
-        """Commands came for these rows, int32 [N], once each; -1: nobody's."""
+        """Commands came for these rows, int32 [N], a command each; -1: nobody's."""
         self._seconds.commands(entities)
 
     def _fought(self, career: _Career, ticks: int, *, judged: bool) -> None:
