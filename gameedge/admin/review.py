@@ -79,7 +79,7 @@ def show_flag(
         fail(f"cannot write: {error}", REFUSED, error)
     answer = sources.plain(evidence)
     if clip is not None:
-        answer |= {"timeline": _timeline(clip), "refused": clip.refused}
+        answer |= {"timeline": _timeline(clip), "refused": clip.refused, "combat_s": clip.combat_s}
     show(answer, as_json, views.evidence)
 
 

@@ -1,7 +1,7 @@
 """Answers of the admin API as tables."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -112,13 +112,33 @@ def player(console: Console, answer: dict[str, Any]) -> None:
         live(console, answer["live"])
 
 
+_POOLS: Final = {"observe": "observed", "link": "link bad only in combat"}
+
+
+def _unjudged(session: dict[str, Any]) -> str:
+    """Of the combat of the last minutes, what the anti-cheat did not judge for the network's sake."""
+    share = session.get("unjudged")
+    return "-" if share is None else f"{share:.0%}"
+
+
 def live(console: Console, answer: dict[str, Any], title: str = "sessions now") -> None:
-    table = _table(title, "region", "process", "state", "mode", "match", "ticket", "rtt>r")
+    table = _table(title, "region", "process", "state", "mode", "match", "ticket", "rtt>r", "combat unjudged>r", "trust pool")
     for one in answer["sessions"]:
         session = one["session"]
         rtt = "-" if session["rtt_ms"] is None else f"{session['rtt_ms']:.0f} ms"
         state = "connected" if session["connected"] else "away, may resume"
-        _row(table, one["region"], one["edge"], state, session["mode"], session["match"], session["ticket"], rtt)
+        _row(
+            table,
+            one["region"],
+            one["edge"],
+            state,
+            session["mode"],
+            session["match"],
+            session["ticket"],
+            rtt,
+            _unjudged(session),
+            _POOLS.get(session.get("pool", ""), "-"),
+        )
     console.print(table)
     silent(console, answer)
 
@@ -304,6 +324,10 @@ def evidence(console: Console, answer: dict[str, Any]) -> None:
         console.print(_cell(f"  - {reason}"))
     if answer.get("refused"):
         console.print(_cell("refused by reason number: " + ", ".join(f"{k}: {v}" for k, v in sorted(answer["refused"].items()))))
+    if answer.get("combat_s"):
+        judged, unjudged = answer["combat_s"]
+        text = f"{judged:.0f} s of combat judged, {unjudged:.0f} s not (unsteady, far or gappy link)"
+        console.print(_cell(text))
     if answer.get("timeline"):
         table = _table("what contributed", "block>r", "tick>r", "shots>r", "score>r", "p at most>r", "wealth>r")
         for row in answer["timeline"]:

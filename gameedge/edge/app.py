@@ -33,7 +33,7 @@ from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
 from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
 from gameedge.core.game import Game, Outcome
-from gameedge.core.ids import EdgeId, MatchId, RegionId, encode
+from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId, encode
 from gameedge.core.matchmaking.propose import warm as warm_matchmaking
 from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
@@ -133,7 +133,18 @@ class Edge:
         self.crossings = Crossings(self, of_file)
         self.guests = Guests(self)
         self.queueing = Queueing(
-            spec, self.match_rules, store, self.players, region, edge, self.clock, draw, self.post, shadow_rules, self.crossings.rules
+            spec,
+            self.match_rules,
+            store,
+            self.players,
+            region,
+            edge,
+            self.clock,
+            draw,
+            self.post,
+            shadow_rules,
+            self.crossings.rules,
+            self._watched,
         )
         self.queueing.leave = self.crossings.cancel
         self.offers = Offers(store, edge, self.clock, self.metrics, self.post, self._open_match)
@@ -210,6 +221,12 @@ class Edge:
         if self.depot is None:
             raise ArtifactError(f"{name}: this process has no folder of models")
         return await asyncio.to_thread(self.depot.build, name, self.config.entities_max)
+
+    def _watched(self, player: PlayerId) -> str:
+        why = self.watching.pool(player)
+        if why:
+            self.metrics.counter("watched_tickets_total", why=why).add()
+        return why
 
     def _now_tick(self) -> int:
         return self.tick.tick

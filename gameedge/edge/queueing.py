@@ -85,6 +85,9 @@ def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
     return InboxEvent(kind="compared", mode=event.mode, detail=msgspec.json.encode(matcher.compared()).decode())
 
 
+WATCHED_POOL: Final = 255  # the trust pool of those whom the anti-cheat observes or whose link may hide them
+
+
 class Queueing:
     """`draining` and `store_full` are set by the process: then nobody is queued. `crossing`: rules of modes whose tickets may go to
     other regions; `leave` ends the grant of such a ticket, False: it is in the pool again."""
@@ -102,12 +105,15 @@ class Queueing:
         post: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]],
         shadow: Mapping[str, ModeRules] | None = None,
         crossing: Mapping[str, ModeRules] | None = None,
+        watched: Callable[[PlayerId], str] | None = None,
     ) -> None:
+        """watched: why the anti-cheat has a player in the trust pool (`Watch.pool`), empty: it has not."""
         self._rules, self._shadow, self._crossing = mode_rules, shadow or {}, crossing or {}
         self._spec, self._store, self._players, self._region, self._edge = spec, store, players, region, edge
         self._scratch = {mode: PoolArrays(of) for mode, of in mode_rules.items()}  # empty: to hold one ticket against the rules
         self._clock, self._draw, self._post = clock, draw, post
         self._ingest = Ingest(store)
+        self._watched = watched or (lambda player: "")
         self.draining = False
         self.leave: Callable[[Player], Awaitable[bool]] | None = None
         self.store_full = False  # results wait for the store: no new matches
@@ -154,7 +160,7 @@ class Queueing:
             name=claims.name,
             rating=rating.mu if rating else 25.0,
             sigma=rating.sigma if rating else 25.0 / 3.0,
-            trust=claims.trust,
+            trust=self._trust(player, message),
             party=message.party.id if message.party else None,
             party_size=message.party.size if message.party else 1,
             created_ms=self._clock.unix_ms(),
@@ -171,6 +177,13 @@ class Queueing:
         if problem := self._scratch[message.mode].problem(ticket):
             raise RefusedError(Reason.UNSUPPORTED, f"nobody could ever be found: {problem}"[:256])
         return ticket
+
+    def _trust(self, player: Player, message: Queue) -> int:
+        """The pool: what the account says, and for those in the first one, whether the anti-cheat watches them. A party stays whole:
+        its members' processes do not know of each other's."""
+        if player.claims.trust == 0 and (message.party is None or message.party.size == 1) and self._watched(player.id):
+            return WATCHED_POOL
+        return player.claims.trust
 
     async def _enqueue(self, player: Player, ticket: Ticket, n: int) -> None:
         now_ms = self._clock.monotonic_ms()

@@ -346,6 +346,8 @@ class Reports:
                 metrics.counter("inference_late_total", model=name).value = figures.late
                 metrics.counter("inference_failures_total", model=name).value = figures.failures
                 self._ways(name)
+        for judged, seconds in zip(("yes", "no"), edge.watching.combat_s, strict=True):
+            metrics.counter("combat_seconds_total", judged=judged).value = seconds
         metrics.counter("evidence_dropped_total").value = edge.recorder.evidence_dropped
         metrics.counter("inputs_total", outcome="accepted").value = tick.commands - int(tick.refused.sum())
         for outcome, code in _OUTCOMES.items():

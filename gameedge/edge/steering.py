@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gameedge.core import limits
+from gameedge.core.anticheat.watch import TICK_HZ
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, MatchId, PlayerId
 from gameedge.core.tokens import AskClaims
@@ -59,6 +60,8 @@ class Steering:
     # -- players
 
     def _seen(self, player: Player) -> PlayerHere:
+        watching = self._edge.watching
+        link = watching.link(player.id)
         return PlayerHere(
             player=player.id,
             name=player.claims.name,
@@ -68,6 +71,10 @@ class Steering:
             match=player.match or "",
             ticket=player.ticket or "",
             rtt_ms=player.link.rtt_ms if player.link is not None else None,
+            unjudged=round(link.share, 4) if link is not None and link.judged + link.unjudged > 0 else None,
+            unjudged_s=round(link.all_unjudged / TICK_HZ, 1) if link is not None else 0.0,
+            judged_s=round(link.all_judged / TICK_HZ, 1) if link is not None else 0.0,
+            pool=watching.pool(player.id),
         )
 
     async def _here(self, claims: AskClaims) -> Any:

@@ -124,6 +124,7 @@ class Tick:
         if len(refused):
             self.figures.refused += np.bincount(reasons[refused], minlength=256)
             self.watch.refusals(entities[refused], reasons[refused], now_ms)
+        self.watch.commands(entities)
         seated = entities >= 0
         self.watch.rtt_ms[entities[seated]] = self.table.rtt_ms[slots[seated]]
         self.watch.jitter_ms[entities[seated]] = self.gate.jitter_ms(slots[seated])

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from gameedge.core.anticheat.gate import Gate
-from gameedge.core.anticheat.watch import Watch
+from gameedge.core.anticheat.links import Link
+from gameedge.core.anticheat.watch import TICK_HZ, Watch
 from gameedge.core.ids import FlagId, MatchId, PlayerId, encode
 from gameedge.state.base import Evidence
 from gameedge.telemetry.metrics import Registry
@@ -30,6 +31,19 @@ class Watching:
     def leave(self, entity: int) -> None:
         self._watch.leave(entity)
         self._player_of.pop(entity, None)
+
+    def pool(self, player: PlayerId) -> str:
+        """See `Watch.pool`."""
+        return self._watch.pool(player)
+
+    def link(self, player: PlayerId) -> Link | None:
+        """See `Watch.link`."""
+        return self._watch.link(player)
+
+    @property
+    def combat_s(self) -> tuple[float, float]:
+        """Of all players since the start: judged, and not judged for the network's sake."""
+        return self._watch.judged_ticks / TICK_HZ, self._watch.unjudged_ticks / TICK_HZ
 
     def collect(self, unix_ms: int) -> list[Evidence]:
         """Evidence for what was flagged since the last call."""

@@ -55,6 +55,10 @@ class PlayerHere(msgspec.Struct, frozen=True, kw_only=True):
     match: str = ""
     ticket: str = ""
     rtt_ms: float | None = None
+    unjudged: float | None = None  # share of the last minutes' combat that was not judged for the network's sake; None: no combat
+    unjudged_s: float = 0.0  # and all of it in this process, with what was judged
+    judged_s: float = 0.0
+    pool: str = ""  # why it is matched in the trust pool: observe, link; empty: it is not
 
 
 class PlayerRecords(msgspec.Struct, frozen=True, kw_only=True):

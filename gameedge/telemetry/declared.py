@@ -257,6 +257,22 @@ EDGE: Final = (
     ),
     # -- watching
     Metric("flags_total", _C, "flags", "Anti-cheat flags raised.", "a jump is a new cheat, or a model that errs", labels=("rule",)),
+    Metric(
+        "combat_seconds_total",
+        _C,
+        "seconds",
+        "Time that players had an enemy in sight, and whether it was judged: not on unsteady, far or gappy links.",
+        "a rising share of no: links that worsen, or somebody who makes them so",
+        labels=("judged",),
+    ),
+    Metric(
+        "watched_tickets_total",
+        _C,
+        "tickets",
+        "Tickets in the trust pool of the anti-cheat: observed players, and those whose link is bad only in combat.",
+        "more than one in a hundred: the model errs, or many cheat",
+        labels=("why",),
+    ),
     Metric("evidence_dropped_total", _C, "records", "Evidence that could not be stored.", "the store was away"),
     # -- the world around
     Metric(

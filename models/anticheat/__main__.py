@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--processes", type=int, default=2)
     report.add_argument("--no-real", action="store_true", help="leave recorded people out: what results.json says of them stays")
     report.add_argument("--real-only", action="store_true", help="only what concerns recorded people; the rest of the report stays")
+    report.add_argument("--innocents-only", action="store_true", help="only innocents and their careers; the rest of the report stays")
     options = parser.parse_args(argv)
     try:
         if options.command == "score-aim":
@@ -32,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
 
         if options.real_only:
             found = evaluate.real_only()
+        elif options.innocents_only:
+            found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
         else:
             found = evaluate.run(careers=options.careers, processes=options.processes, real=not options.no_real)
         print(json.dumps(found, indent=2) if options.json else evaluate.text(found))

@@ -81,7 +81,9 @@ def test_list_and_show(region: str, tmp_path: Path) -> None:
     tags = [element.tag.rpartition("}")[2] for element in ET.fromstring(picture.read_text()).iter()]
     assert tags.count("polyline") == 1
     assert tags.count("circle") > 40
-    assert "what contributed" in review(region, "show", "f1").stdout
+    text = review(region, "show", "f1").stdout
+    assert "what contributed" in text
+    assert "0 s of combat judged, 0 s not" in text  # these shots came without ticks
 
 
 def test_decide(region: str) -> None:

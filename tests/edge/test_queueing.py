@@ -6,9 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gameedge.core.anticheat import links
 from gameedge.core.errors import ConfigError, Reason, UnavailableError
-from gameedge.core.ids import MatchId
-from gameedge.core.protocol.messages import Dequeued, Explain, Explained, Queue, Queued, QueueStatus, Refused
+from gameedge.core.ids import MatchId, PlayerId
+from gameedge.core.protocol.messages import Dequeued, Explain, Explained, Party, Queue, Queued, QueueStatus, Refused
+from gameedge.edge.queueing import WATCHED_POOL
 from gameedge.state.base import InboxEvent
 
 from .parts import ME, Bench, bench, ticket_of
@@ -37,6 +39,31 @@ async def test_who_may_not_queue_is_told_why(given: dict[str, object], reason: R
         (refused,) = await asked(on, **given)  # type: ignore[arg-type]
         assert isinstance(refused, Refused)
         assert refused.reason is reason
+
+
+async def test_who_is_watched_queues_in_the_trust_pool_and_a_party_stays_whole() -> None:
+    async with bench() as on:
+        _, _, ada = on.connect("ada")
+        watch = on.edge.tick.watch
+
+        def trust(message: Queue) -> int:
+            return on.edge.queueing._ticket(ada, message).trust
+
+        assert trust(Queue(n=1, mode="duel")) == 0
+        watch.enter(0, PlayerId("ada"))
+        link = watch.link(PlayerId("ada"))
+        assert link is not None
+        link.fought(6_000, judged=False)
+        assert trust(Queue(n=1, mode="duel")) == 0  # a bad link alone is no reason
+        for at in range(0, 40, 2):
+            link.second(links.COMBAT, True, at)
+            link.second(links.IDLE, False, at + 1)
+        assert trust(Queue(n=1, mode="duel")) == WATCHED_POOL
+        assert trust(Queue(n=1, mode="squads", party=Party(id="us", size=2))) == 0
+        assert on.edge.metrics.counter("watched_tickets_total", why="link").value == 1
+        (seen,) = [on.edge.steering._seen(ada)]
+        assert (seen.pool, seen.unjudged, seen.unjudged_s, seen.judged_s) == ("link", 1.0, 100.0, 0.0)
+        assert watch.flags() == []
 
 
 async def run_lanes(on: Bench) -> None:

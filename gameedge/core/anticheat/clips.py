@@ -80,6 +80,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     before: int  # blocks before the first
     blocks: list[Block]
     refused: dict[str, int]
+    combat_s: tuple[float, float] | None = None  # judged, and not judged for the network's sake; None: not counted yet when it was made
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,8 +187,10 @@ def why(model: aim.AimModel, blocks: Iterable[Block], count: int, radius: float 
     return ("trigger" if kind == aim.TRIGGER else "aim"), [*words[: count - 1], words[-1]]
 
 
-def encode(before: Wealth, blocks: Iterable[Block], refused: dict[int, int], model: str, radius: float) -> bytes:
-    """A clip as msgpack, the oldest blocks left out until it fits."""
+def encode(
+    before: Wealth, blocks: Iterable[Block], refused: dict[int, int], model: str, radius: float, combat_s: tuple[float, float] | None = None
+) -> bytes:
+    """A clip as msgpack, the oldest blocks left out until it fits. combat_s: that was judged, and that was not."""
     start, kept = before.copy(), list(blocks)
     while True:
         clip = Clip(
@@ -198,6 +201,7 @@ def encode(before: Wealth, blocks: Iterable[Block], refused: dict[int, int], mod
             before=start.blocks,
             blocks=kept,
             refused={str(reason): count for reason, count in refused.items()},
+            combat_s=combat_s,
         )
         data = msgspec.msgpack.encode(clip)
         if len(data) <= limits.EVIDENCE_BYTES_MAX or not kept:

@@ -12,25 +12,40 @@ Write `x` for either of them minus the arrival time. For an honest client `x = c
     a stall);
   - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
     the floor of the delay can only fall by what the round trip had in it;
-  - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds (a
-    pause gives at most three seconds of commands as credit, and that for at most twenty seconds; commands that a stall held up longer
-    than that are taken as well where by their own clocks they were made no faster than 50 ms each, which no pause can feign);
+  - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds in
+    which commands flowed: a silence counts for 0.1 s, since nothing can reach a ceiling in it, and a packet that is lost again and again
+    makes one of ten seconds and more (a pause gives at most three seconds of commands as credit, and that for at most twenty such
+    seconds; commands that a stall held up longer than that are taken as well where by their own clocks they were made no faster than
+    50 ms each, which no pause can feign);
   - a refused clock gives up 10 ms of the client's claim, so that refusals are proportional to time gained and an honest change
     of route costs a few commands rather than the match. A clock that leaps by over half a second is set anew, for one refusal.
 
-That bound is what is enforced; a timer that runs fast by a little is *found* sooner, and refused nothing for it: the newest point
-of `x` in each span of time (0.25 s, and 1 s) is a record again and again, each by more than the jitter explains. Delay can fall
-once, after a burst or a change of route; records in a row, adding up to several times the jitter, are a clock.
+That bound is what is enforced; a timer that runs fast by a little is *found* sooner, and refused nothing for it. Two ways:
+  - sprint: the newest point of `x` in each 0.25 s is a record three times in a row, each by more than the jitter explains. Not where
+    the newest point came in a burst: then what was before it was held up, as at the start of a session whose first packet was lost.
+    What the ping lost meanwhile is taken off the rise.
+  - records: spans of 0.25, 0.5 and 1 s, each with its highest `x`, each going on (four times as long at most) until a command came
+    that nothing held up. Whatever the delays are, as long as no span is likelier than another to hold the shortest, the n-th span sets a
+    record with probability 1/n, independently of the others (Renyi). So a bet that pays `0.85 n` for a record and `0.15 n / (n - 1)` for
+    none is fair, and wins 100,000 for at most one honest client in 100,000 (Ville); a fast clock, whose ceiling rises, wins it in ten
+    spans. A bet that is lost is begun anew, about 6,000 times an hour in all: one false find in 16 hours at most. Crystals set no records
+    by rule, and what the ping lost meanwhile is taken off the rise, which must come to 25 ms: delay that falls is no clock.
+
+What can be known. Arrivals alone cannot tell a clock of 1 + e from delay that falls by e a second, so without any further
+assumption nothing is certain until the rise is more than the delay can fall by, at most the round trip: rtt / e, 30 s for 1.01x at 300 ms;
+that is what slack enforces. Where delays are exchangeable the ceiling is known to about jitter / (arrivals that nothing held up), a
+few ms in a second even at 15% loss: the limit is 25 ms / e, 2.5 s for 1.01x, plus the time in which all was held up, which at 15% loss
+and 300 ms (a loss holds up half a second) is four fifths of it.
 
 Guarantee. In t seconds without a pause no client has more than `20 (t + slack + 0.001 t)` commands accepted, plus 43, most of them
 while the first came. What is refused is not used up. The gate rejects and counts: what repetition means is for `watch`, and bans
 are for people.
 
-Cost. One compiled kernel over the commands of a tick in order of arrival, 256 bytes of state a connection, one allocation (a
+Cost. One compiled kernel over the commands of a tick in order of arrival, 450 bytes of state a connection, one allocation (a
 copy of the headers) a call: about 0.05 us a command.
 
 Source: the ceiling is the minimum filter of one-way delay as in NTP's clock filter (RFC 5905) and BBR's min-RTT (Cardwell 2016),
-the count of commands a generic cell rate algorithm (ITU-T I.371).
+the count of commands a generic cell rate algorithm (ITU-T I.371); records: Renyi 1962, bets: Shafer and Vovk 2019.
 """
 
 from typing import Any, Final
@@ -71,14 +86,26 @@ LEAP_MS: Final = 500.0
 CREDIT_MS_MAX: Final = 3_000.0
 OWN_SLACK_MS: Final = 60.0  # how much nearer together than 50 ms by its own clock a client may have made commands that were held up
 WINDOW_MS: Final = 10_000.0
+IDLE_MS: Final = 100.0  # of a silence, what counts towards a window: silence is no evidence that the ceiling is too high
 
-# Findings: spans in a row with a record each, by at least LEAST + LEAST_JITTER x jitter, together RISE + RISE_JITTER x jitter.
-SPANS_MS: Final = (250.0, 1_000.0)
-RUNS: Final = (3, 4)
-LEAST_MS: Final = (5.0, 4.0)
+# Findings. Sprint: spans in a row with a record each, by at least LEAST + LEAST_JITTER x jitter, together RISE + RISE_JITTER x jitter.
+SPRINT_MS: Final = 250.0
+SPRINT_RUN: Final = 3
+LEAST_MS: Final = 5.0
 LEAST_JITTER: Final = 0.5
 RISE_MS: Final = 15.0
 RISE_JITTER: Final = 4.0
+# Bets on records, at three lengths of span: see the page above.
+SPANS_MS: Final = (250.0, 500.0, 1_000.0)
+SPAN_COUNT: Final = len(SPANS_MS)
+FAST_RECORDS: Final = 0.85  # the share of spans in which a fast clock sets a record, as bet on
+WEALTH: Final = 100_000.0
+CALM: Final = 2  # a command after so many that came one by one was not held up
+CALM_MIN: Final = 1.0  # of a span; until then it goes on
+PATIENCE: Final = 4.0  # spans; it is not waited longer for such commands: a client can send all in pairs
+GIVE_UP: Final = 0.02
+RECORD_STEP: Final = 0.001  # ms a ms: a slower rise is a crystal's, and no record
+RECORD_RISE_MS: Final = 25.0  # that ping does not explain, for a find
 
 _STATE: Final = np.dtype(
     [
@@ -88,9 +115,11 @@ _STATE: Final = np.dtype(
         ("client_ms", "i8"),  # unwrapped
         ("taken", "i8"),
         ("flow", "i8"),  # commands that did not come in a burst
+        ("calm", "i8"),  # of the last ones, those that came one by one
         ("found", "i8"),  # 1: the last command showed a fast clock
         ("first_ms", "f8"),
         ("last_ms", "f8"),
+        ("flowing_ms", "f8"),  # time that windows are measured in: silences count for IDLE_MS each
         ("jitter_ms", "f8"),
         ("rtt_ms", "f8"),  # peak, decaying
         ("clock_base", "f8"),  # the client's clock minus ours at the beginning
@@ -99,11 +128,21 @@ _STATE: Final = np.dtype(
         ("clock_from", "f8"),
         ("clock_best", "f8"),
         ("clock_best_before", "f8"),
-        ("span_from", "f8", (2,)),
-        ("span_top", "f8", (2,)),
-        ("record", "f8", (2,)),
-        ("run", "f8", (2,)),
-        ("rise", "f8", (2,)),
+        ("sprint_from", "f8"),
+        ("sprint_top", "f8"),
+        ("sprint_burst", "f8"),  # 1: the top of the span came in a burst
+        ("sprint_record", "f8"),
+        ("sprint_run", "f8"),
+        ("sprint_rise", "f8"),
+        ("sprint_rtt", "f8"),  # before the run
+        ("span_from", "f8", (SPAN_COUNT,)),
+        ("span_top", "f8", (SPAN_COUNT,)),
+        ("span_calm", "f8", (SPAN_COUNT,)),  # commands of the span that nothing held up
+        ("record", "f8", (SPAN_COUNT,)),
+        ("first", "f8", (SPAN_COUNT,)),  # the top of the first span of the bet
+        ("first_rtt", "f8", (SPAN_COUNT,)),
+        ("spans", "f8", (SPAN_COUNT,)),
+        ("wealth", "f8", (SPAN_COUNT,)),
         ("count_top", "f8"),
         ("count_from", "f8"),
         ("count_best", "f8"),
@@ -128,20 +167,24 @@ def _begin(s: Any, header: Any, now: Any, rtt: Any) -> None:
     s.client_ms = header.client_ms
     s.taken = 1
     s.flow = 0
+    s.calm = 0
     s.first_ms = now
     s.last_ms = now
+    s.flowing_ms = 0.0
     s.jitter_ms = 0.0
     s.rtt_ms = rtt
     s.clock_base = header.client_ms - now
     s.clock_last = 0.0
     s.clock_top = 0.0
-    s.clock_from = now
+    s.clock_from = 0.0
     s.clock_best = 0.0
     s.clock_best_before = 0.0
-    for k in range(2):
-        s.span_from[k], s.span_top[k], s.record[k], s.run[k], s.rise[k] = now, 0.0, 0.0, 0.0, 0.0
+    s.sprint_from, s.sprint_top, s.sprint_burst, s.sprint_record, s.sprint_run, s.sprint_rise = now, 0.0, 0.0, 0.0, 0.0, 0.0
+    s.sprint_rtt = rtt
+    for k in range(SPAN_COUNT):
+        s.span_from[k], s.span_top[k], s.span_calm[k], s.spans[k] = now, 0.0, 0.0, 0.0
     s.count_top = 0.0
-    s.count_from = now
+    s.count_from = 0.0
     s.count_best = 0.0
     s.count_best_before = 0.0
     s.own_top = COMMAND_MS
@@ -153,41 +196,70 @@ def _slack(s: Any) -> Any:
 
 
 @kernel
-def _ceiling(x: Any, top: Any, best: Any, best_before: Any, began: Any, now: Any, dt: Any, learning: Any) -> Any:
+def _ceiling(x: Any, top: Any, best: Any, best_before: Any, began: Any, flowing: Any, dt: Any, learning: Any) -> Any:
     """The ceiling after an observation `x`, and the window's state: (top, best, best_before, began)."""
     if learning:
         return min(max(top, x), LEARN_RISE_MS_MAX), max(best, x), best_before, began
     if x > top:
         top = min(x, top + FOLLOW * dt)
-    if now - began >= WINDOW_MS:
+    if flowing - began >= WINDOW_MS:
         # Two windows in turn: credit that was not used for a whole one (ten to twenty seconds) is gone.
         top = min(top, max(best, best_before, x))
-        best_before, best, began = best, x, now
+        best_before, best, began = best, x, flowing
     else:
         best = max(best, x)
     return top, best, best_before, began
 
 
 @kernel
-def _fast(s: Any, x: Any, now: Any) -> Any:
-    """Whether the client's clock has just been found to run fast; see the page above. x: its clock minus ours, ms."""
+def _sprint(s: Any, x: Any, now: Any, dt: Any, rtt: Any) -> Any:
+    """Whether three spans in a row say that the clock runs fast by much. x: its clock minus ours, ms; dt: since the last command."""
+    if now - s.sprint_from < SPRINT_MS:
+        if x > s.sprint_top:
+            s.sprint_top, s.sprint_burst = x, 1.0 if dt < FLOW_MS else 0.0
+        return False
+    by = s.sprint_top - s.sprint_record
+    leapt = by > LEAP_MS or now - s.sprint_from > 2.0 * SPRINT_MS  # set anew, or it was away
+    # What came in a burst was held up, and so was what it is compared with: delay falls, which says nothing of the clock.
+    if not leapt and s.sprint_burst == 0.0 and by >= LEAST_MS + LEAST_JITTER * s.jitter_ms:
+        s.sprint_run += 1.0
+        s.sprint_rise += by
+    else:
+        s.sprint_run, s.sprint_rise, s.sprint_rtt = 0.0, 0.0, rtt
+    s.sprint_record = max(s.sprint_record, s.sprint_top)
+    s.sprint_from, s.sprint_top, s.sprint_burst = now, x, 1.0 if dt < FLOW_MS else 0.0
+    unexplained = s.sprint_rise - max(0.0, s.sprint_rtt - rtt)
+    if s.sprint_run >= SPRINT_RUN and unexplained >= RISE_MS + RISE_JITTER * s.jitter_ms:
+        s.sprint_run, s.sprint_rise, s.sprint_rtt = 0.0, 0.0, rtt
+        return True
+    return False
+
+
+@kernel
+def _records(s: Any, x: Any, now: Any, rtt: Any) -> Any:
+    """Whether a bet on records is won: the clock runs fast by a little, whatever the link does. x: its clock minus ours, ms."""
     found = False
-    for k in range(2):
-        if now - s.span_from[k] < SPANS_MS[k]:
+    calm = 1.0 if s.calm >= CALM else 0.0
+    for k in range(SPAN_COUNT):
+        lasted = now - s.span_from[k]
+        if lasted < SPANS_MS[k] or (s.span_calm[k] < CALM_MIN and lasted < PATIENCE * SPANS_MS[k]):
             s.span_top[k] = max(s.span_top[k], x)
+            s.span_calm[k] += calm
             continue
-        by = s.span_top[k] - s.record[k]
-        leapt = by > LEAP_MS or now - s.span_from[k] > 2.0 * SPANS_MS[k]  # set anew, or it was away
-        if not leapt and by >= LEAST_MS[k] + LEAST_JITTER * s.jitter_ms:
-            s.run[k] += 1.0
-            s.rise[k] += by
-        else:
-            s.run[k], s.rise[k] = 0.0, 0.0
-        s.record[k] = max(s.record[k], s.span_top[k])
-        s.span_from[k], s.span_top[k] = now, x
-        if s.run[k] >= RUNS[k] and s.rise[k] >= RISE_MS + RISE_JITTER * s.jitter_ms:
-            s.run[k], s.rise[k] = 0.0, 0.0
-            found = True
+        top, by, n = s.span_top[k], s.span_top[k] - s.record[k], s.spans[k] + 1.0
+        s.span_from[k], s.span_top[k], s.span_calm[k] = now, x, calm
+        again = s.spans[k] == 0.0 or by > LEAP_MS + lasted  # the clock was set anew
+        if not again:
+            if by >= RECORD_STEP * lasted:
+                s.wealth[k] *= FAST_RECORDS * n  # an honest span is the highest of n in one case of n
+            else:
+                s.wealth[k] *= (1.0 - FAST_RECORDS) * n / (n - 1.0)
+            s.spans[k], s.record[k] = n, max(s.record[k], top)
+            again = s.wealth[k] < GIVE_UP
+            if s.wealth[k] >= WEALTH and s.record[k] - s.first[k] - max(0.0, s.first_rtt[k] - rtt) >= RECORD_RISE_MS:
+                again, found = True, True
+        if again:
+            s.spans[k], s.wealth[k], s.record[k], s.first[k], s.first_rtt[k] = 1.0, 1.0, top, top, rtt
     return found
 
 
@@ -203,20 +275,23 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
         return SEEN_FUTURE
     dt = min(max(now - s.last_ms, 0.0), WINDOW_MS)
     s.last_ms = max(s.last_ms, now)
+    s.flowing_ms += min(dt, IDLE_MS)
     s.rtt_ms = max(rtt, s.rtt_ms - RTT_DECAY * dt)
     s.sequence += ahead
     s.flow += 1 if dt >= FLOW_MS else 0
+    s.calm = s.calm + 1 if FLOW_MS <= dt <= IDLE_MS else 0
     learning = now - s.first_ms < LEARN_MS or s.flow < LEARN_FLOW
 
     # The client's clock.
     s.client_ms += _signed(header.client_ms - s.client_ms)
     x = s.client_ms - now - s.clock_base
-    s.found = 1 if _fast(s, x, now) else 0
+    sprint, records = _sprint(s, x, now, dt, rtt), _records(s, x, now, rtt)
+    s.found = 1 if sprint or records else 0
     s.jitter_ms = min(JITTER_MS_MAX, s.jitter_ms + (abs(x - s.clock_last) - s.jitter_ms) / 32.0)
     s.clock_last = x
     slack = _slack(s)
     s.clock_top, s.clock_best, s.clock_best_before, s.clock_from = _ceiling(
-        x, s.clock_top, s.clock_best, s.clock_best_before, s.clock_from, now, dt, learning
+        x, s.clock_top, s.clock_best, s.clock_best_before, s.clock_from, s.flowing_ms, dt, learning
     )
     excess = x - s.clock_top - slack
     if excess > 0.0:
@@ -228,7 +303,7 @@ def _judge(s: Any, header: Any, now: Any, rtt: Any, tick: Any) -> Any:
     # 50 ms for each command taken.
     y = s.taken * COMMAND_MS - (now - s.first_ms)
     s.count_top, s.count_best, s.count_best_before, s.count_from = _ceiling(
-        y, s.count_top, s.count_best, s.count_best_before, s.count_from, now, dt, learning
+        y, s.count_top, s.count_best, s.count_best_before, s.count_from, s.flowing_ms, dt, learning
     )
     s.count_top = min(s.count_top, y + CREDIT_MS_MAX)
     own = y - x

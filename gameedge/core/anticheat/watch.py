@@ -8,7 +8,9 @@ Method. Two rules, each a test that may be looked at after every event:
     between (`aim`), in blocks of a second, bet against innocence (`accumulate`). A game that offers no ticks is watched by shots alone.
   - `speed`: seconds in which the gate found a fast clock, refused one or refused commands above the rate, as a leaky sum.
 The ladder: `observe` (nothing is said aloud; `levels` tells who), `review` and `ban` raise a flag each, once; a flag recommends,
-people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at.
+people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at; how much of a
+player's combat that is, and whether its link is bad only then, is counted too (`links`). `pool` says who should meet whom: players at
+`observe` or above, and those who could be hiding behind their link, are matched with each other.
 
 Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000. The
 clip of an aim flag holds what the decision was made of, bit for bit: `evidence.rerun` computes it again.
@@ -24,7 +26,7 @@ from typing import Final
 import numpy as np
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim, clips, stream
+from gameedge.core.anticheat import accumulate, aim, clips, links, stream
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.clips import Block, Seen
 from gameedge.core.anticheat.features import Floats
@@ -83,6 +85,7 @@ class _Career:
     found: int = 0  # times that the clock was found to run fast
     speed_told: int = 0
     speed_ms: float = -math.inf
+    link: links.Link = field(default_factory=links.Link)
 
 
 class Watch:
@@ -97,6 +100,8 @@ class Watch:
         self._tick_ms = 1000.0 / TICK_HZ
         self._stream = stream.Stream(capacity, model.unit, radius) if model is not None else None
         self._gazing = False  # the game offers ticks
+        self._seconds = links.Seconds(capacity)
+        self.judged_ticks, self.unjudged_ticks = 0, 0  # of combat, all players
         self.rtt_ms: Floats = np.full(capacity, np.nan, np.float32)  # of each entity's player, for whoever knows to write
         self.jitter_ms: Floats = np.full(capacity, np.nan, np.float32)  # see Gate.jitter_ms
 
@@ -111,6 +116,7 @@ class Watch:
         self._careers[player] = career
         self._of[entity] = career
         self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
+        self._seconds.enter(entity)
         if self._stream is not None:
             self._stream.restart(entity)
         if len(self._careers) > CAREERS_MAX:
@@ -134,6 +140,25 @@ class Watch:
             if career is not None:
                 self._close(career)
             self._stream.restart(entity)
+        for entity, kind, bad, missed in self._seconds.step(gaze, self.rtt_ms, self.jitter_ms):
+            career = self._of[entity]
+            if career is None:
+                continue
+            if missed:
+                self._fought(career, missed, judged=False)
+            if kind >= 0:
+                career.link.second(kind, bad, self._seconds.now)
+
+    def commands(self, entities: Int32s) -> None:
+        """Commands came for these rows, int32 [N], a command each; -1: nobody's."""
+        self._seconds.commands(entities)
+
+    def _fought(self, career: _Career, ticks: int, *, judged: bool) -> None:
+        career.link.fought(ticks, judged)
+        if judged:
+            self.judged_ticks += ticks
+        else:
+            self.unjudged_ticks += ticks
 
     def shots(self, shots: Shots, tick: int) -> None:
         """Take the shots of a tick. `tick` is the process's."""
@@ -198,6 +223,18 @@ class Watch:
         career = self._careers.get(player)
         return accumulate.LEVELS[career.wealth.peak] if career is not None else ""
 
+    def pool(self, player: PlayerId) -> str:
+        """Why a player is matched in the trust pool: `observe` (aim, now), `link` (it could be hiding behind one), empty: it is not."""
+        career = self._careers.get(player)
+        if career is None:
+            return ""
+        return "observe" if career.wealth.level >= 1 else "link" if career.link.hiding else ""
+
+    def link(self, player: PlayerId) -> links.Link | None:
+        """How much of a player's combat was judged, and how its link is in combat and out of it. None: it was not seen here."""
+        career = self._careers.get(player)
+        return career.link if career is not None else None
+
     def evidence(self, player: PlayerId) -> dict[str, float]:
         """What is known of a player now: the log wealth of aim, seconds of speed, shots, blocks. Empty: nothing."""
         career = self._careers.get(player)
@@ -238,7 +275,9 @@ class Watch:
         if self._model is None or (ticks is None and (self._gazing or not shots)):
             return  # a few ticks at the end of a match are not judged, nor are the shots in them
         if ticks is not None:
-            if not accumulate.safe(ticks.rows, ticks.rtt_ms, ticks.jitter_ms):
+            judged = accumulate.safe(ticks.rows, ticks.rtt_ms, ticks.jitter_ms)
+            self._fought(career, len(ticks.rows), judged=judged)
+            if not judged:
                 return  # nothing is decided on what the network garbled
             which = accumulate.cohort(ticks.rtt_ms, ticks.jitter_ms)
         else:
@@ -258,7 +297,7 @@ class Watch:
     def _accuse(self, career: _Career, level: str) -> None:
         assert self._model is not None
         rule, reasons = clips.why(self._model, career.blocks, REASONS_MAX, self._radius)
-        clip = clips.encode(career.before, career.blocks, career.refused, self._model.id, self._radius)
+        clip = clips.encode(career.before, career.blocks, career.refused, self._model.id, self._radius, _combat(career))
         log = career.wealth.log
         self._waiting.append(Flag(career.player, career.entity, rule, level, log, tuple(reasons), clip, self._model.id))
 
@@ -284,6 +323,11 @@ class Watch:
         if CADENCE in career.refused:
             words.append(f"more than {limits.COMMANDS_PER_S} commands a second: {career.refused[CADENCE]} refused")
         words.append(f"in {career.bins:.0f} separate seconds of the last minute or so")
-        clip = clips.encode(career.before, career.blocks, career.refused, "", self._radius)
+        clip = clips.encode(career.before, career.blocks, career.refused, "", self._radius, _combat(career))
         flag = Flag(career.player, career.entity, SPEED, accumulate.LEVELS[level], career.bins, tuple(words[:REASONS_MAX]), clip, "")
         self._waiting.append(flag)
+
+
+def _combat(career: _Career) -> tuple[float, float]:
+    """Seconds of combat that were judged and that were not."""
+    return career.link.all_judged / TICK_HZ, career.link.all_unjudged / TICK_HZ

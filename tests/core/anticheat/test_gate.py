@@ -124,6 +124,80 @@ def test_honest_clocks_are_hardly_ever_found_fast() -> None:
     assert found <= hours
 
 
+def stalled(n: int, lost: dict[int, float], rtt: float = 285.0) -> tuple[np.ndarray, np.ndarray]:
+    """Commands of which some came late by so many ms, TCP keeping the order."""
+    sent = 5_000.0 + 50.0 * np.arange(n)
+    delay = np.full(n, rtt / 2)
+    for k, late in lost.items():
+        delay[k] += late
+    return np.maximum.accumulate(sent + delay), sent.copy()
+
+
+def test_silence_does_not_lower_the_ceiling() -> None:
+    """One packet lost five times over is followed by 13 s of nothing: in that time no command could have reached the ceiling."""
+    arrived, clock = stalled(900, {183: 6_413, 295: 6_413, 359: 13_250, 625: 430})
+    assert np.diff(arrived).max() > g.WINDOW_MS
+    assert not play(g.Gate(1), 0, arrived, clock, 285.0, capacity=1).any()
+
+
+def test_flow_does_lower_it() -> None:
+    """A clock that stood still for half a minute of commands has no claim to what it missed."""
+    n = 1_500
+    arrived = 5_000.0 + 50.0 * np.arange(n) + 30.0
+    speed = np.where(np.arange(n) < 200, 1.0, np.where(np.arange(n) < 800, 0.5, 1.3))
+    reasons = play(g.Gate(1), 0, arrived, np.cumsum(50.0 * speed), 60.0, capacity=1)
+    assert not reasons[:800].any()
+    assert (reasons[800:] == g.CLOCK_FAST).any()
+
+
+def test_a_session_that_begins_held_up_is_not_found_fast() -> None:
+    """The first packet is lost, and so are some behind it: x rises from burst to burst while the queue drains."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        lost = {0: 450.0, **{int(k): float(rng.uniform(300, 460)) for k in rng.integers(1, 25, 4)}}
+        assert not finds(g.Gate(1), *stalled(300, lost), 290.0)
+
+
+@pytest.mark.parametrize(("rtt", "median_s"), [(60.0, 10.0), (300.0, 25.0)])
+def test_a_clock_of_one_percent_is_found_on_lossy_links(rtt: float, median_s: float) -> None:
+    """15 % lost, jitter and stalls; by arrival times alone, with nothing assumed of delays, it would take rtt / 0.01."""
+    took = []
+    for seed in range(6):
+        arrived, clock = connection(40 + seed, 1_200, speed=1.01, rtt=rtt, kind="all" if seed % 2 else "loss")
+        found = finds(g.Gate(1), arrived, clock, rtt)
+        assert found, f"seed {seed}"
+        took.append(found[0])
+    assert float(np.median(took)) < median_s
+
+
+@pytest.mark.parametrize(("speed", "within_s"), [(1.01, 15.0), (1.05, 12.0), (1.3, 12.0)])
+def test_commands_sent_in_pairs_hide_no_clock(speed: float, within_s: float) -> None:
+    """Each pair looks as if something had held it up."""
+    arrived, clock = connection(8, 1_200, speed=speed, rtt=60.0, kind="none")
+    arrived[:-1:2] = arrived[1::2]
+    found = finds(g.Gate(1), arrived, clock, 60.0)
+    assert found
+    assert found[0] < within_s
+
+
+def test_delay_that_falls_is_no_clock_where_ping_falls_with_it() -> None:
+    """A queue drains for ten seconds: arrivals look like those of a clock of 1.02x, and the round trip says what it is."""
+    gate, n = g.Gate(2), 600
+    sent = 5_000.0 + 50.0 * np.arange(n)
+    late = np.maximum(200.0 - 0.02 * (sent - sent[0]), 0.0)
+    found = {0: 0, 1: 0}
+    for i in range(n):
+        header = np.zeros(2, COMMAND_HEADER)
+        header["sequence"], header["client_ms"] = i + 1, round(sent[i])
+        rtt = np.array([80.0 + late[i], 80.0], np.float32)
+        at = np.full(2, sent[i] + 40.0 + late[i])
+        slots = np.array([0, 1], np.int32)
+        for slot in gate.check(slots, header, at, rtt, np.zeros(2, np.uint8), np.zeros(2, np.float32), 10, TICK_MS).tolist():
+            found[slot] += 1
+    assert found[0] == 0
+    assert found[1] > 0
+
+
 @pytest.mark.parametrize("rate", [1.05, 1.3, 2.0, 10.0])
 def test_extra_commands_are_refused_and_only_the_extra_ones(rate: float) -> None:
     arrived, clock = connection(1, 6_000, rate=rate, rtt=80.0, kind="jitter")
@@ -162,6 +236,16 @@ def test_a_clock_that_is_set_costs_one_command() -> None:
     clock[500:] += 3_600_000
     reasons = play(g.Gate(1), 0, arrived, clock, 60.0, capacity=1)
     assert np.nonzero(reasons)[0].tolist() == [500]
+
+
+@pytest.mark.parametrize("rtt", [np.nan, np.inf, -5.0, 1e30])
+def test_a_clock_that_runs_back_and_a_round_trip_that_is_none(rtt: float) -> None:
+    """An hour back costs nothing, and gives no hour to catch up: forward again is one refusal as for any clock that is set."""
+    arrived, clock = connection(6, 2_000, kind="none")
+    clock[500:1_500] -= 3_600_000
+    reasons = play(g.Gate(1), 0, arrived, clock, rtt, capacity=1)
+    assert np.nonzero(reasons)[0].tolist() == [1_500]
+    assert reasons[1_500] == g.CLOCK_FAST
 
 
 def _one(gate: g.Gate, sequence: int, seen: int = 0, *, at: float = 0.0, tick: int = 100) -> tuple[int, float]:
