@@ -254,8 +254,9 @@ def curves(players: dict[int, dict[str, Any]], plot: Path) -> None:
 def real_only(out: Path = HERE) -> dict[str, Any]:
     """What concerns recorded people; in results.json below `out` only these parts are replaced."""
     plot, file = out / "plots", out / "results.json"
-    found = {"real": evaluate_aim.real_people(plot), "real_plain": evaluate_aim.real_plain(plot)}
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    found = {"real": evaluate_aim.real_people(plot), "real_plain": evaluate_aim.real_plain(plot)}
+    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")  # what follows takes minutes
     left_out = evaluate_aim.real_left_out()
     if "skipped" in left_out:  # no torch: the figures concern networks that were trained for them alone, so earlier ones still hold
         left_out = known.get("real_family_left_out", left_out)

@@ -25,7 +25,7 @@ CUTS = (
     (30, 48, False, True),
     (60, 64, False, False),
 )
-LEFT_OUT_STEPS, LEFT_OUT_SHARE = 500, 0.25  # far shorter than the shipped network's; compared with one as short that has seen all
+LEFT_OUT_STEPS, LEFT_OUT_PARTS = 600, 2  # far shorter than the shipped networks'; compared with one as short that has seen all
 
 
 def share(found: np.ndarray, innocents: np.ndarray, rate: float) -> float:
@@ -34,7 +34,7 @@ def share(found: np.ndarray, innocents: np.ndarray, rate: float) -> float:
 
 
 def scored(
-    nets: Mapping[int, mousenet.Tensors], clicks: real.Clicks, hz: int, families: tuple[str, ...], seed: int
+    nets: score.Nets, clicks: real.Clicks, hz: int, families: tuple[str, ...], seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Scores of these people's shots and of machines pasted onto their paths."""
     rng = np.random.default_rng(seed)
@@ -103,7 +103,8 @@ def real_plain(plot: Path | None) -> dict[str, Any]:
 
 
 def real_left_out(fit: Callable[..., mousenet.Tensors] | None = None) -> dict[str, Any]:
-    """At 30 Hz, with each family left out of training, against a network that has seen all and was trained as long. Needs torch."""
+    """At 30 Hz, with each family left out of training, against a network that has seen all and was trained as long: with machines pasted as
+    training pastes them, and with those of plain.py (32 samples, late). Needs torch."""
     clicks = real.clicks(real.VALIDATE_USERS)
     if clicks is None:
         return {"skipped": f"{real.FILE.name} is not there"}
@@ -114,15 +115,27 @@ def real_left_out(fit: Callable[..., mousenet.Tensors] | None = None) -> dict[st
     from models.anticheat import train_mouse
 
     fit = fit or train_mouse.fit
+    plan = train_mouse.Plan(HZ, LEFT_OUT_STEPS, parts=LEFT_OUT_PARTS)
+    paths = plain.people(real.VALIDATE_USERS, HZ, 32)
+    rng = np.random.default_rng(79)
+    textbook = {name: plain.pasted(name, paths, HZ, rng, False) for name in plain.FAMILIES}
+
+    def measure(families: tuple[str, ...], asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
+        nets: score.Nets = {HZ: [fit(plan, families=families)]}
+        people, found = scored(nets, clicks, HZ, asked, 78)
+        plainly = score.judge(nets, paths.astype(np.float32), HZ)
+        rows: dict[str, dict[str, float]] = {}
+        for name in asked:
+            other = score.judge(nets, textbook[name].astype(np.float32), HZ)
+            rows[name] = {f"pasted_at_{rate:g}": share(found[name], people, rate) for rate in RATES[1:]}
+            rows[name] |= {f"plain_at_{rate:g}": share(other, plainly, rate) for rate in RATES[1:]}
+        return rows
+
     every = mousenet.CLASSES[1:]
-    rows = {}
-    people, found = scored({HZ: fit(HZ, every, LEFT_OUT_STEPS, LEFT_OUT_SHARE)}, clicks, HZ, paste.FAMILIES, 78)
+    seen, out = measure(every, paste.FAMILIES), {}
     for family in paste.FAMILIES:
-        net = fit(HZ, tuple(name for name in every if name != family), LEFT_OUT_STEPS, LEFT_OUT_SHARE)
-        innocents, left = scored({HZ: net}, clicks, HZ, (family,), 78)
-        row = {f"left_out_at_{rate:g}": share(left[family], innocents, rate) for rate in RATES[1:]}
-        row |= {f"trained_on_at_{rate:g}": share(found[family], people, rate) for rate in RATES[1:]}
-        # At 1e-3 so short a training finds too little of anything to compare.
-        row["ratio_at_0.01"] = round(row["left_out_at_0.01"] / max(row["trained_on_at_0.01"], 1e-9), 3)
-        rows[family] = row
-    return rows
+        left = measure(tuple(name for name in every if name != family), (family,))[family]
+        out[family] = {f"left_out_{key}": value for key, value in left.items()}
+        out[family] |= {f"trained_on_{key}": value for key, value in seen[family].items()}
+        out[family] |= {f"ratio_{key}": round(value / max(seen[family][key], 1e-9), 3) for key, value in left.items()}
+    return out

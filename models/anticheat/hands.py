@@ -14,6 +14,7 @@ LATE = 8  # fine samples that a shot may be before its click
 WAY_MIN = 40.0  # pixels, in training
 AGAIN_HUMAN, AGAIN_MACHINE = 0.25, 0.4  # shares recorded once more
 WHOLE = 0.5  # share that has all its samples
+CLEAN = 0.35  # share of machines in training that are their formula alone, in step with the samples
 
 
 def sources(clicks: real.Clicks, rng: np.random.Generator) -> Array:
@@ -27,7 +28,7 @@ def earlier(paths: Array, rng: np.random.Generator) -> Array:
     return paths[np.arange(len(paths))[:, None], index]
 
 
-def _again(paths: Array, share: float, rng: np.random.Generator) -> Array:
+def _again(paths: Array, share: float | Array, rng: np.random.Generator) -> Array:
     rows = np.flatnonzero(rng.random(len(paths)) < share)
     paths = paths.astype(np.float32)
     paths[rows] = paste.recorded(paths[rows], rng)
@@ -47,8 +48,10 @@ def machines(family: str, clicks: real.Clicks, hz: int, rng: np.random.Generator
     paths = sources(clicks, rng)
     if change:
         paths = earlier(paths, rng)
-    pasted, usable = paste.paste(family, paste.turned(paths, rng), rng, donors, hz, WAY_MIN if change else paste.WAY_MIN)
-    return paste.shots(_again(pasted[usable], AGAIN_MACHINE, rng), hz, mouse.samples_of(hz), rng)
+    clean = rng.random(len(paths)) < (CLEAN if change else 0.0)
+    pasted, usable = paste.paste(family, paste.turned(paths, rng), rng, donors, hz, WAY_MIN if change else paste.WAY_MIN, clean)
+    again = AGAIN_MACHINE * ~clean[usable]
+    return paste.shots(_again(pasted[usable], again, rng), hz, mouse.samples_of(hz), rng)
 
 
 def views(paths: Array, hz: int, rng: np.random.Generator) -> Views:

@@ -1,6 +1,6 @@
 """The network of `score-aim` in numpy, from its tensors: convolutions along the path beside a layer over the figures, then two layers.
 
-channels [N, T, CHANNELS] -> conv 5 -> + conv 3 -> conv 4 of stride 2 -> + conv 3 -> one layer; figures
+channels [N, T, CHANNELS] -> conv 5 -> + conv 3 -> conv 4 of stride 2 -> + conv 3 -> + conv 3 -> one layer; figures
 [N, F] -> one layer; both -> a layer -> log odds of the classes, weighed. ReLU throughout. train_mouse.py trains the same in torch.
 """
 
@@ -14,7 +14,7 @@ from models.anticheat import mouse, paste
 Array = np.ndarray
 Tensors = Mapping[str, Array]
 CLASSES: Final = ("human", *paste.FAMILIES, *paste.EXTRA)
-WIDE, DEEP, FLAT, SIDE, TOP = 24, 32, 128, 160, 80
+WIDE, DEEP, FLAT, SIDE, TOP = 32, 48, 128, 160, 96
 CLIP: Final = 6.0  # of standardised inputs
 
 
@@ -23,6 +23,7 @@ def shapes(hz: int) -> dict[str, tuple[int, ...]]:
     channels = mouse.CHANNELS
     length = mouse.samples_of(hz) // 2
     found: dict[str, tuple[int, ...]] = {"a": (5 * channels, WIDE), "b": (3 * WIDE, WIDE), "c": (4 * WIDE, DEEP), "d": (3 * DEEP, DEEP)}
+    found["e"] = (3 * DEEP, DEEP)
     figures = mouse.figure_count(hz)
     found |= {"flat": (length * DEEP, FLAT), "side": (figures, SIDE), "top": (FLAT + SIDE, TOP), "out": (TOP, len(CLASSES))}
     tensors = {f"{name}.w": shape for name, shape in found.items()} | {f"{name}.b": shape[1:] for name, shape in found.items()}
@@ -56,6 +57,7 @@ def logits(t: Tensors, channels: Array, figures: Array) -> Array:
     x = _relu(x + _conv(t, "b", x, 3))
     x = _relu(_conv(t, "c", x, 4, 2))
     x = _relu(x + _conv(t, "d", x, 3))
+    x = _relu(x + _conv(t, "e", x, 3))
     h = [_relu(x.reshape(len(x), -1) @ t["flat.w"] + t["flat.b"]), _relu(f @ t["side.w"] + t["side.b"])]
     top = _relu(np.concatenate(h, axis=1) @ t["top.w"] + t["top.b"])
     return top @ t["out.w"] + t["out.b"]

@@ -19,7 +19,8 @@ T: Final = np.arange(FINE)[None]
 @dataclass
 class Way:
     """base: float [N, FINE, 2], the person; start, end: int [N], the machine's time; goal: float [N, 2]; every: int [N], the machine
-    moves at every so many samples; donors: float [M, FINE, 2], other people's paths."""
+    moves at every so many samples; donors: float [M, FINE, 2], other people's paths; clean: bool [N], the machine is its formula and
+    nothing else."""
 
     base: Array
     start: Array
@@ -27,6 +28,7 @@ class Way:
     goal: Array
     every: Array
     donors: Array
+    clean: Array
     rng: np.random.Generator
 
     def __post_init__(self) -> None:
@@ -57,6 +59,7 @@ class Way:
 def tremor(way: Way) -> Array:
     """What some machines add to each position, pixels: none, white or slow (a first-order process). [N, FINE, 2]."""
     size, slow = way.pick(0.0, 0.0, 0.5, 1.0, 2.0), way.pick(0.0, 0.0, 0.6, 0.9)
+    size = np.where(way.clean & (way.rng.random(way.n) < 0.7), 0.0, size)
     white = way.rng.standard_normal((way.n, FINE, 2)).astype(np.float32)
     out = white * size[:, None, None]
     keep = np.flatnonzero((slow > 0) & (size > 0))
@@ -70,7 +73,7 @@ def tremor(way: Way) -> Array:
 def snap(way: Way) -> Array:
     """In a line, at once; some go a little too far or too short and settle."""
     along = way.share()
-    miss = np.where(way.rng.random(way.n) < 0.3, way.rng.normal(0, 0.06, way.n), 0.0)
+    miss = np.where((way.rng.random(way.n) < 0.3) & ~way.clean, way.rng.normal(0, 0.06, way.n), 0.0)
     settle = way.rng.integers(2, 14, way.n)
     after = np.clip(1 - (T - way.end[:, None]) / settle[:, None], 0, 1)
     return way.between(along * (1 + miss[:, None] * after), np.zeros_like(along))
@@ -78,13 +81,13 @@ def snap(way: Way) -> Array:
 
 def minimum_jerk(way: Way) -> Array:
     """One movement, or one and its correction; straight or bowed."""
-    two = way.rng.random(way.n) < 0.3
+    two = (way.rng.random(way.n) < 0.3) & ~way.clean
     first = np.where(two, way.rng.normal(0.93, 0.06, way.n), 1.0)[:, None]
     split = np.where(two, way.rng.uniform(0.55, 0.8, way.n), 1.0)[:, None]
     s = way.share()
     a, b = np.clip(s / split, 0, 1), np.clip((s - split * 0.9) / np.maximum(1 - split * 0.9, 1e-6), 0, 1)
     along = first * _jerkless(a) + np.where(two[:, None], (1 - first) * _jerkless(b), 0.0)
-    bow = way.rng.normal(0, 0.08, way.n) * (way.rng.random(way.n) < 0.5)
+    bow = way.rng.normal(0, 0.08, way.n) * ((way.rng.random(way.n) < 0.5) & ~way.clean)
     out = way.between(along, bow[:, None] * 16 * (along * (1 - along)) ** 2)
     return out + tremor(way) * ((s > 0) & (s < 1))[..., None]
 
@@ -99,7 +102,7 @@ def smooth(way: Way) -> Array:
     gain = 1.0 - np.exp(-way.rng.uniform(1.8, 7.0, way.n) / steps)
     wobble = way.pick(0.0, 0.0, 0.2, 0.5)
     far = np.hypot(*(way.goal - way.origin).T)
-    top = np.where(way.rng.random(way.n) < 0.25, far / steps * way.sized(1.2, 3.0), 1e9)
+    top = np.where((way.rng.random(way.n) < 0.25) & ~way.clean, far / steps * way.sized(1.2, 3.0), 1e9)
     p, out, noise = way.origin.copy(), way.base.copy(), tremor(way)
     for t in range(1, FINE):
         on = (t > way.start) & ((t - way.start) % way.every == 0)
@@ -153,7 +156,7 @@ def _along(track: Array, at: Array, way: Way) -> Array:
 def replay(way: Way) -> Array:
     """Another person's movement of about that length, turned and stretched onto the way, some of them faster or slower."""
     want = np.hypot(*(way.goal - way.origin).T)
-    pace = np.where(way.rng.random(way.n) < 0.3, way.sized(0.75, 1.33), 1.0)
+    pace = np.where((way.rng.random(way.n) < 0.3) & ~way.clean, way.sized(0.75, 1.33), 1.0)
     steps = np.minimum((way.end - way.start) * pace, FINE - 1.0)
     options = way.rng.integers(0, len(way.donors), (way.n, 12))
     begin = FINE - 1 - steps

@@ -20,23 +20,33 @@ LATER, AS_IS, ELSEWHERE = range(3)  # what the person was doing when the machine
 
 
 def paste(
-    family: str, base: Array, rng: np.random.Generator, donors: Array | None = None, hz: int = 30, way_min: float = WAY_MIN
+    family: str,
+    base: Array,
+    rng: np.random.Generator,
+    donors: Array | None = None,
+    hz: int = 30,
+    way_min: float = WAY_MIN,
+    clean: Array | None = None,
 ) -> tuple[Array, Array]:
     """(paths float32 [N, FINE, 2], usable bool [N]) from paths relative to the target. donors: paths that replay takes from. hz: the
-    rate they will be sampled at: a machine runs at that rate or at a multiple."""
+    rate they will be sampled at: a machine runs at that rate or at a multiple. clean: bool [N], rows whose machine is its formula alone, in
+    step with the samples."""
     n = len(base)
     rows = np.arange(n)
     dwell = (rng.exponential(0.05, n) * FINE_HZ * (rng.random(n) < 0.7)).astype(int).clip(0, 36)
     length = (np.exp(rng.uniform(np.log(0.1), np.log(0.6), n)) * FINE_HZ).astype(int)
     if family == "snap":
         length = np.where(rng.random(n) < 0.7, rng.integers(1, 6, n), rng.integers(6, 13, n))
+    clean = np.zeros(n, bool) if clean is None else clean
+    dwell, length = _in_step(family, dwell, length, clean, FINE_HZ // hz, rng)
     end = FINE - 1 - dwell
     start = np.maximum(end - length, 2)
-    base = _begin(base, start, rng, family == "snap")
+    base = _begin(base, start, rng, (family == "snap") & ~clean)
     far = np.hypot(*base[rows, start].T)
-    goal = rng.normal(0, 1.0, (n, 2)) * rng.choice([0.0, 2.0, 6.0], n)[:, None]
+    goal = rng.normal(0, 1.0, (n, 2)) * np.where(clean, 0.0, rng.choice([0.0, 2.0, 6.0], n))[:, None]
     every = rng.choice([e for e in (1, 2, 4, 6) if (FINE_HZ // hz) % e == 0], n)
-    way = movers.Way(base, start, end, goal, every, donors if donors is not None else base, rng)
+    every = np.where(clean & (rng.random(n) < 0.7), FINE_HZ // hz, every)
+    way = movers.Way(base, start, end, goal, every, donors if donors is not None else base, clean, rng)
     out = movers.MOVERS[family](way)
     late = end[:, None] < movers.T
     if family in ("replay", "magnet"):
@@ -44,17 +54,29 @@ def paste(
     # The person's hand under the machine: some of its movement remains.
     under = np.diff(base, axis=1, prepend=base[:, :1])
     after = late if family != "smooth" else ~way.before
-    remains = rng.choice([0.0, 0.0, 0.3, 1.0], n)
+    remains = np.where(clean, 0.0, rng.choice([0.0, 0.0, 0.3, 1.0], n))
     out = out + np.cumsum(np.clip(under, -2.0, 2.0) * after[..., None], axis=1) * remains[:, None, None]
     return out.astype(np.float32), far >= way_min
 
 
-def _begin(base: Array, start: Array, rng: np.random.Generator, snap: bool) -> Array:
+def _in_step(family: str, dwell: Array, length: Array, clean: Array, step: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rest and time of machines in whole samples, for those that are clean."""
+    n = len(dwell)
+    samples = np.maximum(1, np.round(length / step)).astype(int)
+    if family == "snap":
+        samples = rng.integers(1, 4 if step <= 4 else 3, n)
+    rest = np.where(rng.random(n) < 0.6, rng.integers(0, 2, n), np.round(dwell / step).astype(int))
+    if family == "snap":
+        rest = np.where(rng.random(n) < 0.5, rng.integers(0, 1 + round(0.15 * FINE_HZ / step), n), rest)
+    return np.where(clean, rest * step, dwell), np.where(clean, samples * step, length)
+
+
+def _begin(base: Array, start: Array, rng: np.random.Generator, snap: Array) -> Array:
     """What the person did before the machine came: the same movement but later (they are still on their way, as far off as is drawn), just
     this movement, or one to another place."""
     n = len(base)
     rows = np.arange(n)
-    kind = rng.choice(3, n, p=(0.6, 0.0, 0.4) if snap else (0.4, 0.35, 0.25))
+    kind = np.where(snap, rng.choice(3, n, p=(0.6, 0.0, 0.4)), rng.choice(3, n, p=(0.4, 0.35, 0.25)))
     far = np.hypot(base[..., 0], base[..., 1])
     drawn = np.exp(rng.uniform(np.log(WAY_MIN), np.log(WAY_MAX), n))
     wanted = np.minimum(drawn, 0.95 * far.max(axis=1))

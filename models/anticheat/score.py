@@ -1,7 +1,7 @@
 """Scores of mouse paths, for anybody's paths: `python -m models.anticheat score-aim IN.npz OUT.npz`.
 
 IN has `paths` float32 [N, T, 2] (position relative to the target in pixels, the last sample at the shot) and scalar `hz` (20, 30 or
-60); OUT has `score` float32 [N], higher = less human: the log odds of a machine. One network a rate, trained on recorded people
+60); OUT has `score` float32 [N], higher = less human: the log odds of a machine. One or two networks a rate, trained on recorded people
 and machines pasted onto their paths (train_mouse.py), looks at the last 1.1 s; shorter paths are told by fewer samples.
 """
 
@@ -17,7 +17,8 @@ from models.anticheat import mouse, mousenet
 
 KIND: Final = "mouse-network"
 NAME: Final = "mouse"
-VERSION: Final = "3"
+VERSION: Final = "4"
+AVERAGED: Final = {20: 1, 30: 2}  # networks of a rate
 BATCH: Final = 2_048
 SAMPLES_MIN: Final = 4
 SAMPLES_MAX: Final = 4_096
@@ -28,21 +29,30 @@ class InputError(ValueError):
     """What was given cannot be scored, and what to give instead."""
 
 
-def load_mouse(folders: Sequence[Path] = FOLDERS) -> dict[int, mousenet.Tensors]:
+Nets = Mapping[int, Sequence[mousenet.Tensors]]
+
+
+def load_mouse(folders: Sequence[Path] = FOLDERS) -> Nets:
     """Networks by rate. Raises ArtifactError."""
     artifact = load(NAME, folders)
-    wanted = {f"{name}_{hz}": list(shape) for hz in mouse.NETS for name, shape in mousenet.shapes(hz).items()}
+    wanted = {
+        f"{name}_{hz}_{k}": list(shape) for hz in mouse.NETS for k in range(AVERAGED[hz]) for name, shape in mousenet.shapes(hz).items()
+    }
     expect(artifact, {"kind": KIND, "version": VERSION, "classes": ",".join(mousenet.CLASSES)}, wanted)
-    return {hz: {name: artifact.tensors[f"{name}_{hz}"] for name in mousenet.shapes(hz)} for hz in mouse.NETS}
+    return {
+        hz: [{name: artifact.tensors[f"{name}_{hz}_{k}"] for name in mousenet.shapes(hz)} for k in range(AVERAGED[hz])] for hz in mouse.NETS
+    }
 
 
-def judge(nets: Mapping[int, mousenet.Tensors], paths: np.ndarray, hz: int) -> np.ndarray:
-    """Log odds of a machine, float32 [N], of paths that `check` has passed. At 60 Hz each is two paths of 30 Hz, whose log odds are
-    averaged: what a mouse reports is seldom finer."""
+def judge(nets: Nets, paths: np.ndarray, hz: int) -> np.ndarray:
+    """Log odds of a machine, float32 [N], of paths that `check` has passed: the mean of the networks'. At 60 Hz each is two paths of
+    30 Hz, whose log odds are averaged: what a mouse reports is seldom finer."""
     if hz == 60:
         return (judge(nets, paths[:, ::-1][:, ::2][:, ::-1], 30) + judge(nets, paths[:, -2::-1][:, ::2][:, ::-1], 30)) / 2
-    parts = (paths[at : at + BATCH] for at in range(0, len(paths), BATCH))
-    found = [mousenet.judge(nets[hz], mouse.views(part, hz)) for part in parts]
+    found = []
+    for at in range(0, len(paths), BATCH):
+        views = mouse.views(paths[at : at + BATCH], hz)
+        found.append(np.mean([mousenet.judge(net, views) for net in nets[hz]], axis=0, dtype=np.float32))
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 

@@ -1,11 +1,15 @@
 """Train the network of `score-aim`: `python -m models.anticheat.train_mouse`. Needs torch and the recorded people (see real.py).
 
-People 1 to 48 and machines pasted onto their paths; people 49 to 72 are never looked at here. One set a rate, in which each person's
-clicks are several times, each time another way (hands.py), so that the network learns hands and not clicks.
+People 1 to 48 and machines pasted onto their paths; people 49 to 72 are never looked at here. Each person's clicks are seen many times,
+each time another way (hands.py), and machines are drawn anew all the while, so that the networks learn hands and machines and not clicks.
 """
 
 import argparse
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,12 +22,32 @@ from models.anticheat import hands, mouse, mousenet, real, score
 from models.anticheat.train import WEIGHTS
 
 SEED = 20_261
-STEPS = {20: 1_600, 30: 7_000}
 BATCH = 512
-RATE, DECAY, DROPOUT = 2e-3, 0.03, 0.2
-HUMAN_TIMES, STOP_TIMES = 10, 2
-EACH = {20: 9_000, 30: 18_000}  # machines of a family
+RATE, DECAY, DROPOUT, KEEP = 2e-3, 0.03, 0.2, 0.995
+EACH, RENEW = 2_000, 600  # machines of a family in a part of the pool, steps until the oldest part is drawn anew
 HUMAN_PRIOR = 0.65
+TAIL_SHARE, RECENT = 0.004, 24  # people above the threshold of `Tail`; batches that set it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One network: rate, steps of training, weight of the loss `Tail`, parts of the pool. slow: the rate of learning falls as a cosine over
+    slow[1] steps until step slow[0], and over `steps` from there on: long at a high rate, then a short end."""
+
+    hz: int
+    steps: int
+    tail: float = 0.0
+    parts: int = 8
+    slow: tuple[int, int] = (0, 1)
+
+    def rate(self, step: int) -> float:
+        length = self.slow[1] if step <= self.slow[0] else self.steps
+        return RATE * min(1.0, (step + 1) / 200) * 0.5 * (1 + float(np.cos(np.pi * step / length))) + 1e-5
+
+
+# Those of one rate are averaged. One that looks at all people alike and one that looks at the highest score better together.
+PLANS = (Plan(30, 8_624, 0.0, slow=(7_474, 12_000)), Plan(30, 8_717, 0.3, slow=(7_567, 9_000)), Plan(20, 1_500, 0.1, parts=5))
+PROCESSES = 2
 # How much a family counts in the loss, and then in the score: a snap is certain where it is one, a replay never.
 COUNTS = {"snap": 3.0, "smooth": 1.5, "minjerk": 1.5, "wind": 1.5}
 COUNTS_ELSE = 0.5
@@ -31,29 +55,49 @@ WEIGH = {"snap": 2.5, "smooth": 1.0, "minjerk": 1.0, "wind": 1.0, "replay": 0.2}
 WEIGH_ELSE = 0.3
 
 
-def dataset(hz: int, families: Sequence[str], rng: np.random.Generator, share: float = 1.0) -> tuple[hands.Views, np.ndarray]:
-    """Channels (float16, to keep them all), figures and classes. share: of the set's size."""
-    clicks, stops = real.clicks(real.TRAIN_USERS), real.stops(real.TRAIN_USERS)
+@cache
+def _people(users: range) -> tuple[real.Clicks, real.Clicks]:
+    clicks, stops = real.clicks(users), real.stops(users)
     if clicks is None or stops is None:
         raise SystemExit(f"{real.FILE} is not there: the network of score-aim is trained on recorded people; set GAMEEDGE_DATA")
-    parts: list[hands.Views] = []
-    kinds: list[int] = []
+    return clicks, stops
 
-    def add(kind: int, views: hands.Views) -> None:
-        parts.append((views[0].astype(np.float16), views[1]))
-        kinds.append(kind)
 
-    times = max(1, round(HUMAN_TIMES * share * EACH[hz] / EACH[30]))
-    for _ in range(times):
-        add(0, hands.views(hands.humans(clicks, hz, rng, change=True), hz, rng))
-    for _ in range(max(1, round(times * STOP_TIMES / HUMAN_TIMES))):
-        add(0, hands.views(hands.humans(stops, hz, rng, change=True), hz, rng))
-    for family in families:
-        for _ in range(max(1, round(share * EACH[hz] / 4_500))):
-            rows = clicks.take(rng.choice(len(clicks.user), 4_500))
-            paths = hands.machines(family, rows, hz, rng, donors=clicks.path, change=True)
-            add(mousenet.CLASSES.index(family), hands.views(paths, hz, rng))
-    return hands.joined(parts), np.repeat(kinds, [len(part[1]) for part in parts])
+class Pool:
+    """Paths as the network sees them, of people and machines; the oldest part is drawn anew again and again, so that few machines are
+    seen often. Channels are float16, to keep many."""
+
+    def __init__(self, hz: int, families: Sequence[str], rng: np.random.Generator, users: range, parts: int) -> None:
+        self.hz, self.families, self.rng = hz, families, rng
+        self.clicks, self.stops = _people(users)
+        drawn = [self._draw() for _ in range(parts)]
+        self.size = min(len(kind) for _, kind in drawn)
+        self.channels = np.concatenate([views[0][: self.size] for views, _ in drawn])
+        self.figures = np.concatenate([views[1][: self.size] for views, _ in drawn])
+        self.kind = np.concatenate([kind[: self.size] for _, kind in drawn])
+        self.oldest = 0
+
+    def _draw(self) -> tuple[hands.Views, np.ndarray]:
+        """A part, shuffled: everybody's clicks once, some of their other stops, and machines."""
+        some = self.stops.take(self.rng.choice(len(self.stops.user), len(self.stops.user) // 5))
+        views = [hands.views(hands.humans(people, self.hz, self.rng, change=True), self.hz, self.rng) for people in (self.clicks, some)]
+        kinds = [0, 0]
+        for family in self.families:
+            rows = self.clicks.take(self.rng.choice(len(self.clicks.user), EACH))
+            paths = hands.machines(family, rows, self.hz, self.rng, donors=self.clicks.path, change=True)
+            views.append(hands.views(paths, self.hz, self.rng))
+            kinds.append(mousenet.CLASSES.index(family))
+        order = self.rng.permutation(sum(len(part[1]) for part in views))
+        channels, figures = hands.joined([(part[0].astype(np.float16), part[1]) for part in views])
+        return (channels[order], figures[order]), np.repeat(kinds, [len(part[1]) for part in views])[order]
+
+    def renew(self) -> None:
+        (channels, figures), kind = self._draw()
+        to = slice(self.oldest * self.size, (self.oldest + 1) * self.size)
+        short = min(self.size, len(kind))
+        to = slice(to.start, to.start + short)
+        self.channels[to], self.figures[to], self.kind[to] = channels[:short], figures[:short], kind[:short]
+        self.oldest = (self.oldest + 1) % (len(self.kind) // self.size)
 
 
 def _module(hz: int) -> Any:
@@ -68,6 +112,7 @@ def _module(hz: int) -> Any:
             self.b = nn.Conv1d(wide, wide, 3, padding=1)
             self.c = nn.Conv1d(wide, deep, 4, stride=2, padding=1)
             self.d = nn.Conv1d(deep, deep, 3, padding=1)
+            self.e = nn.Conv1d(deep, deep, 3, padding=1)
             self.flat, self.side, self.top, self.out = (nn.Linear(*shape[f"{name}.w"]) for name in ("flat", "side", "top", "out"))
             self.drop = nn.Dropout(DROPOUT)
 
@@ -76,6 +121,7 @@ def _module(hz: int) -> Any:
             x = (x + self.b(x)).relu()
             x = self.c(x).relu()
             x = (x + self.d(x)).relu()
+            x = (x + self.e(x)).relu()
             h = self.drop(_cat([self.flat(x.transpose(1, 2).flatten(1)).relu(), self.side(f).relu()]))
             return self.out(self.drop(self.top(h).relu()))
 
@@ -88,48 +134,76 @@ def _cat(parts: list[Any]) -> Any:
     return torch.cat(parts, 1)
 
 
-def fit(hz: int, families: Sequence[str] = mousenet.CLASSES[1:], steps: int | None = None, share: float = 1.0) -> dict[str, np.ndarray]:
+def fit(
+    plan: Plan, seed: int = 0, families: Sequence[str] = mousenet.CLASSES[1:], users: range = real.TRAIN_USERS
+) -> dict[str, np.ndarray]:
     """The network's tensors as mousenet.shapes has them, and what is needed to standardise. families: those that training sees."""
     import torch
 
     torch.set_num_threads(1)
-    torch.manual_seed(SEED + hz)
-    rng = np.random.default_rng(SEED + hz)
-    steps = steps or STEPS[hz]
-    (channels, figures), kind = dataset(hz, families, rng, share)
-    sample = rng.choice(len(kind), min(len(kind), 20_000), replace=False)
-    mean, scale = _standard(figures[sample])
-    channel_mean, channel_scale = _standard(channels[sample].astype(np.float32).reshape(-1, mouse.CHANNELS))
-    count = np.bincount(kind, minlength=len(mousenet.CLASSES))
+    torch.set_flush_denormal(True)
+    hz = plan.hz
+    torch.manual_seed(SEED + hz + 1_000 * seed)
+    rng = np.random.default_rng(SEED + hz + 1_000 * seed)
+    pool = Pool(hz, families, rng, users, plan.parts)
+    sample = rng.choice(len(pool.kind), min(len(pool.kind), 20_000), replace=False)
+    mean, scale = _standard(pool.figures[sample])
+    channel_mean, channel_scale = _standard(pool.channels[sample].astype(np.float32).reshape(-1, mouse.CHANNELS))
+    count = np.bincount(pool.kind, minlength=len(mousenet.CLASSES))
     counts = np.array([COUNTS.get(name, COUNTS_ELSE) for name in mousenet.CLASSES])
     counts[0] = HUMAN_PRIOR / (1 - HUMAN_PRIOR) * (counts * count)[1:].sum() / count[0]
     weight = torch.tensor(counts, dtype=torch.float32)
+    weigh = np.array([WEIGH.get(name, WEIGH_ELSE) for name in mousenet.CLASSES[1:]])
+    tail = Tail(weight, torch.tensor(np.log(weigh), dtype=torch.float32))
     net = _module(hz)
     adam = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
     kept = {name: value.clone() for name, value in net.state_dict().items()}
-    order, at, losses = rng.permutation(len(kind)), 0, []
-    for step in range(steps):
-        if at + BATCH > len(order):
-            order, at = rng.permutation(len(kind)), 0
-        rows, at = order[at : at + BATCH], at + BATCH
+    losses = []
+    for step in range(plan.steps):
+        if step % RENEW == RENEW - 1:
+            pool.renew()
+        rows = rng.integers(0, len(pool.kind), BATCH)
         for group in adam.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5
-        x = np.clip((channels[rows].astype(np.float32) - channel_mean) * channel_scale, -mousenet.CLIP, mousenet.CLIP)
-        f = np.clip((figures[rows] - mean) * scale, -mousenet.CLIP, mousenet.CLIP)
-        loss = torch.nn.functional.cross_entropy(net(torch.from_numpy(x), torch.from_numpy(f)), torch.from_numpy(kind[rows]), weight=weight)
+            group["lr"] = plan.rate(step)
+        x = np.clip((pool.channels[rows].astype(np.float32) - channel_mean) * channel_scale, -mousenet.CLIP, mousenet.CLIP)
+        f = np.clip((pool.figures[rows] - mean) * scale, -mousenet.CLIP, mousenet.CLIP)
+        z, kind = net(torch.from_numpy(x), torch.from_numpy(f)), torch.from_numpy(pool.kind[rows])
+        loss = torch.nn.functional.cross_entropy(z, kind, weight=weight)
+        if plan.tail and step > 300:
+            loss = loss + plan.tail * tail(z, kind)
         adam.zero_grad()
         loss.backward()
         adam.step()
         losses.append(loss.item())
         if step % 4 == 0:  # what is kept is a mean over the last steps
-            fade = min(0.99, step / (step + 40))
+            fade = min(KEEP, step / (step + 40))
             for name, value in net.state_dict().items():
                 kept[name].mul_(fade).add_(value, alpha=1 - fade)
         if step % 1_000 == 999:
-            print(f"{hz} Hz, step {step + 1} of {steps}: loss {np.mean(losses[-1000:]):.4f}", flush=True)
-    found = _plain(kept) | {"mean": mean, "scale": scale, "channel_mean": channel_mean, "channel_scale": channel_scale}
-    found["weigh"] = np.array([WEIGH.get(name, WEIGH_ELSE) for name in mousenet.CLASSES[1:]])
+            print(f"{hz} Hz, {seed}, step {step + 1} of {plan.steps}: loss {np.mean(losses[-1000:]):.4f}", flush=True)
+    found = _plain(kept) | {"mean": mean, "scale": scale, "channel_mean": channel_mean, "channel_scale": channel_scale, "weigh": weigh}
     return {name: np.round(tensor, 5).astype(np.float32) for name, tensor in found.items()}
+
+
+class Tail:
+    """Part of the loss: the people with the highest scores against machines, about a threshold that few people reach. What is asked of a
+    score is how much it finds where 1 in 1,000 shots of people is accused, and cross-entropy alone looks at all people alike."""
+
+    def __init__(self, weight: Any, weigh: Any) -> None:
+        self.weight, self.weigh = weight, weigh
+        self.recent: list[Any] = []
+
+    def __call__(self, z: Any, kind: Any) -> Any:
+        import torch
+        from torch.nn.functional import softplus
+
+        score = torch.logsumexp(z[:, 1:] + self.weigh, 1) - z[:, 0]
+        people = score[kind == 0]
+        self.recent = [*self.recent[-(RECENT - 1) :], people.detach()]
+        level = torch.quantile(torch.cat(self.recent), 1 - TAIL_SHARE)
+        w = self.weight[kind] * (kind > 0)
+        machines = (w * softplus(level - score)).sum() / w.sum()
+        return machines + softplus(people - level).mean() * (0.1 / TAIL_SHARE)
 
 
 def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,8 +220,13 @@ def _plain(state: dict[str, Any]) -> dict[str, np.ndarray]:
     return out
 
 
-def save(nets: dict[int, dict[str, np.ndarray]], out: Path) -> Path:
-    tensors = {f"{name}_{hz}": np.ascontiguousarray(tensor) for hz, net in nets.items() for name, tensor in net.items()}
+def save(nets: Sequence[dict[str, np.ndarray]], out: Path) -> Path:
+    """nets: one for each of PLANS."""
+    known: dict[int, int] = {}
+    tensors = {}
+    for plan, net in zip(PLANS, nets, strict=True):
+        number = known[plan.hz] = known.get(plan.hz, -1) + 1
+        tensors |= {f"{name}_{plan.hz}_{number}": np.ascontiguousarray(tensor) for name, tensor in net.items()}
     metadata = {"kind": score.KIND, "version": score.VERSION, "classes": ",".join(mousenet.CLASSES), "seed": str(SEED)}
     data = safetensors.numpy.save(tensors, metadata)
     path = out / file_name(score.NAME, data)
@@ -166,10 +245,9 @@ def main() -> None:
         import torch  # noqa: F401
     except ImportError:
         raise SystemExit("training needs torch: python -m pip install torch==2.13.0") from None
-    began, nets = perf_counter(), {}
-    for hz in mouse.NETS:
-        nets[hz] = fit(hz)
-        print(f"{hz} Hz after {perf_counter() - began:.0f} s", flush=True)
+    began = perf_counter()
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        nets = list(pool.map(fit, PLANS, range(len(PLANS))))
     path = save(nets, out)
     print(f"{path.name}: {path.stat().st_size} bytes in {perf_counter() - began:.0f} s")
 
