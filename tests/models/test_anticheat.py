@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gameedge.core.anticheat import accumulate, aim
+from gameedge.core.anticheat.stream import STREAM_COUNT
 from gameedge.inference.artifacts import load_aim
 from models.anticheat import calibrate, careers, evaluate_aim, mouse, paste, plain, plots, real, recurrent, score
 
@@ -192,7 +193,7 @@ def test_the_way_back_through_the_ticks_is_the_slope_of_the_loss(monkeypatch: py
     rng = np.random.default_rng(0)
     tensors = {name: tensor.astype(np.float64) for name, tensor in recurrent.begin(rng).items()}
     tensors["s_wo"] *= 10.0
-    x, ticks, kind, weight = rng.normal(size=(7, 5, 32)), np.array([7, 7, 3, 5, 7]), np.array([0, 1, 0, 3, 2]), np.ones(5)
+    x, ticks, kind, weight = rng.normal(size=(7, 5, STREAM_COUNT)), np.array([7, 7, 3, 5, 7]), np.array([0, 1, 0, 3, 2]), np.ones(5)
     _, slopes = recurrent._gradients(tensors, x, x, ticks, kind, weight)
     for name in ("s_wx", "s_wh", "s_b", "s_wo"):
         at = np.unravel_index(int(np.abs(slopes[name]).argmax()), slopes[name].shape)
