@@ -140,7 +140,10 @@ GAZE_BEFORE: Final = 11
 # How many of the last presses of the trigger were like a press, pause and length to a tick: a mean over presses, 1/16.
 GAZE_REPEAT: Final = 12
 GAZE_LINE: Final = 13  # the distance of the line of fire from the nearest enemy in sight, whichever that is, 1/256 of a unit
-GAZE_SIZE: Final = 14
+# Not the game's: the watch writes here how the player's presses of the trigger have gone with the line of fire until this block, 1/1000.
+GAZE_PRESSED: Final = 14
+GAZE_LET_GO: Final = 15
+GAZE_SIZE: Final = 16
 GAZE_SCALE: Final = 256.0
 GAZE_SPEED_SCALE: Final = 4096.0
 

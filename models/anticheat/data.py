@@ -17,8 +17,9 @@ import loadtest.bots.machines
 import loadtest.motion
 import models.anticheat.arena as simulation
 from gameedge.arena import gaze as gazing
-from gameedge.core.anticheat import aim
+from gameedge.core.anticheat import aim, stream
 from gameedge.core.anticheat import features as figures
+from gameedge.core.game import GAZE_LET_GO, GAZE_PRESSED, GAZE_SIZE
 
 RADIUS = 0.5
 CLASS_OF = {
@@ -141,7 +142,24 @@ def _save(path: Path, crowd: Crowds) -> None:
 
 def _load(path: Path) -> Crowds:
     with np.load(path) as kept:
-        return Crowds(*(kind(*(kept[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in (("shots", Shots), ("blocks", Blocks))))
+        found = (kind(*(kept[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in (("shots", Shots), ("blocks", Blocks)))
+        shots, blocks = found
+    blocks.rows = fingers(blocks)
+    return Crowds(shots, blocks)
+
+
+def fingers(blocks: Blocks) -> np.ndarray:
+    """The blocks' rows with what the watch would have written of each player's finger, which it takes from match to match."""
+    rows = np.zeros((*blocks.rows.shape[:2], GAZE_SIZE), np.int16)
+    rows[..., :GAZE_PRESSED] = blocks.rows[..., :GAZE_PRESSED]
+    memory, last = np.array(stream.FINGER), -1
+    for i in np.lexsort((blocks.tick, blocks.who)).tolist():
+        if blocks.who[i] != last:
+            memory, last = np.array(stream.FINGER), blocks.who[i]
+        n = int(blocks.ticks[i])
+        rows[i, :n, GAZE_PRESSED], rows[i, :n, GAZE_LET_GO] = int(memory[0] * 1000.0), int(memory[1] * 1000.0)
+        stream.finger(rows[i], n, RADIUS, memory)
+    return rows
 
 
 def each(jobs: list[Job], keep: Path, processes: int = 2) -> Iterator[Crowds]:

@@ -16,8 +16,8 @@ from models.anticheat.plots import Axis
 # 110 s of play: a little more than 60 s with an enemy in sight. Few people among the machines: innocents have crowds of their own.
 TEST_JOBS = [Job(seed, seconds=110.0, honest=0.25) for seed in range(301, 309)]
 DUTY_JOBS = {0.3: [Job(seed, seconds=110.0, honest=0.25, duty=0.3) for seed in range(321, 325)]}
-INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(401, 425)]
-LEFT_OUT_PEOPLE = INNOCENT_JOBS[:8]
+INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(401, 403)]
+LEFT_OUT_PEOPLE = INNOCENT_JOBS
 HELD_OUT = ("snap", "smooth", "minjerk", "wind", "splice", "trigger", "macro")
 TICK_HZ = 60
 COMBAT_S = 60.0
@@ -229,10 +229,12 @@ def arena_part(model: aim.AimModel, plot: Path, processes: int, *, left_out: boo
     seen = judged(model, each(train.NULL_JOBS, train.KEEP, processes))
     players = follow(blocks, model.null)
     people = follow(unseen, model.null) | people_of(players)
+    every = people | follow(seen, model.null)  # those of the null too (60 s of play each): 1 in 1,000 needs many
     curves(players, plot)
-    roc(players, people, plot)
+    roc(players, every, plot)
     found: dict[str, Any] = {"per_shot": shots, "per_block": per_block(blocks), "players": by_label(players | people)}
-    found["after_60_s_of_combat"] = after_60_s(players, people)
+    made = {"innocents_that_made_the_null": len(every) - len(people)}
+    found["after_60_s_of_combat"] = after_60_s(players, every) | made
     found["calibration_error"] = round(calibration(blocks), 4)
     found["adaptive"] = adaptive(players, np.random.default_rng(9))
     for duty, jobs in DUTY_JOBS.items():

@@ -32,7 +32,9 @@ from gameedge.core.game import (
     GAZE_CURSOR,
     GAZE_FIRE,
     GAZE_LEFT,
+    GAZE_LET_GO,
     GAZE_LINE,
+    GAZE_PRESSED,
     GAZE_REPEAT,
     GAZE_SCALE,
     GAZE_SEEN,
@@ -48,7 +50,7 @@ from gameedge.core.kernel import kernel
 
 STREAM_TICKS: Final = 60
 STREAM_TICKS_MIN: Final = 20
-STREAM_COUNT: Final = 36
+STREAM_COUNT: Final = 38
 STREAM_HIDDEN: Final = 24
 STREAM_CLIP: Final = 5.0
 _LATE: Final = 6  # ticks: about what eye and hand together are late by while they move
@@ -65,11 +67,44 @@ SPOKEN: Final = (
     ([6, 7, 8, 10, 12], "the cursor went to where the target was going to be, step by step"),
     ([9, 11, 20, 21], "the cursor followed what the client had just shown, sooner than eye and hand can"),
     ([1, 2, 13, 14, 15, 16, 17], "the cursor's steps from tick to tick were not those of a hand"),
-    ([22, 23, 24, 25, 26, 27, 32, 33, 34], "the trigger went with the line of fire, not with a finger"),
+    ([22, 23, 24, 25, 26, 27, 32, 33, 34, 36, 37], "the trigger went with the line of fire, not with a finger"),
     ([0, 28, 29], "the cursor was there sooner after the target came into sight than people are"),
     ([19], "presses of the trigger repeated earlier ones to a sixtieth of a second"),
     ([35], "the cursor went to where the target was hidden, before it came into sight"),
 )
+
+
+# How a player's finger has gone with the line of fire: the share of presses with the line on an enemy, the share of presses that were let
+# go as the line left, and how many of each. Before anything is known: about people's.
+FINGER: Final = (0.4, 0.1, 0.0, 0.0)
+_FINGER_MEMORY: Final = 40.0  # presses
+_FINGER_PRIOR: Final = 8.0  # presses that what is said before anything is known weighs
+_PRESSED_USUAL, _LET_GO_USUAL = 0.74, 0.29  # above all but one in thousands of people
+_LEFT_TICKS: Final = 2  # let go so soon after the line left
+
+
+@kernel
+def finger(rows: Any, count: Any, radius: Any, memory: Any) -> None:
+    """Take a block that is over, int16 [count, GAZE_SIZE], into a player's memory, float64 [4], changed in place (FINGER at first)."""
+    reach = GAZE_SCALE * radius
+    held, was_on, since = rows[0, GAZE_FIRE] != 0, rows[0, GAZE_LINE] <= reach, 1_000
+    for k in range(1, count):
+        on, fire = rows[k, GAZE_LINE] <= reach, rows[k, GAZE_FIRE] != 0
+        since = since + 1 if on == was_on else 1
+        was_on = on
+        if fire and not held:
+            memory[2] = min(memory[2] + 1.0, _FINGER_MEMORY)
+            memory[0] += ((1.0 if on else 0.0) - memory[0]) / (memory[2] + _FINGER_PRIOR)
+        elif held and not fire:
+            memory[3] = min(memory[3] + 1.0, _FINGER_MEMORY)
+            memory[1] += ((1.0 if not on and since <= _LEFT_TICKS else 0.0) - memory[1]) / (memory[3] + _FINGER_PRIOR)
+        held = fire
+
+
+@kernel
+def write_finger(row: Any, memory: Any) -> None:
+    """The memory as it stands in a row."""
+    row[GAZE_PRESSED], row[GAZE_LET_GO] = int(memory[0] * 1000.0), int(memory[1] * 1000.0)
 
 
 @kernel
@@ -166,6 +201,9 @@ def _figures(row: Any, m: Any, count: Any, radius: Any, rtt: Any, jitter: Any, x
     x[30] = ahead
     x[31] = min(rtt, 400.0) * 0.01 + min(jitter, 40.0) * 0.1 + 0.1 * min(row[GAZE_LEFT] * 1.0, 20.0)
     x[35] = row[GAZE_BEFORE] * 0.001
+    # Only what people hardly reach counts: how people differ in this would else speak against the same ones for ever.
+    x[36] = 5.0 * max(row[GAZE_PRESSED] * 0.001 - _PRESSED_USUAL, 0.0)
+    x[37] = 5.0 * max(row[GAZE_LET_GO] * 0.001 - _LET_GO_USUAL, 0.0)
     m[_SINCE] = 0.0 if fire else m[_SINCE] + 1.0
     m[_COMING] = coming
     m[_SHARE], m[_SHARE_COMING] = share, share_coming
@@ -228,7 +266,7 @@ def _advance(row, m, count, radius, rtt, jitter, x, h, total, guess, weights) ->
 
 
 @kernel
-def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, h, total, guess, x, closed, weights):  # type: ignore[no-untyped-def]
+def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, fingers, h, total, guess, x, closed, weights):  # type: ignore[no-untyped-def]
     """A tick of everybody; how many blocks are over, their entities in `closed`."""
     over = 0
     for e in range(fresh.shape[0]):
@@ -239,15 +277,18 @@ def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, h,
         if n >= STREAM_TICKS_MIN and (target[e] != of[e] or row[GAZE_SIGHT] < memory[e, _SIGHT]):
             closed[over] = e  # another engagement: this tick is the price
             over += 1
+            finger(kept[e], n, radius, fingers[e])
             continue
         for k in range(GAZE_SIZE):
             kept[e, n, k] = row[k]
-        _advance(row, memory[e], n, radius, rtt[e], jitter[e], x, h[e], total[e], guess[e], weights)
+        write_finger(kept[e, n], fingers[e])
+        _advance(kept[e, n], memory[e], n, radius, rtt[e], jitter[e], x, h[e], total[e], guess[e], weights)
         of[e] = target[e]
         counts[e] = n + 1
         if n + 1 == STREAM_TICKS:
             closed[over] = e
             over += 1
+            finger(kept[e], n + 1, radius, fingers[e])
     return over
 
 
@@ -372,6 +413,7 @@ class Stream:
         self.of = np.full(capacity, -1, np.int32)
         self.counts = np.zeros(capacity, np.int32)
         self._memory = np.zeros((capacity, _MEMORY))
+        self.fingers = np.tile(np.array(FINGER), (capacity, 1))  # see `finger`; whoever knows the players moves rows with them
         self._h = np.zeros((capacity, STREAM_HIDDEN), np.float32)
         self.total = np.zeros((capacity, STREAM_HIDDEN + 1), np.float32)
         self._guess = np.zeros((capacity, 2), np.float32)
@@ -387,7 +429,7 @@ class Stream:
             self.rtt[entity], self.jitter[entity] = known(float(rtt_ms[entity])), known(float(jitter_ms[entity]))
         over = _step(  # type: ignore[no-untyped-call]
             *(gaze.fresh, gaze.target, gaze.rows, self.rtt, self.jitter, self._radius, self.kept, self.of),
-            *(self.counts, self._memory, self._h, self.total, self._guess, self._unit.x, self._closed, self._unit.weights),
+            *(self.counts, self._memory, self.fingers, self._h, self.total, self._guess, self._unit.x, self._closed, self._unit.weights),
         )
         return self._closed[:over]
 

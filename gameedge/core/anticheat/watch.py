@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.anticheat import accumulate, aim, clips, stream
@@ -75,6 +76,7 @@ class _Career:
     last_tick: int = -1_000_000  # of the last shot
     open: list[Seen] = field(default_factory=list)  # the block that is not over
     blocks: deque[Block] = field(default_factory=deque)
+    finger: NDArray[np.float64] = field(default_factory=lambda: np.array(stream.FINGER))
     kept: int = 0  # shots in `blocks`
     before: Wealth = field(default_factory=Wealth)  # the wealth that `blocks` began with
     bins: float = 0.0
@@ -113,6 +115,7 @@ class Watch:
         self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
         if self._stream is not None:
             self._stream.restart(entity)
+            self._stream.fingers[entity] = career.finger
         if len(self._careers) > CAREERS_MAX:
             self._forget_one()
 
@@ -121,6 +124,8 @@ class Watch:
         career = self._of[entity]
         if career is not None:
             self._close(career)
+            if self._stream is not None:
+                career.finger = self._stream.fingers[entity].copy()
             career.entity = -1
             self._of[entity] = None
 
