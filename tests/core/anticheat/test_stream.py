@@ -199,7 +199,7 @@ def test_a_finger_that_goes_with_the_line_of_fire_is_told_from_one_that_does_not
             fire = line if name == "machine" else np.repeat(rng.random(12) < 0.5, 5).tolist()
             stream.finger(shooting(line, np.roll(fire, 0 if name == "machine" else 2).tolist()), 60, 0.5, memory)
         told[name] = memory[:2]
-    assert (told["machine"] > 0.9).all()
+    assert (told["machine"] > 0.85).all()
     assert told["person"][0] < 0.8
     assert told["person"][1] < 0.6
     empty = np.array(stream.FINGER)
