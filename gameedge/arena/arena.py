@@ -44,6 +44,8 @@ class Arena:
         self._log = new_shot_log(entities_max)
         self._shots = Shots.empty(entities_max, PATH)
         self._gaze = Gaze.empty(entities_max)
+        self._gazed = np.zeros((entities_max, gazing.MEMORY), np.int32)
+        self._glimpsed = np.full(self._world.since.shape, at.NEVER, np.int32)
         self._npcs = np.zeros(0, np.int32)
         self._npcs_stale = False
         self._running = 0
@@ -106,6 +108,7 @@ class Arena:
         w.f[:, row] = 0.0
         w.f[at.DX, row] = 1.0
         w.n[:, row] = 0
+        self._gazed[row], self._glimpsed[row] = 0, at.NEVER
         w.n[at.SLOT, row] = -1
         w.n[at.FIRED, row] = w.n[at.HURT, row] = w.n[at.SNAPPED, row] = at.NEVER
         w.history[row], w.cursor[row], w.ring[row] = 0.0, 0.0, 0.0
@@ -152,8 +155,9 @@ class Arena:
         w.n[at.HUMAN, row] = human
         for field in (at.COUNT, at.HEAD, at.FIRE, at.FRESH, at.STALE):
             w.n[field, row] = 0
-        w.f[[at.MX, at.MY, at.REWIND], row] = 0.0
+        w.f[[at.MX, at.MY, at.REWIND, at.AGO], row] = 0.0
         w.processed[row] = 0
+        self._gazed[row] = 0
         self._npcs_stale = True
 
     def npcs(self) -> Int32s:
@@ -238,7 +242,7 @@ class Arena:
     def gaze(self) -> Gaze:
         """See `core.game.Gazing`. The target is the visible enemy nearest to the cursor, in range; it changes for a much nearer one."""
         out = self._gaze
-        gazing.gaze(self._world, out.target, out.fresh, out.rows)
+        gazing.gaze(self._world, out.target, out.fresh, out.rows, self._gazed, self._glimpsed)
         return out
 
     def ended(self) -> Sequence[Outcome]:

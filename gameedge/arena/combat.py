@@ -28,6 +28,7 @@ from gameedge.arena.settings import (
     WAVES_RULE,
 )
 from gameedge.arena.world import (
+    AGO,
     ALIVE,
     COOLDOWN,
     DELAY,
@@ -145,7 +146,7 @@ def rewound(history: NDArray[np.float32], spawned: int, e: int, tick: int, rewin
 def aim_path(w: World, log: ShotLog, row: int, shooter: int, target: int, tick: int) -> None:
     """Write the cursor relative to the target as the shooter saw it, newest last, and how long it has been on the target."""
     n = w.n
-    rewind = w.f[REWIND, shooter]
+    rewind = w.f[AGO, shooter]
     on, unbroken, reach = -1, True, True
     for back in range(PATH):
         at = tick - back

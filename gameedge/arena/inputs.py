@@ -14,11 +14,13 @@ from gameedge.arena.settings import (
     RADIUS,
     REPEAT_TICKS,
     REWIND_TICKS_MAX,
+    SEEN_TICKS_MAX,
     SIZE,
     SPEED_MAX,
     TICK_MS,
 )
 from gameedge.arena.world import (
+    AGO,
     ALIVE,
     AX,
     AY,
@@ -121,7 +123,7 @@ def receive(
         rewind = rewind_ms[i] / TICK_MS
         if not rewind > 0.0:  # NaN too
             rewind = 0.0
-        rewind = min(rewind, float(REWIND_TICKS_MAX))
+        rewind = min(rewind, float(SEEN_TICKS_MAX))
         for k in range(SUBTICKS):
             if n[COUNT, e] == INPUT_BUFFER_SUBTICKS:  # drop oldest
                 w.processed[e] = max(w.processed[e], w.ring_sequence[e, n[HEAD, e]])
@@ -182,7 +184,8 @@ def take_input(
             head = n[HEAD, e]
             f[AX, e], f[AY, e] = ring[e, head, R_AX], ring[e, head, R_AY]
             f[MX, e], f[MY, e] = ring[e, head, R_MX], ring[e, head, R_MY]
-            f[REWIND, e] = min(max(tick - ring[e, head, R_SEEN], 0.0), float(REWIND_TICKS_MAX))
+            f[AGO, e] = min(max(tick - ring[e, head, R_SEEN], 0.0), float(SEEN_TICKS_MAX))
+            f[REWIND, e] = min(f[AGO, e], float(REWIND_TICKS_MAX))
             fire |= int(ring[e, head, R_FIRE])
             processed[e] = max(processed[e], ring_sequence[e, head])
             n[HEAD, e] = (head + 1) % INPUT_BUFFER_SUBTICKS
@@ -192,7 +195,7 @@ def take_input(
     elif n[HUMAN, e] == 0 and n[FRESH, e] == 1:
         n[FRESH, e] = 0
         n[STALE, e] = 0
-        f[REWIND, e] = 0.0
+        f[REWIND, e] = f[AGO, e] = 0.0
     else:
         n[FIRE, e] = 0
         n[STALE, e] += 1

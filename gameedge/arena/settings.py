@@ -30,6 +30,7 @@ SPREAD_STILL: Final = 0.008  # rad, the most a shot leaves the aim when standing
 SPREAD_MOVING: Final = 0.05  # rad, added at full speed
 HEALTH_MAX: Final = 100.0
 REWIND_TICKS_MAX: Final = 15  # 250 ms: the farthest that targets are put back for a shooter's delay
+SEEN_TICKS_MAX: Final = 24  # 400 ms: the farthest that telemetry goes back to what a client showed its player
 
 # -- sight
 SIGHT: Final = 48.0  # u: farther entities are never seen
@@ -41,7 +42,7 @@ CURSOR_MAX: Final = 60.0  # u from the own position: off every screen
 FLIP: Final = 40.0  # u within one sub-tick, there and back again within one command
 
 # -- telemetry
-HISTORY: Final = 64  # ticks of positions and cursors (a power of two, more than PATH + REWIND_TICKS_MAX)
+HISTORY: Final = 64  # ticks of positions and cursors (a power of two, more than PATH + SEEN_TICKS_MAX)
 PATH: Final = 32  # samples of an aim path
 NEAR_LINE: Final = 2.5  # u from the line of fire: farther away nobody was meant
 

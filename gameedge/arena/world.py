@@ -28,7 +28,8 @@ HEALTH: Final = 8
 REWIND: Final = 9  # ticks, of the input in use
 DX: Final = 10  # facing, unit vector
 DY: Final = 11
-F_ROWS: Final = 12
+AGO: Final = 12  # ticks, as REWIND, but bounded by SEEN_TICKS_MAX: for telemetry alone
+F_ROWS: Final = 13
 
 # -- n: int32 rows
 SLOT: Final = 0  # -1: free

@@ -134,7 +134,16 @@ GAZE_SIGHT: Final = 7  # ticks since when the target is in sight
 GAZE_FIRE: Final = 8  # 1: the trigger is held
 GAZE_COOLDOWN: Final = 9  # ticks until the weapon is ready
 GAZE_LEFT: Final = 10  # inputs that wait: how much the network held up
-GAZE_SIZE: Final = 12
+# What part of the cursor's way went towards the target in the 150 ms before it came into sight, 1/1000, -1000 to 1000; 0: nothing
+# to say. No player can know where a hidden enemy is.
+GAZE_BEFORE: Final = 11
+# How many of the last presses of the trigger were like a press, pause and length to a tick: a mean over presses, 1/16.
+GAZE_REPEAT: Final = 12
+GAZE_LINE: Final = 13  # the distance of the line of fire from the nearest enemy in sight, whichever that is, 1/256 of a unit
+# Not the game's: the watch writes here how the player's presses of the trigger have gone with the line of fire until this block, 1/1000.
+GAZE_PRESSED: Final = 14
+GAZE_LET_GO: Final = 15
+GAZE_SIZE: Final = 16
 GAZE_SCALE: Final = 256.0
 GAZE_SPEED_SCALE: Final = 4096.0
 

@@ -7,8 +7,11 @@ to ask each command: a lookup of the nearest point and of its next step.
 import math
 from collections import deque
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+
+from gameedge.core.kernel import kernel
 from gameedge.core.protocol.arena_map import RADIUS, SIZE, WALLS, Point
 
 STEP: Final = 2.0  # world units between the grid's points
@@ -16,15 +19,20 @@ CELLS: Final = int(SIZE / STEP)
 MARGIN: Final = RADIUS + 0.15  # from walls
 
 
-def sees(x0: float, y0: float, x1: float, y1: float, margin: float = 0.0) -> bool:
-    """Whether nothing stands between two points. `margin` widens the walls: a disc of that radius could go there."""
+_BOXES: Final = np.array(WALLS, np.float64)
+
+
+@kernel
+def _clear(boxes: Any, x0: Any, y0: Any, x1: Any, y1: Any, margin: Any) -> Any:
     dx, dy = x1 - x0, y1 - y0
-    for left, low, right, high in WALLS:
-        enter, leave = 0.0, 1.0
-        for start, way, least, most in ((x0, dx, left - margin, right + margin), (y0, dy, low - margin, high + margin)):
+    for i in range(boxes.shape[0]):
+        enter, leave, hit = 0.0, 1.0, True
+        for axis in range(2):
+            start, way = (x0, dx) if axis == 0 else (y0, dy)
+            least, most = boxes[i, axis] - margin, boxes[i, 2 + axis] + margin
             if abs(way) < 1e-9:
                 if not least < start < most:
-                    enter = 2.0
+                    hit = False
                     break
                 continue
             near, far = (least - start) / way, (most - start) / way
@@ -32,10 +40,16 @@ def sees(x0: float, y0: float, x1: float, y1: float, margin: float = 0.0) -> boo
                 near, far = far, near
             enter, leave = max(enter, near), min(leave, far)
             if enter >= leave:
+                hit = False
                 break
-        if enter < leave:
+        if hit:
             return False
     return True
+
+
+def sees(x0: float, y0: float, x1: float, y1: float, margin: float = 0.0) -> bool:
+    """Whether nothing stands between two points. `margin` widens the walls: a disc of that radius could go there."""
+    return bool(_clear(_BOXES, x0, y0, x1, y1, margin))
 
 
 def free(x: float, y: float) -> bool:

@@ -5,8 +5,10 @@ every figure of a machine is drawn anew for each player (`Plan.draw`), so that n
 
 Families: `snap` (on the target at once, or only for the shot), `smooth` (a fixed part of what remains, every sample), `minjerk` (one
 minimum-jerk movement after another, as long as Fitts's law says), `wind` (the WindMouse random walk), `splice` (a hand's recorded
-movement, turned and stretched onto the target), `trigger` (the finger alone, with delays as drawn), `sticky` (a hand that is pulled
-a little towards the target: what is sold as "aim assist").
+movement, turned and stretched onto the target), `trigger` (the finger alone, with delays as drawn: down while the line of fire is on
+the target), `tap` (the same, but each press lasts as long as a finger's), `sticky` (a hand that is pulled a little towards the target:
+what is sold as "aim assist"), `esp` (the screen shows enemies that the server sent ahead of their coming into sight; by hand, or with a
+machine that goes to meet them), `macro` (presses of the trigger recorded once and played again), `timer` (presses at a fixed period).
 
 Sources: Flash and Hogan 1985 (minimum jerk); the WindMouse algorithm as published by its author, B. Land (2021).
 """
@@ -23,7 +25,8 @@ from loadtest.bots.brain import Human, Subticks
 from loadtest.motion import SAMPLE_MS, Hand, Person
 
 AIM_FAMILIES: Final = ("snap", "smooth", "minjerk", "wind", "splice", "sticky")
-FAMILIES: Final = (*AIM_FAMILIES, "trigger")
+FINGER_FAMILIES: Final = ("trigger", "tap", "macro", "timer")
+FAMILIES: Final = (*AIM_FAMILIES, *FINGER_FAMILIES, "esp")
 RADIUS: Final = 0.5
 SPLICE_SAMPLES_MAX: Final = 45
 
@@ -49,6 +52,7 @@ class Plan:
     own_finger: bool = False  # the person fires
     delay_ms: float = 0.0  # trigger: mean, from touch to shot
     delay_spread: float = 0.0
+    cadence: tuple[float, ...] = ()  # macro, timer: ms down, ms up, and so on, over and over
 
     @classmethod
     def draw(cls, family: str, rng: np.random.Generator, duty: float = 1.0) -> "Plan":
@@ -83,6 +87,15 @@ class Plan:
             return replace(plan, slow=float(rng.uniform(0.7, 1.2)))
         if family == "sticky":
             return replace(plan, share=float(rng.uniform(0.04, 0.2)), own_finger=True)
+        if family == "esp":
+            return replace(plan, share=0.0 if u() < 0.5 else float(rng.uniform(0.1, 0.4)), wait_ms=0.0)
+        if family == "timer":
+            period, down = rng.uniform(170.0, 600.0), rng.uniform(0.1, 0.6)
+            return replace(plan, cadence=(float(period * down), float(period * (1.0 - down))), fire_within=float(rng.uniform(0.6, 4.0)))
+        if family == "macro":
+            presses = int(rng.integers(2, 6))
+            parts = [(90.0 + rng.exponential(120.0), 40.0 + rng.exponential(80.0)) for _ in range(presses)]
+            return replace(plan, cadence=tuple(float(ms) for part in parts for ms in part), fire_within=float(rng.uniform(0.6, 4.0)))
         return replace(plan, delay_ms=float(rng.choice([0.0, 15.0, 40.0, 80.0])), delay_spread=float(rng.choice([0.0, 0.2, 0.5])))
 
 
@@ -106,6 +119,8 @@ class Machine(Human):
         self._delay_ms = 0.0
         self._turn = (1.0, 0.0)
         self._flicks: list[tuple[float, float]] = []
+        self._begun_ms: float | None = None  # of the cadence
+        self._down_ms = 0.0  # tap: until when the trigger is down
 
     def step(self, view: View, now_ms: float) -> Subticks:
         """See `Brain.step`. A flick is in the samples that fire alone: the cursor jumps to the target and back again."""
@@ -123,11 +138,14 @@ class Machine(Human):
 
     def aim(self, target: Other | None, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]) -> tuple[float, float]:
         if target is None:
+            hidden = self._hidden(view, x, y) if self.plan.family == "esp" else None
+            if hidden is not None:
+                return self._meet(hidden, view, x, y, at_ms, move)
             self._seat = None
             return super().aim(target, view, x, y, at_ms, move)
         if target.seat != self._seat:
             self._engage(target.seat, at_ms)
-        if self.plan.family == "trigger" or not self.on or at_ms - self._since_ms < self.plan.wait_ms:
+        if self.plan.family not in AIM_FAMILIES or not self.on or at_ms - self._since_ms < self.plan.wait_ms:
             return super().aim(target, view, x, y, at_ms, move)
         self._age_ms = self._age_ms + SAMPLE_MS if view is self._view else 0.0
         self._view = view
@@ -148,13 +166,31 @@ class Machine(Human):
             return natural[0] + dx, natural[1] + dy
         return hand.x, hand.y
 
+    def _hidden(self, view: View, x: float, y: float) -> Other | None:
+        """The nearest enemy that was sent and is not in sight; called where none is in sight."""
+        enemies = [other for other in view.others if other.team != self.team and other.alive]
+        return min(enemies, key=lambda other: math.hypot(other.x - x, other.y - y), default=None)
+
+    def _meet(self, hidden: Other, view: View, x: float, y: float, at_ms: float, move: tuple[float, float]) -> tuple[float, float]:
+        """Go to meet an enemy that is not in sight yet."""
+        if hidden.seat != self._seat:
+            self._engage(hidden.seat, at_ms)
+        if not self.on:
+            return super().aim(None, view, x, y, at_ms, move)
+        if self.plan.share == 0.0:
+            return super().aim(hidden, view, x, y, at_ms, move)
+        self.hand.lose()
+        self.hand.x += (hidden.x - x - self.hand.x) * self.plan.share
+        self.hand.y += (hidden.y - y - self.hand.y) * self.plan.share
+        return self.hand.x, self.hand.y
+
     def _engage(self, seat: int, at_ms: float) -> None:
         self._seat, self._since_ms = seat, at_ms
         self.on = self.draws.uniform() < self.plan.duty
         turn = 2.0 * math.pi * self.draws.uniform()
         self._off = self.plan.offset * math.cos(turn), self.plan.offset * math.sin(turn)
         self._move, self._splice, self._speed, self._gust = None, [], (0.0, 0.0), (0.0, 0.0)
-        self._touch_ms = None
+        self._touch_ms = self._begun_ms = None
 
     def _step(self, ex: float, ey: float, at_ms: float) -> tuple[float, float]:
         """How far the machine moves the cursor in this sample; (ex, ey) is what remains."""
@@ -222,11 +258,17 @@ class Machine(Human):
         plan = self.plan
         if target is not None and self._flicks:
             return self.finger.press(at_ms, math.hypot(target.x - x - cursor[0], target.y - y - cursor[1]), plan.fire_within)
-        if target is None or not self.on or at_ms - self._since_ms < plan.wait_ms or (plan.own_finger and plan.family != "trigger"):
+        own = plan.family == "esp" or (plan.own_finger and plan.family in AIM_FAMILIES)
+        if target is None or not self.on or at_ms - self._since_ms < plan.wait_ms or own:
             return super().fire(target, view, x, y, at_ms, cursor)
         dx, dy = target.x - x, target.y - y
-        if plan.family != "trigger":
-            return math.hypot(dx - cursor[0], dy - cursor[1]) < plan.fire_within
+        near = math.hypot(dx - cursor[0], dy - cursor[1]) < plan.fire_within
+        if plan.cadence:
+            return self._played(near, at_ms)
+        if plan.family in AIM_FAMILIES:
+            return near
+        if at_ms < self._down_ms:
+            return True
         length = math.hypot(*cursor)
         on = length > 0.1 and dx * cursor[0] + dy * cursor[1] > 0 and abs(dx * cursor[1] - dy * cursor[0]) / length < RADIUS
         if not on:
@@ -235,7 +277,25 @@ class Machine(Human):
         if self._touch_ms is None:
             self._touch_ms = at_ms
             self._delay_ms = plan.delay_ms * math.exp(plan.delay_spread * self.draws.normal())
-        return at_ms - self._touch_ms >= self._delay_ms
+        if at_ms - self._touch_ms < self._delay_ms:
+            return False
+        if plan.family == "tap":
+            self._touch_ms, self._down_ms = None, at_ms + 90.0 + self.draws.exponential(120.0)
+        return True
+
+    def _played(self, near: bool, at_ms: float) -> bool:
+        """The cadence, from its beginning where the cursor comes near the target, to its end."""
+        if self._begun_ms is None:
+            if not near:
+                return False
+            self._begun_ms = at_ms
+        at = at_ms - self._begun_ms
+        for k, ms in enumerate(self.plan.cadence):
+            if at < ms:
+                return k % 2 == 0
+            at -= ms
+        self._begun_ms = at_ms if near else None
+        return near
 
 
 def recorded(person: Person, rng: np.random.Generator, far: float, slow: float) -> list[tuple[float, float]]:

@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--careers", type=int, default=30_000, help="innocent careers of 1,000 h that are simulated")
     report.add_argument("--processes", type=int, default=2)
     report.add_argument("--no-real", action="store_true", help="leave recorded people out: what results.json says of them stays")
+    report.add_argument("--no-left-out", action="store_true", help="train no models without a family each: what results.json says stays")
     report.add_argument("--real-only", action="store_true", help="only what concerns recorded people; the rest of the report stays")
     report.add_argument("--innocents-only", action="store_true", help="only innocents and their careers; the rest of the report stays")
     options = parser.parse_args(argv)
@@ -36,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
         elif options.innocents_only:
             found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
         else:
-            found = evaluate.run(careers=options.careers, processes=options.processes, real=not options.no_real)
+            found = evaluate.run(
+                careers=options.careers, processes=options.processes, real=not options.no_real, left_out=not options.no_left_out
+            )
         print(json.dumps(found, indent=2) if options.json else evaluate.text(found))
         return 0
     except (score.InputError, ArtifactError, OSError) as error:

@@ -132,7 +132,7 @@ def play(crowd: Sequence[Who], seconds: float, seed: int, seer: Seer) -> None:
         if due:
             n = len(due)
             payloads = np.frombuffer(b"".join(d[3] for d in due), np.uint8).reshape(n, -1).copy()
-            rewind = np.array([min(250.0, (tick - d[2]) * TICK_MS) if d[2] else 0.0 for d in due], np.float32)
+            rewind = np.array([min(400.0, (tick - d[2]) * TICK_MS) if d[2] else 0.0 for d in due], np.float32)
             entities = np.array([d[0].entity for d in due], np.int32)
             arena.receive(entities, payloads, np.array([d[1] for d in due], np.int64), rewind, np.zeros(n, np.uint8))
             for bot, *_ in due:
@@ -233,16 +233,16 @@ def record(crowd: Sequence[Who], seconds: float, seed: int) -> Recorder:
 
 
 def mixed(rng: np.random.Generator, players: int, honest: float = 0.5, duty: float = 1.0) -> list[Who]:
-    """A crowd: people, parametric cheats of every family in turn, and the harness's own."""
-    crowd = []
+    """A crowd: people, and parametric cheats of every family and the harness's own in turn."""
+    crowd, turn = [], rng.permutation(len(LABELS) - 1)
     for i in range(players):
         person = int(rng.integers(1 << 30))
-        if i < players * honest:
+        label = LABELS[1 + int(turn[i % len(turn)])]
+        if i < round(players * honest):
             crowd.append(Who("human", person))
-        elif rng.random() < 0.25:
-            crowd.append(Who(str(rng.choice(KINDS)), person))
+        elif label in FAMILIES:
+            crowd.append(Who(label, person, Plan.draw(label, rng, duty)))
         else:
-            family = str(rng.choice(FAMILIES))
-            crowd.append(Who(family, person, Plan.draw(family, rng, duty)))
+            crowd.append(Who(label, person))
     order = rng.permutation(players)
     return [crowd[int(i)] for i in order]

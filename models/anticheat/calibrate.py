@@ -8,6 +8,7 @@ moments (the part of the variance between people that binomial chance does not e
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,41 @@ def ticks(crowds: Crowds, model: aim.AimModel) -> Found:
     b = crowds.blocks
     x, count = evidence(crowds, model)
     z = (x * model.tensors["fuse"].astype(np.float64)[None]).sum(axis=2)
-    value = np.log(np.exp(np.minimum(z, 60.0)).sum(axis=1))
+    value = calibrated(np.log(np.exp(np.minimum(z, 60.0)).sum(axis=1)), *model.odds)
     which = [cohort(float(rtt), float(jitter)) for rtt, jitter in zip(b.rtt_ms, b.jitter_ms, strict=True)]
     order = np.lexsort((b.tick, b.who))
     columns = np.array([b.who, b.label, which, aim.SHOT_COUNTS + np.minimum(count, 2), value, b.tick]).T[order]
     links = zip(b.rows, b.ticks, b.rtt_ms, b.jitter_ms, strict=True)
     fine = np.array([safe(rows[:n], float(rtt), float(jitter)) for rows, n, rtt, jitter in links])
     return {**_columns(columns), "ticks": b.ticks[order], "safe": fine[order]}
+
+
+def calibrated(x: np.ndarray, given: Sequence[float], said: Sequence[float]) -> np.ndarray:
+    """As `AimModel.calibrated`, float64 [N]."""
+    inside = np.interp(x, given, said)
+    return np.asarray(inside + np.minimum(x - given[0], 0.0) + np.maximum(x - given[-1], 0.0))
+
+
+def odds(found: Found) -> np.ndarray:
+    """The curve of `AimModel.odds` from blocks of people and machines whose scores are not calibrated: in bins of as much weight, people
+    and machines weighing the same, the log odds that were found, made to rise (pool adjacent violators), at the mean of each bin."""
+    x, y = found["mean"], found["label"] > 0
+    w = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
+    order = np.argsort(x, kind="stable")
+    x, y, w = x[order], y[order], w[order]
+    part = np.minimum((np.cumsum(w) * aim.ODDS).astype(int), aim.ODDS - 1)
+    weight = np.bincount(part, w, aim.ODDS)
+    share = (np.bincount(part, w * y, aim.ODDS) + 0.5 / len(x)) / (weight + 1.0 / len(x))
+    pools: list[tuple[float, float, int]] = []  # share, weight, bins
+    for one in zip(share.tolist(), weight.tolist(), [1] * aim.ODDS, strict=True):
+        pools.append(one)
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (a, m, i), (b, n, j) = pools[-2:]
+            pools[-2:] = [((a * m + b * n) / (m + n), m + n, i + j)]
+    risen = np.repeat([pool[0] for pool in pools], [pool[2] for pool in pools])
+    given = np.bincount(part, w * x, aim.ODDS) / weight
+    said = np.log(risen / (1.0 - risen)) + 1e-3 * np.arange(aim.ODDS)  # never level: p-values go by it
+    return np.round(np.stack([given, said]), 4).astype(np.float32)
 
 
 def evidence(crowds: Crowds, model: aim.AimModel) -> tuple[np.ndarray, np.ndarray]:

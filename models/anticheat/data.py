@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
@@ -15,8 +16,10 @@ import loadtest.bots.cheats
 import loadtest.bots.machines
 import loadtest.motion
 import models.anticheat.arena as simulation
-from gameedge.core.anticheat import aim
+from gameedge.arena import gaze as gazing
+from gameedge.core.anticheat import aim, stream
 from gameedge.core.anticheat import features as figures
+from gameedge.core.game import GAZE_LET_GO, GAZE_PRESSED, GAZE_SIZE
 
 RADIUS = 0.5
 CLASS_OF = {
@@ -31,6 +34,10 @@ CLASS_OF = {
     "splice": "splice",
     "trigger": "trigger",
     "triggerbot": "trigger",
+    "tap": "trigger",
+    "macro": "macro",
+    "timer": "macro",
+    "esp": "esp",
 }
 
 
@@ -81,7 +88,7 @@ class Job:
 
     seed: int
     players: int = 64
-    seconds: float = 100.0
+    seconds: float = 60.0
     honest: float = 0.5
     duty: float = 1.0
 
@@ -120,7 +127,7 @@ def join(parts: list[Crowds]) -> Crowds:
 
 def version() -> str:
     """A hash of everything that makes the data: another one, and what was kept is not used."""
-    modules = (simulation, figures, loadtest.bots.brain, loadtest.bots.cheats, loadtest.bots.machines, loadtest.motion)
+    modules = (simulation, figures, gazing, loadtest.bots.brain, loadtest.bots.cheats, loadtest.bots.machines, loadtest.motion)
     return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()[:10]
 
 
@@ -128,16 +135,35 @@ def _save(path: Path, crowd: Crowds) -> None:
     parts = {
         f"{name}_{f.name}": getattr(getattr(crowd, name), f.name) for name in ("shots", "blocks") for f in fields(getattr(crowd, name))
     }
-    np.savez(path, **parts)
+    half = path.with_suffix(".half.npz")  # whoever looks meanwhile finds all of it or nothing
+    np.savez(half, **parts)
+    half.replace(path)
 
 
 def _load(path: Path) -> Crowds:
     with np.load(path) as kept:
-        return Crowds(*(kind(*(kept[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in (("shots", Shots), ("blocks", Blocks))))
+        found = (kind(*(kept[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in (("shots", Shots), ("blocks", Blocks)))
+        shots, blocks = found
+    blocks.rows = fingers(blocks)
+    return Crowds(shots, blocks)
 
 
-def collect(jobs: list[Job], keep: Path, processes: int = 2) -> Crowds:
-    """All crowds, in the order of `jobs` however many processes made them. `keep`: a folder for what was made before."""
+def fingers(blocks: Blocks) -> np.ndarray:
+    """The blocks' rows with what the watch would have written of each player's finger, which it takes from match to match."""
+    rows = np.zeros((*blocks.rows.shape[:2], GAZE_SIZE), np.int16)
+    rows[..., :GAZE_PRESSED] = blocks.rows[..., :GAZE_PRESSED]
+    memory, last = np.array(stream.FINGER), -1
+    for i in np.lexsort((blocks.tick, blocks.who)).tolist():
+        if blocks.who[i] != last:
+            memory, last = np.array(stream.FINGER), blocks.who[i]
+        n = int(blocks.ticks[i])
+        rows[i, :n, GAZE_PRESSED], rows[i, :n, GAZE_LET_GO] = int(memory[0] * 1000.0), int(memory[1] * 1000.0)
+        stream.finger(rows[i], n, RADIUS, memory)
+    return rows
+
+
+def each(jobs: list[Job], keep: Path, processes: int = 2) -> Iterator[Crowds]:
+    """Crowd after crowd, in the order of `jobs` however many processes made them. `keep`: a folder for what was made before."""
     keep.mkdir(parents=True, exist_ok=True)
     paths = {job: keep / f"{version()}-{job.seed}-{job.players}-{job.seconds:g}-{job.honest:g}-{job.duty:g}.npz" for job in jobs}
     missing = [job for job in jobs if not paths[job].exists()]
@@ -146,4 +172,10 @@ def collect(jobs: list[Job], keep: Path, processes: int = 2) -> Crowds:
             for job, crowd in zip(missing, pool.map(crowd_of, missing), strict=True):
                 _save(paths[job], crowd)
                 print(f"crowd {job.seed}: {len(crowd.shots.kind)} shots, {len(crowd.blocks.kind)} blocks", flush=True)
-    return join([_load(paths[job]) for job in jobs])
+    for job in jobs:
+        yield _load(paths[job])
+
+
+def collect(jobs: list[Job], keep: Path, processes: int = 2) -> Crowds:
+    """All crowds as one."""
+    return join(list(each(jobs, keep, processes)))

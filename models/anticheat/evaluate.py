@@ -12,143 +12,12 @@ import numpy as np
 
 from gameedge.core.anticheat import accumulate, aim
 from gameedge.inference.artifacts import load_aim
-from loadtest.bots.machines import FAMILIES as MACHINES
-from models.anticheat import arena, calibrate, careers, evaluate_aim, plots, train
-from models.anticheat.data import Crowds, Job, Shots, collect
-from models.anticheat.evaluate_aim import share
+from models.anticheat import calibrate, careers, evaluate_aim, evaluate_arena, plots, train
+from models.anticheat.data import each
+from models.anticheat.evaluate_arena import INNOCENT_JOBS, follow, judged
 from models.anticheat.plots import Axis
 
 HERE = Path(__file__).resolve().parent
-TEST_JOBS = [Job(seed) for seed in range(301, 303)]
-DUTY_JOBS = {0.3: [Job(311, duty=0.3)]}
-INNOCENT_JOBS = [Job(401, honest=1.0)]
-HELD_OUT = ("smooth", "splice")
-TICK_HZ = 60
-COMBAT_S = 60.0
-RATES = (1e-1, 1e-2, 1e-3)
-
-
-# -------------------------------------------------------------------------------------------------------------- the arena
-
-
-def follow(found: calibrate.Found, null: np.ndarray) -> dict[int, dict[str, Any]]:
-    """Every player's wealth over its blocks: label, the log after each block, and the seconds with an enemy in sight until then."""
-    players: dict[int, dict[str, Any]] = {}
-    p = calibrate.p_values(found, null)
-    for who in np.unique(found["who"]):
-        rows = np.flatnonzero(found["who"] == who)
-        wealth = accumulate.Wealth()
-        logs, sure = [], []
-        for i in rows:
-            logs.append(wealth.bet(float(p[i]), int(found["cohort"][i])))
-            sure.append(wealth.strict_log)
-        players[int(who)] = {
-            "label": arena.LABELS[int(found["label"][rows[0]])],
-            "logs": np.array(logs),
-            "strict": np.array(sure),
-            "s": np.cumsum(found["ticks"][rows]) / TICK_HZ,
-            "cohort": int(found["cohort"][rows[0]]),
-        }
-    return players
-
-
-def _to(player: dict[str, Any], level: float, logs: str = "logs") -> float:
-    """Seconds with an enemy in sight until the level was reached; inf: never."""
-    reached = np.flatnonzero(player[logs] >= level)
-    return float(player["s"][reached[0]]) if len(reached) else float("inf")
-
-
-def _row(some: list[dict[str, Any]]) -> dict[str, Any]:
-    review = np.array([_to(player, accumulate.REVIEW) for player in some])
-    ban = np.array([_to(player, accumulate.BAN, "strict") for player in some])
-    middle = float(np.median(review))
-    return {
-        "players": len(some),
-        "flagged": round(float(np.isfinite(review).mean()), 4),
-        "flagged_within_60_s_of_combat": round(float((review <= COMBAT_S).mean()), 4),  # of all, however short they were watched
-        "recommended": round(float(np.isfinite(ban).mean()), 4),
-        "median_combat_s_to_flag": round(middle, 1) if np.isfinite(middle) else None,
-        "median_combat_s_watched": round(float(np.median([player["s"][-1] for player in some])), 1),
-    }
-
-
-def by_label(players: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    labels = sorted({player["label"] for player in players.values()}, key=arena.LABELS.index)
-    return {label: _row([player for player in players.values() if player["label"] == label]) for label in labels}
-
-
-def highest(player: dict[str, Any], seconds: float = COMBAT_S) -> float:
-    """The most wealth within so much combat."""
-    return float(player["logs"][: max(1, int(np.searchsorted(player["s"], seconds, side="right")))].max())
-
-
-def after_60_s(players: dict[int, dict[str, Any]], people: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """TPR of machines by the most wealth within 60 s of combat, at the threshold that so many of these innocents reach."""
-    levels = np.array([highest(player) for player in people.values()])
-    rows: dict[str, Any] = {"innocents": len(levels)}
-    machines = {who: player for who, player in players.items() if player["label"] != "human"}
-    for rate in (1e-2, 1e-3):
-        at = float(np.quantile(levels, 1 - rate, method="higher"))
-        found = {label: [] for label in sorted({player["label"] for player in machines.values()}, key=arena.LABELS.index)}
-        for player in machines.values():
-            found[player["label"]].append(highest(player) > at)
-        every = np.concatenate(list(found.values()))
-        rows[f"tpr_at_{rate:g}"] = {"all": round(float(every.mean()), 4)} | {
-            label: round(float(np.mean(hits)), 4) for label, hits in found.items()
-        }
-        rows[f"log_wealth_at_{rate:g}"] = round(at, 2)
-    return rows
-
-
-def judged(model: aim.AimModel, crowds: Crowds) -> calibrate.Found:
-    """The blocks that the watch would bet on: those that the network let through."""
-    found = calibrate.ticks(crowds, model)
-    return {name: column[found["safe"]] for name, column in found.items()}
-
-
-def calibration(found: calibrate.Found) -> float:
-    """Expected calibration error of a block's odds as a probability, people and machines weighing the same, 15 bins of as many."""
-    y = found["label"] > 0
-    p = 1.0 / (1.0 + np.exp(-np.clip(found["mean"].astype(np.float64), -30, 30)))
-    w = np.where(y, 0.5 / max(int(y.sum()), 1), 0.5 / max(int((~y).sum()), 1))
-    order = np.argsort(p)
-    return float(sum(abs((w[part] * (p[part] - y[part])).sum()) for part in np.array_split(order, 15)))
-
-
-def per_block(found: calibrate.Found) -> dict[str, Any]:
-    """TPR of a block alone, a second of an enemy in sight."""
-    people = found["mean"][found["label"] == 0]
-    labels = [label for label in range(1, len(arena.LABELS)) if (found["label"] == label).any()]
-    return {
-        arena.LABELS[k]: {f"tpr_at_{rate:g}": share(found["mean"][found["label"] == k], people, rate) for rate in RATES} for k in labels
-    }
-
-
-def per_shot(model: aim.AimModel, shots: Shots) -> dict[str, Any]:
-    values = model.judge(shots.figures).score
-    people = values[shots.kind == aim.HUMAN]
-    rows = {}
-    for kind, name in enumerate(aim.CLASSES):
-        if kind != aim.HUMAN and (shots.kind == kind).any():
-            rows[name] = {f"tpr_at_{rate:g}": share(values[shots.kind == kind], people, rate) for rate in RATES}
-    return rows
-
-
-def adaptive(players: dict[int, dict[str, Any]], rng: np.random.Generator, tries: int = train.TRIES) -> dict[str, Any]:
-    """An attacker who may query: tries some machines of a family for the first half, keeps the one with the least wealth, and plays on
-    with it as a new player. What is reported is the second half."""
-    rows = {}
-    for family in MACHINES:
-        some = [player["logs"] for player in players.values() if player["label"] == family and len(player["logs"]) >= 20]
-        if len(some) < 4:
-            continue
-        chosen = []
-        for _ in range(200):
-            picks = [some[int(k)] for k in rng.integers(0, len(some), tries)]
-            chosen.append(min(picks, key=lambda logs: float(logs[len(logs) // 2])))
-        left = np.array([logs[-1] - logs[len(logs) // 2] for logs in chosen])
-        rows[family] = {"flagged_in_second_half": round(float((left >= accumulate.REVIEW).mean()), 4), "machines": len(some)}
-    return rows
 
 
 DRAWN = {
@@ -202,7 +71,7 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
     return {
         "people": len(players),
         "blocks": len(p),
-        "hours_of_play": round(len(players) * 100 / 3600, 1),
+        "hours_of_combat": round(float(found["ticks"].sum()) / 60 / 3600, 1),
         "flagged": sum(float(player["logs"].max()) >= accumulate.REVIEW for player in players.values()),
         "highest_log_wealth": round(peak, 2),
         "observed_at": {f"{tail:g}": round(rate, 5) for tail, rate in rates.items()},
@@ -211,41 +80,6 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
         "cohorts_largest_to_smallest_at_0.1": round(ratio, 2),
         "careers": simulated,
     }
-
-
-def held_out(processes: int) -> dict[str, Any]:
-    """The arena's model trained without a family, and how much of that family it still flags within 60 s of combat."""
-    crowds = collect(train.TRAIN_JOBS, train.KEEP, processes)
-    fuse = collect(train.FUSE_JOBS, train.KEEP, processes)
-    null = collect(train.NULL_JOBS, train.KEEP, processes)
-    test = collect(TEST_JOBS, train.KEEP, processes)
-    people = collect(INNOCENT_JOBS, train.KEEP, processes)
-    rows = {}
-    for family in HELD_OUT:
-        tensors = train.fit(crowds.shots, leave_out=family, epochs=15) | train.fit_stream(crowds, leave_out=family, epochs=5)
-        tensors["fuse"] = train.fuse(tensors, fuse, family)
-        model, _ = train.calibrated(tensors, null)
-        players = follow(judged(model, test), model.null)
-        labels = {name for name in arena.LABELS if train.CLASS_OF[name] == family}
-        some = {who: player for who, player in players.items() if player["label"] in labels}
-        innocent = follow(judged(model, people), model.null) | {who: one for who, one in players.items() if one["label"] == "human"}
-        rows[family] = _row(list(some.values())) | {"after_60_s": after_60_s(some, innocent)}
-    return rows
-
-
-def curves(players: dict[int, dict[str, Any]], plot: Path) -> None:
-    series = {}
-    for label in arena.LABELS:
-        times = sorted(_to(player, accumulate.REVIEW) for player in players.values() if player["label"] == label)
-        if times:
-            points = [(0.5, 0.0)]
-            for k, at in enumerate(times):
-                if np.isfinite(at):
-                    points += [(at, k / len(times)), (at, (k + 1) / len(times))]
-            series[label] = [*points, (70.0, points[-1][1])]
-    note = "simulated crowds that nothing was trained on; seconds in which the player fought"
-    axes = Axis("combat time, s", 0.5, 70.0, log=True), Axis("share of players flagged for review", 0.0, 1.0)
-    plots.lines(plot / "time_to_flag.svg", "How soon machines are flagged", *axes, series, note=note)
 
 
 # --------------------------------------------------------------------------------------------------------------- together
@@ -268,8 +102,8 @@ def real_only(out: Path = HERE) -> dict[str, Any]:
 def innocents_only(careers: int = 30_000, processes: int = 2, out: Path = HERE) -> dict[str, Any]:
     """What concerns innocents of the arena and their careers; in results.json below `out` only this part is replaced."""
     model, file = load_aim(), out / "results.json"
-    unseen, seen = collect(INNOCENT_JOBS, train.KEEP, processes), collect(train.NULL_JOBS, train.KEEP, processes)
-    found = {"innocents": innocents(model, judged(model, unseen), judged(model, seen), careers, out / "plots")}
+    unseen, seen = (judged(model, each(jobs, train.KEEP, processes)) for jobs in (INNOCENT_JOBS, train.NULL_JOBS))
+    found = {"innocents": innocents(model, unseen, seen, careers, out / "plots")}
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
     file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
     return found
@@ -284,31 +118,20 @@ def real_before(out: Path) -> dict[str, Any]:
     }
 
 
-def run(careers: int = 30_000, processes: int = 2, real: bool = True, out: Path = HERE) -> dict[str, Any]:
-    """Everything; also writes results.json and plots/ below `out`."""
-    plot = out / "plots"
+def run(careers: int = 30_000, processes: int = 2, real: bool = True, left_out: bool = True, out: Path = HERE) -> dict[str, Any]:
+    """Everything; also writes results.json and plots/ below `out`. left_out: train models without a family each, most of the time it takes;
+    else what results.json says of that stays."""
+    plot, file = out / "plots", out / "results.json"
     model = load_aim()
-    test = collect(TEST_JOBS, train.KEEP, processes)
-    unseen, seen = collect(INNOCENT_JOBS, train.KEEP, processes), collect(train.NULL_JOBS, train.KEEP, processes)
-    blocks = judged(model, test)
-    players = follow(blocks, model.null)
-    found_unseen, found_seen = judged(model, unseen), judged(model, seen)
-    people = follow(found_unseen, model.null) | {who: player for who, player in players.items() if player["label"] == "human"}
-    curves(players, plot)
+    simulated, unseen, seen = evaluate_arena.arena_part(model, plot, processes, left_out=left_out)
+    if not left_out and file.exists():
+        known = json.loads(file.read_text("utf-8")).get("simulated", {})
+        simulated["family_left_out"] = known.get("family_left_out", {"skipped": "--no-left-out"})
     found: dict[str, Any] = {"model": model.id}
     found |= real_only(out) if real else real_before(out)
-    found["simulated"] = {"per_shot": per_shot(model, test.shots), "per_block": per_block(blocks), "players": by_label(players)}
-    every = people | follow(found_seen, model.null)  # those of the null too: 1 in 1,000 needs many
-    found["simulated"]["after_60_s_of_combat"] = after_60_s(players, every) | {"innocents_that_made_the_null": len(every) - len(people)}
-    found["simulated"]["calibration_error"] = round(calibration(blocks), 4)
-    found["simulated"]["adaptive"] = adaptive(players, np.random.default_rng(9))
-    for duty, jobs in DUTY_JOBS.items():
-        rows = follow(judged(model, collect(jobs, train.KEEP, processes)), model.null)
-        some = {who: player for who, player in rows.items() if player["label"] in MACHINES}
-        found["simulated"][f"on_{duty:g}_of_engagements"] = by_label(some)
-    found["simulated"]["family_left_out"] = held_out(processes)
-    found["innocents"] = innocents(model, found_unseen, found_seen, careers, plot)
-    (out / "results.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    found["simulated"] = simulated
+    found["innocents"] = innocents(model, unseen, seen, careers, plot)
+    file.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     return found
 
 

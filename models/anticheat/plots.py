@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-COLOURS = ("#4269d0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#6cc5b0", "#9c6b4e", "#97bbf5", "#9498a0", "#e377c2")
+COLOURS = (
+    *("#4269d0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#6cc5b0", "#9c6b4e", "#97bbf5", "#9498a0", "#e377c2"),
+    *("#17375e", "#7a5200", "#8c1d18", "#1f5c2e", "#4b2a78"),
+)
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 170, 46, 52
 

@@ -11,7 +11,7 @@ from gameedge.core.anticheat.stream import STREAM_CLIP, STREAM_COUNT, STREAM_HID
 from models.anticheat import mlp
 from models.anticheat.data import Blocks
 
-SIDES = np.array([2, 4, 7, 19])  # figures that change their sign in a mirror
+SIDES = np.array([2, 4, 7])  # figures that change their sign in a mirror
 NEXT = 0.02  # weight of the next step's loss
 NEXT_CUT = 25.0
 Tensors = dict[str, np.ndarray]

@@ -26,9 +26,10 @@ BATCH = 512
 STREAM_EPOCHS = 12
 ATTACKED_EPOCHS = 4
 TRIES = 8  # machines that an attacker who may query scores has to choose from
-TRAIN_JOBS = [Job(seed) for seed in range(1, 9)]
-FUSE_JOBS = [Job(9)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 207)]
+TRAIN_JOBS = [Job(seed, honest=0.4) for seed in range(1, 17)]
+FUSE_JOBS = [Job(seed, honest=0.4) for seed in (21, 22)]
+ODDS_JOBS = [Job(seed, honest=0.5) for seed in (31, 32, 33)]
+NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 217)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
@@ -81,15 +82,17 @@ def queried(blocks: Blocks, score: np.ndarray, tries: int = TRIES) -> np.ndarray
     return out
 
 
-def fit_stream(crowds: Crowds, leave_out: str | None = None, epochs: int = STREAM_EPOCHS, seed: int = SEED) -> recurrent.Tensors:
+def fit_stream(
+    crowds: Crowds, leave_out: str | None = None, epochs: int = STREAM_EPOCHS, attacked: int = ATTACKED_EPOCHS, seed: int = SEED
+) -> recurrent.Tensors:
     """The streaming unit's tensors: trained, attacked by machines that query its scores, and trained on with those that got past."""
     b = crowds.blocks
     if leave_out is not None:
         b = b.take(np.flatnonzero(b.kind != aim.CLASSES.index(leave_out)))
     x, weight = recurrent.figures_of(b), weights(b.kind)
     tensors = recurrent.fit(x, b.ticks, b.kind, weight, epochs, seed)
-    attacked = queried(b, recurrent.scores(tensors, x, b.ticks))
-    return recurrent.fit(x, b.ticks, b.kind, weight * attacked, ATTACKED_EPOCHS, seed + 1, tensors)
+    met = queried(b, recurrent.scores(tensors, x, b.ticks))
+    return recurrent.fit(x, b.ticks, b.kind, weight * met, attacked, seed + 1, tensors)
 
 
 def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None = None) -> np.ndarray:
@@ -98,6 +101,7 @@ def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None =
     machines = len(aim.CLASSES) - 1
     tensors["fuse"] = np.zeros((machines, aim.FUSE), np.float32)
     tensors.setdefault("null", np.zeros((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32))
+    tensors["odds"] = np.zeros((2, aim.ODDS), np.float32)
     x, _ = calibrate.evidence(crowds, aim.AimModel.from_tensors("aim-new", tensors))
     kind = crowds.blocks.kind
     use = kind != (aim.CLASSES.index(leave_out) if leave_out is not None else -1)
@@ -114,6 +118,13 @@ def fuse(tensors: dict[str, np.ndarray], crowds: Crowds, leave_out: str | None =
         v += 0.001 * (slope * slope - v)
         f -= 0.02 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-9)
     return np.round(f, 4).astype(np.float32)
+
+
+def odds(tensors: dict[str, np.ndarray], crowds: Crowds) -> np.ndarray:
+    """The curve of `AimModel.odds`, on players that nothing has seen."""
+    tensors = tensors | {"odds": np.zeros((2, aim.ODDS), np.float32)}
+    found = calibrate.ticks(crowds, aim.AimModel.from_tensors("aim-new", tensors))
+    return calibrate.odds({name: column[found["safe"]] for name, column in found.items()})
 
 
 def calibrated(tensors: dict[str, np.ndarray], innocents: Crowds) -> tuple[aim.AimModel, dict[str, list[float]]]:
@@ -154,6 +165,7 @@ def main() -> None:
     print(f"{len(crowds.shots.kind)} shots, {len(crowds.blocks.kind)} blocks, after {perf_counter() - began:.0f} s")
     tensors = fit(crowds.shots) | fit_stream(crowds)
     tensors["fuse"] = fuse(tensors, collect(FUSE_JOBS, options.keep, options.processes))
+    tensors["odds"] = odds(tensors, collect(ODDS_JOBS, options.keep, options.processes))
     print(f"networks after {perf_counter() - began:.0f} s; fuse {tensors['fuse'].tolist()}", flush=True)
     innocents = collect(NULL_JOBS, options.keep, options.processes)
     _, used = calibrated(tensors, innocents)

@@ -4,8 +4,11 @@ import numpy as np
 
 from gameedge.arena import Arena
 from gameedge.core.game import (
+    GAZE_BEFORE,
     GAZE_CURSOR,
     GAZE_FIRE,
+    GAZE_LINE,
+    GAZE_REPEAT,
     GAZE_SCALE,
     GAZE_SEEN,
     GAZE_SIGHT,
@@ -15,7 +18,7 @@ from gameedge.core.game import (
     Gazing,
 )
 from gameedge.core.protocol.arena_v1 import Subtick
-from tests.arena.play import duel, put, send
+from tests.arena.play import duel, put, sees, send
 
 
 def command(x: float, y: float, *, fire: bool = False, move: float = 0.0) -> Subtick:
@@ -85,3 +88,73 @@ def test_looking_changes_nothing() -> None:
                     arena.gaze()
         digests.append(arena.digest(slot))
     assert digests[0] == digests[1]
+
+
+def presses(arena: Arena, entity: int, other: int, cadence: list[tuple[int, int]]) -> list[int]:
+    """Press the trigger for so many sub-ticks and let go for so many, over and over; GAZE_REPEAT after each tick."""
+    fires = [fire for down, up in cadence for fire in [True] * down + [False] * up]
+    fires += [False] * (-len(fires) % 3)
+    said = []
+    for k in range(len(fires) // 3):
+        send(arena, other, k + 1, command(1.0, 0.0))
+        send(arena, entity, k + 1, *(command(5.0, 4.0, fire=fire) for fire in fires[3 * k : 3 * k + 3]))
+        for _ in range(3):
+            arena.step()
+            said.append(int(arena.gaze().rows[entity, GAZE_REPEAT]))
+    return said
+
+
+def test_presses_that_repeat_are_counted_and_a_finger_s_are_not() -> None:
+    rng = np.random.default_rng(2)
+    finger = [(int(5 + rng.exponential(8)), int(3 + rng.exponential(8))) for _ in range(40)]
+    macro = [(7, 5), (4, 9), (11, 3)] * 14
+    highest = {}
+    for name, cadence in (("finger", finger), ("macro", macro), ("timer", [(4, 8)] * 40)):
+        arena = Arena(matches_max=1, entities_max=4)
+        _, a, b = duel(arena, (4.0, 4.0), (12.0, 4.0))
+        arena.step()
+        highest[name] = max(presses(arena, a, b, cadence))
+    assert highest["finger"] < 3 * 16
+    assert highest["macro"] > 4 * 16
+    assert highest["timer"] > 12 * 16
+
+
+def test_the_line_of_fire_is_measured_to_whoever_is_nearest_to_it() -> None:
+    arena = Arena(matches_max=1, entities_max=4)
+    _, a, b = duel(arena, (4.0, 4.0), (12.0, 4.0))
+    arena.step()
+    for k, (x, y, off) in enumerate(((8.0, 0.0, 0.0), (30.0, 0.0, 0.0), (8.0, 8.0, 32.0**0.5), (-8.0, 0.0, 8.0))):
+        send(arena, b, k + 1, command(1.0, 0.0))
+        send(arena, a, k + 1, command(x, y))
+        for _ in range(3):
+            arena.step()
+            row = arena.gaze().rows[a]
+        assert abs(row[GAZE_LINE] / GAZE_SCALE - off) < 0.05
+
+
+def test_a_way_towards_somebody_hidden_is_told_once_in_sight() -> None:
+    told = {}
+    assert sees(8.0, 20.0, 18.0, 25.0)
+    assert not sees(8.0, 20.0, 18.0, 15.0)
+    for name, step in (("towards", 0.4), ("away", -0.4), ("still", 0.0)):
+        arena = Arena(matches_max=1, entities_max=4)
+        _, a, b = duel(arena, (8.0, 20.0), (18.0, 15.0))
+        for k in range(40):
+            x = 2.0 + step * 3 * max(k - 36, 0)  # in the last 12 ticks the cursor sets out for where the enemy will be seen, or from it
+            send(arena, b, k + 1, command(1.0, 0.0))
+            way = [x + (step * i if k >= 36 else 0.0) for i in range(3)]
+            send(arena, a, k + 1, *(command(along, along / 2.0) for along in way))
+            for _ in range(3):
+                arena.step()
+                assert not arena.gaze().fresh[a]
+        put(arena, b, 18.0, 25.0)
+        send(arena, b, 41, command(1.0, 0.0))
+        send(arena, a, 41, command(x, x / 2.0))
+        for _ in range(3):
+            arena.step()
+            row = arena.gaze().rows[a]
+            told.setdefault(name, int(row[GAZE_BEFORE]))
+            assert row[GAZE_BEFORE] == told[name]  # for as long as the enemy is in sight
+    assert told["towards"] > 300
+    assert told["away"] < -300
+    assert told["still"] == 0

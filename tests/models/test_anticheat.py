@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gameedge.core.anticheat import accumulate, aim
+from gameedge.core.anticheat.stream import STREAM_COUNT
 from gameedge.inference.artifacts import load_aim
-from models.anticheat import calibrate, careers, evaluate_aim, mouse, paste, plain, plots, real, recurrent, score
+from models.anticheat import calibrate, careers, evaluate_aim, evaluate_arena, mouse, paste, plain, plots, real, recurrent, score
 
 
 def hands(n: int, seed: int = 0) -> np.ndarray:
@@ -219,7 +220,7 @@ def test_the_way_back_through_the_ticks_is_the_slope_of_the_loss(monkeypatch: py
     rng = np.random.default_rng(0)
     tensors = {name: tensor.astype(np.float64) for name, tensor in recurrent.begin(rng).items()}
     tensors["s_wo"] *= 10.0
-    x, ticks, kind, weight = rng.normal(size=(7, 5, 32)), np.array([7, 7, 3, 5, 7]), np.array([0, 1, 0, 3, 2]), np.ones(5)
+    x, ticks, kind, weight = rng.normal(size=(7, 5, STREAM_COUNT)), np.array([7, 7, 3, 5, 7]), np.array([0, 1, 0, 3, 2]), np.ones(5)
     _, slopes = recurrent._gradients(tensors, x, x, ticks, kind, weight)
     for name in ("s_wx", "s_wh", "s_b", "s_wo"):
         at = np.unravel_index(int(np.abs(slopes[name]).argmax()), slopes[name].shape)
@@ -270,3 +271,35 @@ def test_recorded_people_whom_training_has_not_seen_beat_the_floor() -> None:
     innocents, found = evaluate_aim.scored(score.load_mouse(), clicks, 30, tuple(FLOORS), 8)
     for family, floor in FLOORS.items():
         assert evaluate_aim.share(found[family], innocents, 1e-3) > floor
+
+
+def test_odds_that_are_calibrated_say_how_often() -> None:
+    rng = np.random.default_rng(6)
+    y = rng.random(40_000) < 0.3
+    x = rng.normal(np.where(y, 1.0, -1.0), 1.0)  # the true log odds of even numbers are 2 x
+    found = {"mean": x, "label": y.astype(np.int64)}
+    given, said = calibrate.odds(found).tolist()
+    assert said == sorted(said)
+    fitted = calibrate.calibrated(x, given, said)
+    inside = np.abs(x) < 1.5
+    assert np.abs(fitted - 2.0 * x)[inside].mean() < 0.2
+    assert evaluate_arena.calibration({"mean": fitted, "label": found["label"]}) < 0.01
+    model = aim.AimModel.blank()
+    model.odds[0][:], model.odds[1][:] = given, said
+    again = [model.calibrated(float(value)) for value in x[:200]]
+    assert again == pytest.approx(fitted[:200].tolist())
+
+
+def test_thresholds_rest_on_as_many_innocents_as_there_are() -> None:
+    def player(label: str, top: float) -> dict[str, object]:
+        return {"label": label, "logs": np.array([0.0, top]), "strict": np.zeros(2), "s": np.array([1.0, 2.0])}
+
+    people = {k: player("human", k / 1000.0) for k in range(1000)}
+    machines = {2000 + k: player("snap", 0.9985 + k / 100.0) for k in range(4)}
+    found = evaluate_arena.after_60_s(machines, people)
+    assert found["innocents_above_at_0.01"] == 10
+    assert found["innocents_above_at_0.001"] == 1
+    assert found["innocents_above_at_0.0001"] == 0
+    assert found["tpr_at_0.001"]["snap"] == 1.0
+    assert found["tpr_at_0.0001"]["snap"] == 0.75
+    assert found["tpr_at_wealth_100"]["all"] == 0.0

@@ -15,6 +15,7 @@ Cost. One compiled kernel, about 6 us a shot beside the features (`python -m loa
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,10 +31,11 @@ from gameedge.core.kernel import kernel
 
 KIND: Final = "aim-network"
 FEATURE_VERSION: Final = VERSION
-CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigger")
+CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigger", "macro", "esp")
 HUMAN: Final = 0
 TRIGGER: Final = CLASSES.index("trigger")
 CLIP: Final = 6.0  # standardised figures are cut here
+ODDS: Final = 16  # points of the curve that makes the score of a block calibrated odds
 FUSE: Final = 5  # of a machine: bias, stream, shots, whether there are any, surprise; see AimModel.fused
 COHORTS: Final = 3  # see accumulate.cohort
 SHOT_COUNTS: Final = 4  # blocks of 1, 2, 3 and more shots alone
@@ -94,12 +96,14 @@ def _log(share: float) -> float:
 @dataclass(frozen=True, slots=True)
 class AimModel:
     """mean, scale: float32 [COUNT]; w0, b0, w1, b1, w2, b2: of the network; usual: float32 [NAMED], of people;
-    null: float32 [COHORTS, BLOCK_COUNTS, len(TAILS)], the mean score of a block that is reached so rarely by innocents."""
+    null: float32 [COHORTS, BLOCK_COUNTS, len(TAILS)], the mean score of a block that is reached so rarely by innocents;
+    odds: float32 [2, ODDS], what is added up of a block and the log odds that were found there, both not falling."""
 
     id: str
     tensors: Mapping[str, Floats]
     unit: stream.Unit
     fuse: Sequence[Sequence[float]]
+    odds: tuple[list[float], list[float]]
 
     @staticmethod
     def shapes() -> Mapping[str, Sequence[int | None]]:
@@ -115,6 +119,7 @@ class AimModel:
             "usual": [NAMED],
             "null": [COHORTS, BLOCK_COUNTS, len(TAILS)],
             "fuse": [len(CLASSES) - 1, FUSE],
+            "odds": [2, ODDS],
             **stream.shapes(len(CLASSES)),
         }
 
@@ -127,7 +132,10 @@ class AimModel:
                 raise ArtifactError(f"{id}: expected layers that fit, found {a} {kept[a].shape} and {b} {kept[b].shape}")
         if not (np.diff(kept["null"], axis=2) >= 0).all():
             raise ArtifactError(f"{id}: expected null rows that rise, found {kept['null'].min(axis=(0, 1)).tolist()}")
-        model = cls(id, kept, stream.Unit(kept), kept["fuse"].tolist())
+        if not (np.diff(kept["odds"], axis=1) >= 0).all():
+            raise ArtifactError(f"{id}: expected odds that rise, found {kept['odds'].tolist()}")
+        given, said = kept["odds"].tolist()
+        model = cls(id, kept, stream.Unit(kept), kept["fuse"].tolist(), (given, said))
         # Compiles the kernels, or loads them, before the first shot of a match has to wait for it.
         path, line, one = np.zeros((1, 32, 2), np.float32), np.zeros((1, 32), np.float32), np.zeros(1, np.float32)
         model.score(path, line, one, one, one, one, np.zeros(1, np.bool_), 0.5)
@@ -138,13 +146,13 @@ class AimModel:
         """A model that knows nothing, for warming up and for tests: every shot is as likely a machine's as a person's."""
         sizes = {"w0": (COUNT, 2), "b0": (2,), "w1": (2, 2), "b1": (2,), "w2": (2, len(CLASSES)), "b2": (len(CLASSES),)}
         sizes |= {name: tuple(size or 0 for size in shape) for name, shape in stream.shapes(len(CLASSES)).items()}
-        sizes |= {"fuse": (len(CLASSES) - 1, FUSE)}
+        sizes |= {"fuse": (len(CLASSES) - 1, FUSE), "odds": (2, ODDS)}
         sizes |= {"mean": (COUNT,), "scale": (COUNT,), "usual": (NAMED,), "null": (COHORTS, BLOCK_COUNTS, len(TAILS))}
         return cls.from_tensors("aim-000000000000", {name: np.zeros(size, np.float32) for name, size in sizes.items()})
 
     def fused(self, shares: Sequence[float], surprise: float, shots: Sequence[Sequence[float]]) -> float:
         """The score of a block with rows: for each machine, what the stream and its shots say of it against a person, added up as was
-        learnt; then log odds of some machine. shares: of the stream; shots: the shares of each shot."""
+        learnt; then log odds of some machine, calibrated. shares: of the stream; shots: the shares of each shot."""
         person, many, total = _log(shares[0]), len(shots), 0.0
         people = [_log(shot[0]) for shot in shots]
         for k, (bias, streamed, shot, had, off) in enumerate(self.fuse, 1):
@@ -152,7 +160,18 @@ class AimModel:
             if many:
                 z += had + shot * sum([_log(found[k]) - innocent for found, innocent in zip(shots, people, strict=True)]) / many
             total += math.exp(min(z, 60.0))
-        return math.log(total)
+        return self.calibrated(math.log(total))
+
+    def calibrated(self, x: float) -> float:
+        """A sum of `fused` as log odds of a machine, were half of all blocks a machine's: straight lines between the points of `odds`."""
+        given, said = self.odds
+        k = bisect_right(given, x)
+        if k == 0:
+            return said[0] + x - given[0]
+        if k == len(given):
+            return said[-1] + x - given[-1]
+        low, high = given[k - 1], given[k]
+        return said[k - 1] + (said[k] - said[k - 1]) * (x - low) / (high - low)
 
     def judge_block(self, rows: NDArray[np.int16], radius: float, rtt_ms: float, jitter_ms: float) -> tuple[NDArray[np.float64], float]:
         """Shares of the classes and surprise of a block from its rows, int16 [N, GAZE_SIZE]; the link as `stream.known` says it."""

@@ -20,9 +20,9 @@ from gameedge.core.anticheat.features import SAMPLES, Floats
 from gameedge.core.anticheat.stream import STREAM_TICKS
 from gameedge.core.game import GAZE_SIZE
 
-VERSION: Final = 3
+VERSION: Final = 4
 SHOTS_MAX: Final = 96  # of a clip: at most about 48 KB
-BLOCKS_MAX: Final = 40  # of a clip: rows of 40 s are 58 KB; what is too much for a clip is left out, the oldest first
+BLOCKS_MAX: Final = 30  # of a clip: rows of 30 s are 58 KB; what is too much for a clip is left out, the oldest first
 _WORST: Final = 12  # shots that reasons are drawn from
 _WORST_BLOCKS: Final = 4
 

@@ -67,7 +67,7 @@ GATE_FIRST: Final = REPLAYED
 GATE_REASONS: Final = ("replayed", "sequence_jump", "clock_fast", "cadence", "seen_future")
 
 COMMAND_MS: Final = 1000.0 / limits.COMMANDS_PER_S
-REWIND_MS_MAX: Final = 250.0
+REWIND_MS_MAX: Final = 400.0  # games put targets back for less; telemetry wants to know
 # What a resume may skip: commands that were made while the connection was away, and a margin.
 JUMP_MAX: Final = limits.RESUME_MS_MAX * limits.COMMANDS_PER_S // 1000 + 400
 
@@ -401,7 +401,7 @@ class Gate:
         slots: int32 [N], a slot may occur several times; headers: frames.COMMAND_HEADER [N]; arrived_ms: float64 [N], the
         server's monotonic clock, not falling within a slot; rtt_ms: float32 [capacity], the smoothed round trip of each slot
         (not finite or negative: unknown); reasons: uint8 [N], in: rows that are not 0 are skipped, out: 0 or a number of
-        `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far before the coming step the client saw others, 0 to 250.
+        `GATE_REASONS` counted from 16; rewind_ms: float32 [N], out: how far before the coming step the client saw others, 0 to 400.
         tick: the newest tick whose snapshot may have been sent; tick_ms: its length.
         """
         found = _check(

@@ -27,10 +27,15 @@ from numpy.typing import NDArray
 
 from gameedge.core.anticheat.features import Floats
 from gameedge.core.game import (
+    GAZE_BEFORE,
     GAZE_COOLDOWN,
     GAZE_CURSOR,
     GAZE_FIRE,
     GAZE_LEFT,
+    GAZE_LET_GO,
+    GAZE_LINE,
+    GAZE_PRESSED,
+    GAZE_REPEAT,
     GAZE_SCALE,
     GAZE_SEEN,
     GAZE_SIGHT,
@@ -45,12 +50,14 @@ from gameedge.core.kernel import kernel
 
 STREAM_TICKS: Final = 60
 STREAM_TICKS_MIN: Final = 20
-STREAM_COUNT: Final = 32
+STREAM_COUNT: Final = 38
 STREAM_HIDDEN: Final = 24
 STREAM_CLIP: Final = 5.0
 _LATE: Final = 6  # ticks: about what eye and hand together are late by while they move
 # What is remembered of a player between two ticks, float64.
 _CURSOR, _STEP, _STEP2, _SHARE, _SHARE_COMING, _AGE, _SEEN, _ON, _HELD, _SIGHT, _SINCE, _COMING = 0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14
+_OFF: Final = 15
+_HELD_BEFORE: Final = 12.0  # ticks: about how long a trigger has been held that is down where a block begins
 _RING: Final = 16  # targets of the last _LATE ticks
 _MEMORY: Final = _RING + 2 * _LATE
 
@@ -60,9 +67,44 @@ SPOKEN: Final = (
     ([6, 7, 8, 10, 12], "the cursor went to where the target was going to be, step by step"),
     ([9, 11, 20, 21], "the cursor followed what the client had just shown, sooner than eye and hand can"),
     ([1, 2, 13, 14, 15, 16, 17], "the cursor's steps from tick to tick were not those of a hand"),
-    ([22, 23, 24, 25, 26, 27], "the trigger went with the line of fire, not with a finger"),
+    ([22, 23, 24, 25, 26, 27, 32, 33, 34, 36, 37], "the trigger went with the line of fire, not with a finger"),
     ([0, 28, 29], "the cursor was there sooner after the target came into sight than people are"),
+    ([19], "presses of the trigger repeated earlier ones to a sixtieth of a second"),
+    ([35], "the cursor went to where the target was hidden, before it came into sight"),
 )
+
+
+# How a player's finger has gone with the line of fire: the share of presses with the line on an enemy, the share of presses that were let
+# go as the line left, and how many of each. Before anything is known: about people's.
+FINGER: Final = (0.4, 0.1, 0.0, 0.0)
+_FINGER_MEMORY: Final = 40.0  # presses
+_FINGER_PRIOR: Final = 8.0  # presses that what is said before anything is known weighs
+_PRESSED_USUAL, _LET_GO_USUAL = 0.74, 0.29  # above all but one in thousands of people
+_LEFT_TICKS: Final = 2  # let go so soon after the line left
+
+
+@kernel
+def finger(rows: Any, count: Any, radius: Any, memory: Any) -> None:
+    """Take a block that is over, int16 [count, GAZE_SIZE], into a player's memory, float64 [4], changed in place (FINGER at first)."""
+    reach = GAZE_SCALE * radius
+    held, was_on, since = rows[0, GAZE_FIRE] != 0, rows[0, GAZE_LINE] <= reach, 1_000
+    for k in range(1, count):
+        on, fire = rows[k, GAZE_LINE] <= reach, rows[k, GAZE_FIRE] != 0
+        since = since + 1 if on == was_on else 1
+        was_on = on
+        if fire and not held:
+            memory[2] = min(memory[2] + 1.0, _FINGER_MEMORY)
+            memory[0] += ((1.0 if on else 0.0) - memory[0]) / (memory[2] + _FINGER_PRIOR)
+        elif held and not fire:
+            memory[3] = min(memory[3] + 1.0, _FINGER_MEMORY)
+            memory[1] += ((1.0 if not on and since <= _LEFT_TICKS else 0.0) - memory[1]) / (memory[3] + _FINGER_PRIOR)
+        held = fire
+
+
+@kernel
+def write_finger(row: Any, memory: Any) -> None:
+    """The memory as it stands in a row."""
+    row[GAZE_PRESSED], row[GAZE_LET_GO] = int(memory[0] * 1000.0), int(memory[1] * 1000.0)
 
 
 @kernel
@@ -83,6 +125,7 @@ def _figures(row: Any, m: Any, count: Any, radius: Any, rtt: Any, jitter: Any, x
         m[_CURSOR], m[_CURSOR + 1], m[_SEEN], m[_SIGHT] = ax, ay, row[GAZE_SEEN], row[GAZE_SIGHT]
         m[_SHARE] = m[_SHARE_COMING] = 0.0
         m[_SINCE] = 60.0
+        m[_HELD] = _HELD_BEFORE if row[GAZE_FIRE] != 0 else 0.0
         for k in range(_LATE):
             m[_RING + 2 * k], m[_RING + 2 * k + 1] = tx, ty
     m[_AGE] = m[_AGE] + 1.0 if row[GAZE_SEEN] == m[_SEEN] and count > 0 else 0.0
@@ -132,16 +175,20 @@ def _figures(row: Any, m: Any, count: Any, radius: Any, rtt: Any, jitter: Any, x
     x[16] = (ux * u1x + uy * u1y) / (speed * speed1 + 0.01)
     x[17] = along / (speed + 0.1)
     x[18] = _log(vx * cx + vy * cy, 0.05)
-    x[19] = _log(vy * cx - vx * cy, 0.05)
+    x[19] = math.log1p(max(row[GAZE_REPEAT], 0) * 0.0625)
     k = _RING + 2 * (_LATE - 1)
     wx, wy = tx - m[k], ty - m[k + 1]  # what the target moved in this tick
     x[20] = math.log(math.sqrt((ux - wx) * (ux - wx) + (uy - wy) * (uy - wy)) + 0.02)
     x[21] = math.log(math.sqrt(wx * wx + wy * wy) + 0.02)
-    far, reach = math.sqrt(tx * tx + ty * ty), math.sqrt(ax * ax + ay * ay) + 1e-9
-    off = abs(tx * ay - ty * ax) / reach if tx * ax + ty * ay > 0.0 else far
-    m[_ON] = m[_ON] + 1.0 if off <= 1.0 else 0.0
+    far, off = math.sqrt(tx * tx + ty * ty), abs(row[GAZE_LINE] * unit)
+    m[_ON], m[_OFF] = (m[_ON] + 1.0, 0.0) if off <= 1.0 else (0.0, m[_OFF] + 1.0)
     fire = row[GAZE_FIRE] != 0
     edge = (1.0 if m[_HELD] == 0.0 else 0.0) if fire else (-1.0 if m[_HELD] > 0.0 else 0.0)  # pressed, let go
+    # When it was pressed: for how long the line had been on the target, or off it; let go: the same, and how long it was held.
+    when = math.log1p(min(m[_ON], 60.0)) - math.log1p(min(m[_OFF], 60.0))
+    x[32] = when if edge > 0.0 else 0.0
+    x[33] = when if edge < 0.0 else 0.0
+    x[34] = math.log1p(min(m[_HELD], 60.0)) if edge < 0.0 else 0.0
     m[_HELD] = m[_HELD] + 1.0 if fire else 0.0
     x[22] = math.log(off + 0.05)
     x[23] = math.log1p(min(m[_ON], 60.0))
@@ -153,6 +200,10 @@ def _figures(row: Any, m: Any, count: Any, radius: Any, rtt: Any, jitter: Any, x
     x[29] = math.log(far + 1.0)
     x[30] = ahead
     x[31] = min(rtt, 400.0) * 0.01 + min(jitter, 40.0) * 0.1 + 0.1 * min(row[GAZE_LEFT] * 1.0, 20.0)
+    x[35] = row[GAZE_BEFORE] * 0.001
+    # Only what people hardly reach counts: how people differ in this would else speak against the same ones for ever.
+    x[36] = 5.0 * max(row[GAZE_PRESSED] * 0.001 - _PRESSED_USUAL, 0.0)
+    x[37] = 5.0 * max(row[GAZE_LET_GO] * 0.001 - _LET_GO_USUAL, 0.0)
     m[_SINCE] = 0.0 if fire else m[_SINCE] + 1.0
     m[_COMING] = coming
     m[_SHARE], m[_SHARE_COMING] = share, share_coming
@@ -229,7 +280,7 @@ def _advance(row, m, count, radius, rtt, jitter, x, h, total, guess, weights) ->
 
 
 @kernel
-def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, h, total, guess, x, closed, weights):  # type: ignore[no-untyped-def]
+def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, fingers, h, total, guess, x, closed, weights):  # type: ignore[no-untyped-def]
     """A tick of everybody; how many blocks are over, their entities in `closed`."""
     over = 0
     for e in range(fresh.shape[0]):
@@ -240,15 +291,18 @@ def _step(fresh, target, rows, rtt, jitter, radius, kept, of, counts, memory, h,
         if n >= STREAM_TICKS_MIN and (target[e] != of[e] or row[GAZE_SIGHT] < memory[e, _SIGHT]):
             closed[over] = e  # another engagement: this tick is the price
             over += 1
+            finger(kept[e], n, radius, fingers[e])
             continue
         for k in range(GAZE_SIZE):
             kept[e, n, k] = row[k]
-        _advance(row, memory[e], n, radius, rtt[e], jitter[e], x, h[e], total[e], guess[e], weights)
+        write_finger(kept[e, n], fingers[e])
+        _advance(kept[e, n], memory[e], n, radius, rtt[e], jitter[e], x, h[e], total[e], guess[e], weights)
         of[e] = target[e]
         counts[e] = n + 1
         if n + 1 == STREAM_TICKS:
             closed[over] = e
             over += 1
+            finger(kept[e], n + 1, radius, fingers[e])
     return over
 
 
@@ -373,6 +427,7 @@ class Stream:
         self.of = np.full(capacity, -1, np.int32)
         self.counts = np.zeros(capacity, np.int32)
         self._memory = np.zeros((capacity, _MEMORY))
+        self.fingers = np.tile(np.array(FINGER), (capacity, 1))  # see `finger`; whoever knows the players moves rows with them
         self._h = np.zeros((capacity, STREAM_HIDDEN), np.float32)
         self.total = np.zeros((capacity, STREAM_HIDDEN + 1), np.float32)
         self._guess = np.zeros((capacity, 2), np.float32)
@@ -388,7 +443,7 @@ class Stream:
             self.rtt[entity], self.jitter[entity] = known(float(rtt_ms[entity])), known(float(jitter_ms[entity]))
         over = _step(  # type: ignore[no-untyped-call]
             *(gaze.fresh, gaze.target, gaze.rows, self.rtt, self.jitter, self._radius, self.kept, self.of),
-            *(self.counts, self._memory, self._h, self.total, self._guess, self._unit.x, self._closed, self._unit.weights),
+            *(self.counts, self._memory, self.fingers, self._h, self.total, self._guess, self._unit.x, self._closed, self._unit.weights),
         )
         return self._closed[:over]
 

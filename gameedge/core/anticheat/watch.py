@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.anticheat import accumulate, aim, clips, links, stream
@@ -77,6 +78,7 @@ class _Career:
     last_tick: int = -1_000_000  # of the last shot
     open: list[Seen] = field(default_factory=list)  # the block that is not over
     blocks: deque[Block] = field(default_factory=deque)
+    finger: NDArray[np.float64] = field(default_factory=lambda: np.array(stream.FINGER))
     kept: int = 0  # shots in `blocks`
     before: Wealth = field(default_factory=Wealth)  # the wealth that `blocks` began with
     bins: float = 0.0
@@ -119,6 +121,7 @@ class Watch:
         self._seconds.enter(entity)
         if self._stream is not None:
             self._stream.restart(entity)
+            self._stream.fingers[entity] = career.finger
         if len(self._careers) > CAREERS_MAX:
             self._forget_one()
 
@@ -127,6 +130,8 @@ class Watch:
         career = self._of[entity]
         if career is not None:
             self._close(career)
+            if self._stream is not None:
+                career.finger = self._stream.fingers[entity].copy()
             career.entity = -1
             self._of[entity] = None
 

@@ -284,7 +284,7 @@ def test_rewind_is_bounded_and_never_goes_back() -> None:
     assert (reason, round(rewind)) == (0, 117)  # six ticks, and the coming step is one more
     reason, rewind = _one(gate, 4, 50, at=180)  # claims to have forgotten
     assert (reason, round(rewind)) == (0, 117)
-    assert _one(gate, 5, 94, at=240, tick=400) == (0, 250.0)
+    assert _one(gate, 5, 94, at=240, tick=400) == (0, 400.0)
 
 
 def test_rows_refused_before_are_skipped() -> None:

@@ -5,7 +5,18 @@ import pytest
 
 from gameedge.core.anticheat import aim, clips, stream
 from gameedge.core.anticheat.watch import Watch
-from gameedge.core.game import GAZE_CURSOR, GAZE_FIRE, GAZE_SCALE, GAZE_SEEN, GAZE_SIGHT, GAZE_SIZE, GAZE_TARGET, Gaze
+from gameedge.core.game import (
+    GAZE_CURSOR,
+    GAZE_FIRE,
+    GAZE_LET_GO,
+    GAZE_LINE,
+    GAZE_SCALE,
+    GAZE_SEEN,
+    GAZE_SIGHT,
+    GAZE_SIZE,
+    GAZE_TARGET,
+    Gaze,
+)
 from gameedge.core.ids import PlayerId
 from gameedge.inference.artifacts import load_aim
 
@@ -193,3 +204,52 @@ def test_the_compiled_unit_is_the_plain_one(count: int, size: int) -> None:
         proposed = squashed(given[2 * size :] + (gates[size:] * plain) @ wh[:, 2 * size :].astype(float))
         plain = plain + gates[:size] * (proposed - plain)
         assert np.abs(h - plain).max() < 1e-5
+
+
+def shooting(lines: list[bool], fires: list[bool]) -> np.ndarray:
+    rows = np.zeros((len(lines), GAZE_SIZE), np.int16)
+    rows[:, GAZE_LINE] = [0 if on else 900 for on in lines]
+    rows[:, GAZE_FIRE] = fires
+    return rows
+
+
+def test_a_finger_that_goes_with_the_line_of_fire_is_told_from_one_that_does_not() -> None:
+    rng = np.random.default_rng(4)
+    told = {}
+    for name in ("machine", "person"):
+        memory = np.array(stream.FINGER)
+        for _ in range(20):
+            line = np.repeat(rng.random(12) < 0.5, 5).tolist()
+            fire = line if name == "machine" else np.repeat(rng.random(12) < 0.5, 5).tolist()
+            stream.finger(shooting(line, np.roll(fire, 0 if name == "machine" else 2).tolist()), 60, 0.5, memory)
+        told[name] = memory[:2]
+    assert (told["machine"] > 0.85).all()
+    assert told["person"][0] < 0.8
+    assert told["person"][1] < 0.6
+    empty = np.array(stream.FINGER)
+    stream.finger(shooting([True] * 60, [True] * 60), 60, 0.5, empty)  # no press begins or ends
+    assert (empty == stream.FINGER).all()
+
+
+def test_what_is_known_of_a_finger_goes_with_the_player_and_is_in_the_evidence(model: aim.AimModel) -> None:
+    watch, gaze, rng = Watch(2, model), Gaze.empty(2), np.random.default_rng(5)
+
+    def fight(entity: int) -> int:
+        for _ in range(120):
+            on = bool(rng.random() < 0.5)
+            gaze.fresh[:], gaze.target[:] = False, 1 - np.arange(2)
+            gaze.fresh[entity] = True
+            gaze.rows[entity] = shooting([on], [on])[0]
+            watch.gaze(gaze)
+        assert watch._stream is not None
+        return int(watch._stream.kept[entity, 0, GAZE_LET_GO])
+
+    watch.enter(0, PlayerId("p0"))
+    first = fight(0)
+    assert first > 300
+    watch.leave(0)
+    watch.enter(1, PlayerId("p0"))
+    assert watch._stream is not None
+    assert watch._stream.fingers[1, 1] >= first / 1000.0
+    watch.enter(0, PlayerId("p1"))
+    assert tuple(watch._stream.fingers[0]) == stream.FINGER
