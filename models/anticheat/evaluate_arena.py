@@ -52,6 +52,7 @@ def follow(found: calibrate.Found, null: np.ndarray) -> Players:
             "strict": np.array(sure),
             "s": np.cumsum(found["ticks"][rows]) / TICK_HZ,
             "cohort": int(found["cohort"][rows[0]]),
+            "blocks": [(float(p[i]), int(found["cohort"][i])) for i in rows],
         }
     return players
 
@@ -152,16 +153,20 @@ def adaptive(players: Players, rng: np.random.Generator, tries: int = train.TRIE
     with it as a new player. What is reported is the second half."""
     rows = {}
     for family in MACHINES:
-        some = [player["logs"] for player in players.values() if player["label"] == family and len(player["logs"]) >= 20]
+        some = [player for player in players.values() if player["label"] == family and len(player["logs"]) >= 20]
         if len(some) < 4:
             continue
-        chosen = []
-        for _ in range(200):
-            picks = [some[int(k)] for k in rng.integers(0, len(some), tries)]
-            chosen.append(min(picks, key=lambda logs: float(logs[len(logs) // 2])))
-        left = np.array([logs[-1] - logs[len(logs) // 2] for logs in chosen])
-        rows[family] = {"flagged_in_second_half": round(float((left >= accumulate.REVIEW).mean()), 4), "machines": len(some)}
+        first = np.array([player["logs"][len(player["logs"]) // 2] for player in some])
+        flagged = np.array([_flagged(player["blocks"][len(player["logs"]) // 2 + 1 :]) for player in some])
+        picks = rng.integers(0, len(some), (200, tries))
+        chosen = picks[np.arange(200), np.argmin(first[picks], axis=1)]
+        rows[family] = {"flagged_in_second_half": round(float(flagged[chosen].mean()), 4), "machines": len(some)}
     return rows
+
+
+def _flagged(blocks: list[tuple[float, int]]) -> bool:
+    wealth = accumulate.Wealth()
+    return max((wealth.bet(p, cohort) for p, cohort in blocks), default=0.0) >= accumulate.REVIEW
 
 
 def held_out(processes: int) -> dict[str, Any]:
