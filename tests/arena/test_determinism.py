@@ -11,7 +11,7 @@ from tests.arena import play
 
 # Changes whenever the rules, figures or map of the arena change: then run this test and copy the new number, after looking at
 # why it changed. A difference without such a change means that replays and golden runs of players no longer agree.
-GOLDEN = "139f907292cb1b9d06a7f857b1e78402"
+GOLDEN = "fcaf70eb4531fadf4bacd1bd82c7e9e8"
 
 MODES = ("duel", "squads", "ffa", "coop")
 

@@ -35,17 +35,17 @@ def test_a_stake_is_a_calibrator(p: float) -> None:
 
 
 def test_innocent_careers_stay_poor() -> None:
-    """2,000 careers of 1,000 blocks with uniform p: Ville allows 1 % and 0.01 %, and the bound is not met by luck."""
+    """600 careers of 1,000 blocks with uniform p: Ville allows 1 % and 0.01 %, and the bound is not met by luck."""
     rng = np.random.default_rng(1)
     reviews = bans = 0
-    for _ in range(2_000):
+    for _ in range(600):
         wealth = a.Wealth()
         highest = max(wealth.bet(float(p)) for p in rng.random(1_000).clip(aim.TAILS[-1]))
         assert (wealth.peak >= 2) == (highest >= a.REVIEW)
         reviews += wealth.peak >= 2
         bans += wealth.peak == 3
-    assert reviews <= 20
-    assert bans <= 1
+    assert reviews <= 6
+    assert bans == 0
 
 
 @pytest.mark.parametrize(("late", "duty", "within"), [(0, 1.0, 10), (5_000, 1.0, 25), (0, 0.3, 40), (0, 0.1, 220)])
