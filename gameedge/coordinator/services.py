@@ -184,7 +184,11 @@ class Services:
         why = explain(account.player, now_ms, found, seen, 1 + len(party), mode, self.name, last)
         with contextlib.suppress(UnavailableError):  # an explanation is not worth a placement
             await self.store.explain_put(account.player, why, limits.PLACEMENT_LIFE_MS)
-        measured = {str(region): score.rtt_ms for region, score in found.why.items() if score.basis == "measured"}
+        expected = {  # far regions are often not measured, and may be where a match across regions is best played
+            str(region): score.rtt_ms
+            for region, score in found.why.items()
+            if score.basis == "measured" or (score.basis != "unknown" and region != found.region)
+        }
         token, expires_ms = self.signer.session_token(
             account,
             found.region,
@@ -193,7 +197,7 @@ class Services:
             self.config.token_life_ms,
             first_mode=mode,
             spot=spot.text(),
-            rtt_ms=measured,
+            rtt_ms=expected,
             trace=trace,
         )
         self.metrics.counter("coordinator_placements_total", region=found.region).add()

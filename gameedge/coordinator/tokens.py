@@ -69,7 +69,8 @@ class Signer:
         trace: str = "",
     ) -> tuple[str, int]:
         """A token for one region and when it expires (Unix ms). Of many ratings, `first_mode` and the most played go in; of many round
-        trips, this region's and the shortest. `trace`: the placement's traceparent, empty: it is not traced."""
+        trips (measured, or expected where nobody measured), this region's and the shortest. `trace`: the placement's traceparent, empty: it
+        is not traced."""
         nearest = sorted((rtt_ms or {}).items(), key=lambda pair: (pair[0] != region, pair[1]))[: limits.TOKEN_REGIONS_MAX]
         expires_s = (now_ms + life_ms) // 1000
         chosen = sorted(ratings, key=lambda mode: (mode != first_mode, -ratings[mode].games, mode))[:MODES_MAX]

@@ -79,6 +79,7 @@ CROSSING_SHOWN_MAX: Final = 64  # tickets of a mode that a region shows to other
 CROSSING_BYTES_MAX: Final = 131_072  # of them on the bus; the youngest are left out
 CROSSING_RULES_BYTES_MAX: Final = 16_384  # of a mode's rules beside them; longer ones stay at home
 CROSSINGS_MAX: Final = 64  # matches that a coordinator brings about at once; more wait for the next look
+CROSSINGS_OVER_MAX: Final = 256  # matches of guests that are over, of which a process still knows who came
 CROSSING_GRANT_MS: Final = 8_000  # a ticket that its region granted and that was sent nowhere by then waits on at home
 CROSSING_JOIN_MS: Final = 10_000  # from the opening of a match across regions: then seats that nobody took are void
 CROSSING_BACK_MS: Final = 13_000  # from the sending: then the home region takes back who did not go

@@ -45,7 +45,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     ratings: Annotated[dict[str, ModeRating], Meta(max_length=MODES_MAX)] = {}
     trust: Annotated[int, Meta(ge=0, le=255)] = 0
     spot: Annotated[str, Meta(max_length=64)] = ""  # where it comes from, coarsely (core/routing/netmap.py); empty: not known
-    # Round trips that the placement was made by, ms: the player's own measurements, signed, so that they do not change with each queue.
+    # Round trips that the placement was made by, ms: the player's own measurements, and of other regions that it did not measure what is
+    # expected there. Signed, so that they do not change with each queue.
     rtt_ms: Annotated[dict[str, Annotated[float, Meta(ge=0, le=limits.RTT_MS_MAX)]], Meta(max_length=limits.REGIONS_MAX)] = {}
     # W3C traceparent of the placement, where that is traced. Left out of the token else.
     trace: Annotated[str, Meta(max_length=limits.TRACEPARENT_CHARS)] | msgspec.UnsetType = msgspec.UNSET

@@ -82,10 +82,10 @@ class Guests:
 
     async def _seen(self, claims: AskClaims) -> list[TicketId]:
         ask = read_body(claims, Seen)
-        match = self._edge.host.get(ask.match)
-        if match is None:
+        came = self._edge.host.came(ask.match)
+        if came is None:
             raise RefusedError(Reason.NOT_FOUND, "that match does not run here (any more)")
-        return [seat.ticket.id for seat in match.seats if seat.ticket is not None and seat.joined]
+        return came
 
     def void(self) -> None:
         """Seats that guests did not take in time: nobody may any more. An NPC plays on, or somebody whom backfill gives it."""

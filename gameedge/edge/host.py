@@ -6,6 +6,7 @@ told survives this process.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -74,6 +75,10 @@ class HostedMatch:
         return (seat for seat in self.seats if seat.slot is not None)
 
 
+def _joined(match: HostedMatch) -> list[TicketId]:
+    return [seat.ticket.id for seat in match.seats if seat.ticket is not None and seat.joined]
+
+
 def void_guests(match: HostedMatch, now_ms: float, unix_ms: int) -> None:
     """Seats of a match across regions that were not taken in time: nobody may any more, since their players wait at home again. By two
     clocks: one may step back, the other begins anew where another process adopts the match."""
@@ -102,6 +107,7 @@ class MatchHost:
         self._token = token
         self._by_id: dict[MatchId, HostedMatch] = {}
         self._by_slot: dict[int, HostedMatch] = {}
+        self._came: OrderedDict[MatchId, list[TicketId]] = OrderedDict()  # of matches of guests that are over; the oldest go
         self.started = 0
         self.seats = 0  # of all matches, whoever plays them
 
@@ -113,6 +119,11 @@ class MatchHost:
 
     def get(self, match: MatchId) -> HostedMatch | None:
         return self._by_id.get(match)
+
+    def came(self, match_id: MatchId) -> list[TicketId] | None:
+        """Whose player has taken a seat of a match across regions, also of one that is over. None: it never ran here, or long ago."""
+        match = self._by_id.get(match_id)
+        return _joined(match) if match is not None else self._came.get(match_id)
 
     def open(self, record: MatchRecord, now_ms: float, unix_ms: int, *, fresh: bool = True) -> HostedMatch:
         """Open a claimed match; opening it again returns the same one. Raises RefusedError where there is no room. Not `fresh`: it goes
@@ -300,6 +311,10 @@ class MatchHost:
     def _remove(self, match: HostedMatch) -> bool:
         if self._by_id.pop(match.id, None) is None:
             return False
+        if match.record.guests:  # it may be over before anybody asked who came
+            self._came[match.id] = _joined(match)
+            while len(self._came) > limits.CROSSINGS_OVER_MAX:
+                self._came.popitem(last=False)
         self._by_slot.pop(match.slot, None)
         self.seats -= len(match.seats)
         return True

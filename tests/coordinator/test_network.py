@@ -76,6 +76,9 @@ async def test_what_sockets_of_a_network_show_bounds_what_its_players_may_claim(
         assert (newcomer["why"]["us"]["rtt_ms"], newcomer["why"]["us"]["basis"]) == (160.0, "learned")
         claims = verify_token(liar["token"], services.signer.keys, "eu", world.clock())
         assert (claims.spot, claims.placed_ms) == (f"26,6|{NETWORK}", 60.0), "its process compares it with the socket"
+        claims = verify_token(newcomer["token"], services.signer.keys, newcomer["region"], world.clock())
+        assert claims.rtt_ms == {"us": 160.0}, "matches may be played in a region that nobody measured"
+        assert claims.placed_ms == 0.0, "an expectation of the own region is nothing to hold a socket against"
 
 
 async def test_a_move_makes_the_next_one_harder() -> None:

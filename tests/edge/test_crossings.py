@@ -288,6 +288,10 @@ async def test_a_match_of_guests_is_opened_once_joined_and_voided(tmp_path: Path
         assert [said.reason for said in connection.said() if isinstance(said, Refused)] == [Reason.TOKEN_INVALID], "too late: void"
         assert match.seats[0].match_token, "who sits keeps the seat"
         assert [free[2] for free in on.edge.host.free_seats(match)] == ["t_bob"], "and somebody else may have it"
+        on.edge.host.stop(match.id, on.edge.clock.unix_ms())
+        assert await ask(on, "crossing_seen", Seen(match=MatchId("m_9"), mode="duel")) == ["t_ada"], "it may be over before anybody asks"
+        with pytest.raises(RefusedError, match="does not run here"):
+            await ask(on, "crossing_seen", Seen(match=MatchId("m_8"), mode="duel"))
 
 
 async def test_a_host_checks_the_rules_itself(tmp_path: Path) -> None:

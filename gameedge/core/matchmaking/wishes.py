@@ -4,10 +4,10 @@ Problem. Attributes, round trips, loss and blocks are the client's word, and rul
     by it more than a client that tells the truth could have wished for, and must not spoil the pool for others.
 Method. Ratings and trust come from the signed token and cannot be said here. Attributes that no rule looks at are left out; words of a
     set must be among those that the rule names (64 words are known to a pool at once: invented ones would take others' places). Round
-    trips count for regions that the rules or the token name, so that invented regions take no places either, and never as less than
-    what the placement was made by (signed, the same for every queue until the next placement) or than what this process measures
-    itself. Somebody who only wants to be nearer than they are must therefore lie to the beacons once, before they know whom they will
-    meet, and cannot for the region they are connected to.
+    trips count for regions that the rules or the token name, so that invented regions take no places either, and never as less than what
+    the placement was made by (signed, the same for every queue until the next placement; of regions that were not measured, what is
+    expected there) or than what this process measures itself. Somebody who only wants to be nearer than they are must therefore lie to
+    the beacons once, before they know whom they will meet, and cannot for the region they are connected to.
 What a lie still buys. More than the truth: a client may call a region far and is then not matched there. Less loss than there is: it
     plays on a line worse than the limit, and the others see it. Attributes: who calls their input a gamepad meets gamepads. Rules on
     these are for company, not for safety; ratings, trust and bans are not the client's to say.

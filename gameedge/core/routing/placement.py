@@ -275,7 +275,7 @@ class Table:
             basis = "measured"
         elif name in seen.learned_ms:
             basis = "learned"
-        elif seen.placed:
+        elif self.distance_km(i, seen) is not None:
             basis = "distance"
         forbidden = "" if blank.excluded else self.policy.forbids(name, seen.residency)
         return Score(
