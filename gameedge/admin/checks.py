@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Iterable
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,10 +16,11 @@ import msgspec
 
 from gameedge import __version__
 from gameedge.bus import topics
-from gameedge.bus.open import open_bus
 from gameedge.config import CoordinatorConfig, EdgeConfig
 from gameedge.core.errors import ConfigError, GameEdgeError, RefusedError
-from gameedge.state.examine import StoreSeen, examine, where_of
+
+if TYPE_CHECKING:
+    from gameedge.state.examine import StoreSeen
 
 Level = Literal["ok", "note", "warning", "fault"]
 ANSWER_S: Final = 3.0
@@ -61,6 +62,8 @@ async def together(*jobs: Awaitable[list[Finding]]) -> list[Finding]:
 
 async def store(name: str, url: str) -> list[Finding]:
     """Redis or Valkey."""
+    from gameedge.state.examine import examine, where_of  # here, or every command and every TAB would wait for it
+
     if url.startswith("memory://"):
         return [warning("store", name, "memory:// keeps everything within one process", "name a redis:// for more than a trial")]
     try:
@@ -72,7 +75,7 @@ async def store(name: str, url: str) -> list[Finding]:
     return list(_of_store(name, seen))
 
 
-def _of_store(name: str, seen: StoreSeen) -> Iterable[Finding]:
+def _of_store(name: str, seen: "StoreSeen") -> Iterable[Finding]:
     about = f"{seen.server or 'store'} {seen.version} at {seen.where}, {seen.ping_ms:.1f} ms"
     yield ok("store", name, about)
     if seen.ping_ms > SLOW_MS:
@@ -110,6 +113,8 @@ def clock(subject: str, ahead_ms: float) -> Finding:
 
 async def broker(name: str, url: str) -> list[Finding]:
     """A message there and back."""
+    from gameedge.bus.open import open_bus
+
     if url.startswith("memory://"):
         return [warning("broker", name, "memory:// reaches nobody outside of one process", "name an mqtt:// for more than a trial")]
     where = _without_password(url)

@@ -15,9 +15,6 @@ from gameedge.admin.found import Running, is_alive
 from gameedge.config import EdgeConfig, Listen
 from gameedge.core import limits
 from gameedge.core.errors import ArtifactError, ConfigError, GameEdgeError
-from gameedge.inference import signing
-from gameedge.inference.artifacts import FOLDERS, load_aim
-from gameedge.inference.depot import Depot, factories
 
 DISK_BYTES_MIN: Final = 1 << 30
 PYTHON_MIN: Final = (3, 11)
@@ -118,6 +115,10 @@ def disk(folders: Iterable[Path]) -> list[Finding]:
 
 def artifacts(configs: Sequence[tuple[str, EdgeConfig]]) -> list[Finding]:
     """Each process's models: there, whole, signed where keys are configured, and of a kind that is known."""
+    from gameedge.inference import signing  # here, or every command and every TAB would wait for it
+    from gameedge.inference.artifacts import FOLDERS, load_aim
+    from gameedge.inference.depot import Depot, factories
+
     try:
         found = [ok("models", "anti-cheat", load_aim().id)]
     except ArtifactError as error:

@@ -6,17 +6,19 @@ region's store is asked straight. Nothing here bans: an upheld flag says so, and
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from gameedge.admin import pictures, sources, views
+from gameedge.admin import sources, views
 from gameedge.admin.asking import AS_JSON, REGION, YES, fail, show, sure
 from gameedge.admin.client import REFUSED, WRONG_USE
 from gameedge.admin.sources import UNDECIDED, StoreSource, open_source
-from gameedge.core.anticheat import clips
 from gameedge.state.base import EVIDENCE_DECISIONS, EVIDENCE_STATES
+
+if TYPE_CHECKING:
+    from gameedge.core.anticheat import clips
 
 app = typer.Typer(help="Flags and their evidence.", no_args_is_help=True)
 STATES: Final = EVIDENCE_STATES
@@ -40,7 +42,7 @@ def list_flags(
     show(open_source(context, region).listed(state, player, limit), as_json, views.review)
 
 
-def _timeline(clip: clips.Clip) -> list[dict[str, Any]]:
+def _timeline(clip: "clips.Clip") -> list[dict[str, Any]]:
     return [
         {
             "block": clip.before + k + 1,
@@ -64,6 +66,9 @@ def show_flag(
     as_json: bool = AS_JSON,
 ) -> None:
     """One flag: reasons, the timeline of what contributed, a picture."""
+    from gameedge.admin import pictures  # here, or every command and every TAB would wait for it
+    from gameedge.core.anticheat import clips
+
     evidence = open_source(context, region).evidence(flag)
     try:
         clip = clips.decode(evidence.clip)

@@ -20,10 +20,8 @@ from gameedge.admin.asking import ask, fail
 from gameedge.admin.client import ABSENT, NOT_FOUND, REFUSED, path
 from gameedge.config import EdgeConfig, load
 from gameedge.core import limits
-from gameedge.core.anticheat import clips
 from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
 from gameedge.core.ids import EdgeId, FlagId, PlayerId
-from gameedge.inference.artifacts import load_aim
 from gameedge.state import questions
 from gameedge.state.base import Evidence, RegionStore
 from gameedge.state.open import open_region_store
@@ -156,6 +154,9 @@ class StoreSource:
             fail(f"this flag is {before} since then; look again before you decide", REFUSED)
 
     def appeal(self, flag: str) -> dict[str, Any]:
+        from gameedge.core.anticheat import clips  # here, or every command and every TAB would wait for it
+        from gameedge.inference.artifacts import load_aim
+
         evidence = self.evidence(flag)
         model = None
         if evidence.model:

