@@ -35,7 +35,7 @@ demo: $(STAMP)  ## the whole game on this machine: 3 regions, 60 bots, until Ctr
 	@$(BIN)/gameedge up --regions 3 --bots 60 --cheaters 0.1 $(ARGS)
 
 test: $(STAMP)  ## run all tests (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff check .
