@@ -195,10 +195,12 @@ class Desired(Payload, frozen=True, kw_only=True):
     revision: Count = 0
     draining: bool = False  # the whole region
     draining_edges: list[Id] = []
-    models: Annotated[dict[Id, ModelWish], Meta(max_length=16)] = {}
+    models: Annotated[dict[Id, ModelWish], Meta(max_length=limits.MODELS_DESIRED_MAX)] = {}
     blocked: Annotated[dict[Id, Count], Meta(max_length=limits.BLOCKED_MAX)] = {}  # player -> until when it is turned away, Unix ms
     fill_ms: Count | None = None  # null: what the processes' own configuration says
     npc_level: Annotated[int, Meta(ge=1, le=10)] | None = None
+    # What changed within the last hour -> the revision at which it did: how coordinators merge each other's changes.
+    changed: Annotated[dict[Annotated[str, Meta(max_length=80)], Count], Meta(max_length=limits.DESIRED_CHANGES_MAX)] = {}
 
 
 P = TypeVar("P", bound=Payload)

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gameedge.bus import topics
-from gameedge.bus.payloads import encode
+from gameedge.coordinator.desired import with_blocked
 from gameedge.coordinator.everywhere import Heard, Silent, ask_processes, ask_regions, processes
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
@@ -63,18 +62,14 @@ class People:
     async def block(self, player: str, until_ms: int | None) -> tuple[list[str], list[str]]:
         """Have all regions turn a player away until then (None: let it in again); who was told, and who will be once the broker
         is there."""
-        services, told, later = self._services, [], []
+        services = self._services
+        told: list[str] = []
+        later: list[str] = []
         for name, region in sorted(services.registry.regions.items()):
             if until_ms is None and player not in region.desired.blocked:
                 continue
-            desired = services.registry.next_blocked(name, services.now_ms(), player, until_ms)
-            region.desired = desired
-            try:
-                await services.bus.publish(topics.desired(name), encode(desired), retain=True)
-                told.append(str(name))
-            except RefusedError:
-                services.registry.outdated.add(name)  # said again when the broker is back
-                later.append(str(name))
+            desired = with_blocked(region.desired, services.now_ms(), player, until_ms)
+            (told if await services.steer_now_or_later(name, desired) else later).append(str(name))
         return told, later
 
     def token_end_ms(self) -> int:

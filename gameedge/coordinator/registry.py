@@ -6,14 +6,13 @@ is dropped and counted. The table is this coordinator's own; several coordinator
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
-from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence, SpotReport
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence, SpotReport
 from gameedge.coordinator.between import Between
+from gameedge.coordinator.desired import merge
 from gameedge.coordinator.names import is_clean
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, RegionId, is_name
@@ -70,7 +69,7 @@ class Registry:
         self.regions: dict[RegionId, Region] = {}
         self.version = 0  # grows when a process comes or goes, or a region is steered: tables made before are wrong
         self.dropped: dict[str, int] = {}  # why -> how many
-        self.outdated: set[RegionId] = set()  # the bus retains an older desired state than is known here: say it again
+        self.outdated: set[RegionId] = set()  # the bus retains a desired state that lacks something of what is known here: say it again
         self.between = Between()
         self.on_spot: Callable[[RegionId, SpotReport, int], None] = _nobody
         self._bus_online = False
@@ -155,12 +154,17 @@ class Registry:
         known = self._region(region)
         if known is None:
             return
-        if desired.revision > known.desired.revision:
-            known.desired = desired
+        self.steer(region, desired)
+
+    def steer(self, region: RegionId, desired: Desired) -> None:
+        """A region's desired state, said by this coordinator or heard from another. What it lacks of what is known here is said again.
+        KeyError: no such region."""
+        known = self.regions[region]
+        merged = merge(known.desired, desired)
+        if merged != known.desired:
+            known.desired = merged
             self.version += 1
-            self.outdated.discard(region)
-        elif desired.revision < known.desired.revision:
-            self.outdated.add(region)
+        (self.outdated.add if merged.revision > desired.revision else self.outdated.discard)(region)
 
     def note_bus(self, online: bool, now_ms: int) -> None:
         """Tell whether the broker is connected: while it is not, silence proves nothing."""
@@ -213,47 +217,6 @@ class Registry:
     def placed(self, region: RegionId, edge: EdgeId) -> None:
         """A player was sent there; counted until reports show it."""
         self.regions[region].edges[edge].placed += 1
-
-    def next_desired(self, region: RegionId, now_ms: int, *, draining: bool | None, edge: EdgeId | None) -> Desired | None:
-        """The region's next desired state: all of it, or one `edge`, set to `draining`. None: not known here.
-
-        Revisions grow with the clock, so that they keep growing for the regions when a broker lost what it retained.
-        """
-        known = self.regions.get(region)
-        if known is None or (edge is not None and edge not in known.edges and edge not in known.desired.draining_edges):
-            return None
-        now = known.desired
-        edges = set(now.draining_edges)
-        if edge is not None:
-            edges = edges | {edge} if draining else edges - {edge}
-        return _next(now, now_ms, draining=now.draining if edge is not None else bool(draining), draining_edges=sorted(edges))
-
-    def next_models(self, region: RegionId, now_ms: int, model: str, wish: ModelWish) -> Desired | None:
-        """The region's next desired state with another wish for one model. None: no such region."""
-        known = self.regions.get(region)
-        if known is None:
-            return None
-        models = {**known.desired.models, model: wish}
-        if wish == ModelWish():
-            del models[model]
-        return _next(known.desired, now_ms, models=models)
-
-    def next_blocked(self, region: RegionId, now_ms: int, player: str, until_ms: int | None) -> Desired:
-        """The same with one player more (or less: None) that is turned away; those whose time is over go. KeyError: no such region."""
-        now = self.regions[region].desired
-        blocked = {name: until for name, until in now.blocked.items() if until > now_ms and name != player}
-        while until_ms is not None and len(blocked) >= limits.BLOCKED_MAX:
-            del blocked[min(blocked, key=blocked.__getitem__)]
-        if until_ms is not None:
-            blocked[player] = until_ms
-        return _next(now, now_ms, blocked=blocked)
-
-    def next_settings(self, region: RegionId, now_ms: int, fill_ms: int | None, npc_level: int | None) -> Desired | None:
-        """The same with other settings of processes. None: they are so already. KeyError: no such region."""
-        now = self.regions[region].desired
-        if (now.fill_ms, now.npc_level) == (fill_ms, npc_level):
-            return None
-        return _next(now, now_ms, fill_ms=fill_ms, npc_level=npc_level)
 
     @staticmethod
     def _draining(region: Region, edge: Edge) -> bool:
@@ -322,10 +285,6 @@ def _settle_place(region: Region) -> None:
 
 def _nobody(region: RegionId, spot: SpotReport, now_ms: int) -> None:
     """Nobody wants to know."""
-
-
-def _next(now: Desired, now_ms: int, **changed: Any) -> Desired:
-    return msgspec.structs.replace(now, revision=max(now.revision + 1, now_ms), **changed)
 
 
 def _matters(report: EdgeReport) -> tuple[bool, ...]:

@@ -17,6 +17,7 @@ from gameedge.bus.base import Bus, BusMessage
 from gameedge.bus.payloads import Codec, Desired, ModelWish, Told, Verdict, encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.asking import Asking
+from gameedge.coordinator.desired import drained, with_model, with_settings
 from gameedge.coordinator.events import TELL_S, Events
 from gameedge.coordinator.exchange import Exchange
 from gameedge.coordinator.flows import Flows
@@ -34,7 +35,7 @@ from gameedge.coordinator.tokens import Signer
 from gameedge.coordinator.verdicts import Verdicts
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
-from gameedge.core.ids import EdgeId, PlayerId, RegionId
+from gameedge.core.ids import PlayerId, RegionId
 from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
@@ -300,13 +301,12 @@ class Services:
     async def set_draining(self, region: str, edge: str | None, draining: bool, address: str) -> Desired:
         """Publish the region's next desired state. Raises RefusedError(NOT_FOUND), UnavailableError."""
         name = RegionId(region)
-        desired = self.registry.next_desired(name, self.now_ms(), draining=draining, edge=EdgeId(edge) if edge is not None else None)
-        if desired is None:
+        known = self.registry.regions.get(name)
+        if known is None or (edge is not None and edge not in known.edges and edge not in known.desired.draining_edges):
             raise RefusedError(Reason.NOT_FOUND, "no such region or process; GET /v1/admin/status lists them")
+        desired = drained(known.desired, self.now_ms(), edge, draining)
         await self.audit("drain" if draining else "resume", address, region=region, edge=edge, revision=desired.revision)
-        await self.bus.publish(topics.desired(name), encode(desired), retain=True)
-        self.registry.regions[name].desired = desired
-        self.registry.version += 1
+        await self._steer(name, desired)
         return desired
 
     async def set_model(self, regions: Sequence[str], model: str, change: Callable[[ModelWish], ModelWish], address: str) -> list[str]:
@@ -318,14 +318,28 @@ class Services:
         if not names or any(name not in self.registry.regions for name in names):
             raise RefusedError(Reason.NOT_FOUND, "no such region; GET /v1/admin/status lists them")
         for name in names:
-            wish = change(self.registry.regions[name].desired.models.get(model, ModelWish()))
-            desired = self.registry.next_models(name, self.now_ms(), model, wish)
-            assert desired is not None
+            now = self.registry.regions[name].desired
+            wish = change(now.models.get(model, ModelWish()))
+            desired = with_model(now, self.now_ms(), model, wish)
             fields = {key: value for key, value in msgspec.structs.asdict(wish).items() if value}
             await self.audit("model", address, region=name, model=model, revision=desired.revision, **fields)
-            await self.bus.publish(topics.desired(name), encode(desired), retain=True)
-            self.registry.regions[name].desired = desired
+            await self._steer(name, desired)
         return [str(name) for name in names]
+
+    async def _steer(self, region: RegionId, desired: Desired) -> None:
+        """Say it; what another request changed meanwhile is kept. Raises UnavailableError, and nothing has changed."""
+        await self.bus.publish(topics.desired(region), encode(desired), retain=True)
+        self.registry.steer(region, desired)
+
+    async def steer_now_or_later(self, region: RegionId, desired: Desired) -> bool:
+        """It counts from now on, and is said again when the broker is back if it is away. False: it is."""
+        self.registry.steer(region, desired)
+        try:
+            await self.bus.publish(topics.desired(region), encode(desired), retain=True)
+        except RefusedError:
+            self.registry.outdated.add(region)
+            return False
+        return True
 
     # -- the live policy
 
@@ -349,13 +363,7 @@ class Services:
         fill_ms, npc_level = self.policy.settings()
         waiting = []
         for name, region in sorted(self.registry.regions.items()):
-            desired = self.registry.next_settings(name, self.now_ms(), fill_ms, npc_level)
-            if desired is None:
-                continue
-            region.desired = desired
-            try:
-                await self.bus.publish(topics.desired(name), encode(desired), retain=True)
-            except RefusedError:
-                self.registry.outdated.add(name)  # said again when the broker is back
+            desired = with_settings(region.desired, self.now_ms(), fill_ms, npc_level)
+            if desired is not None and not await self.steer_now_or_later(name, desired):
                 waiting.append(str(name))
         return waiting

@@ -45,17 +45,6 @@ async def test_a_ban_while_the_broker_is_away_is_told_when_it_is_back() -> None:
         assert (await desired(world, "eu")).blocked == {}
 
 
-async def test_the_list_of_those_turned_away_is_bounded_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BLOCKED_MAX", 3)
-    async with fleet() as world:
-        registry, now = world.running.services.registry, world.clock()
-        for number in range(5):
-            registry.regions[RegionId("eu")].desired = registry.next_blocked(RegionId("eu"), now, f"p_{number}", now + 1_000 * (number + 1))
-        assert set(registry.regions[RegionId("eu")].desired.blocked) == {"p_2", "p_3", "p_4"}
-        later = registry.next_blocked(RegionId("eu"), now + 4_500, "p_9", now + 60_000)
-        assert set(later.blocked) == {"p_4", "p_9"}
-
-
 async def test_an_erasure_goes_on_where_a_region_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "ERASE_AGAIN_S", 0.3)
     async with stack() as made, httpx.AsyncClient(base_url=made.url, headers={"Authorization": f"Bearer {OPERATOR}"}) as client:

@@ -165,19 +165,6 @@ def test_desired_states_only_grow_and_steer_placement() -> None:
     assert registry.loads(1_000)[0].edges[0].draining
 
 
-def test_the_next_desired_state() -> None:
-    registry = started()
-    first = registry.next_desired(EU, 1_000, draining=True, edge=E1)
-    assert first == Desired(revision=1_000, draining_edges=["e1"])
-    registry.regions[EU].desired = first
-    second = registry.next_desired(EU, 500, draining=True, edge=None)  # a clock behind
-    assert second == Desired(revision=1_001, draining=True, draining_edges=["e1"])
-    registry.regions[EU].desired = second
-    assert registry.next_desired(EU, 2_000, draining=False, edge=E1) == Desired(revision=2_000, draining=True)
-    assert registry.next_desired(RegionId("us"), 1_000, draining=True, edge=None) is None
-    assert registry.next_desired(EU, 1_000, draining=True, edge=EdgeId("e9")) is None
-
-
 def test_those_on_their_way_count_until_reports_show_them() -> None:
     registry = started()
     for _ in range(8):
