@@ -223,7 +223,7 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
     rows += duels(1 if quick else 3, notes)
     rows += balance(2_000 if quick else 20_000)
     say("  rules over many matches")
-    seconds = float(os.environ.get("GAMEEDGE_BENCH_SECONDS", "10" if quick else "240"))
+    seconds = float(os.environ.get("GAMEEDGE_BENCH_SECONDS", "10" if quick else "360"))
     rows += rules_kept(20_000 if quick else 1_000_000, seconds, notes)
     for name in MORE:
         if importlib.util.find_spec(f"loadtest.bench.{name}") is None:
