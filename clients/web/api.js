@@ -3,7 +3,10 @@
 const SUBPROTOCOL = "gameedge.v1";
 const SAMPLES = 3;
 const BEACON_MS = 3000; // of one beacon, connecting included
-const AT_ONCE = 4; // beacons measured at the same time: more would measure each other
+const AT_ONCE = 16; // beacons measured at the same time: more would measure each other
+const ENOUGH = 2; // regions with a sample: the best, and one to fall back to
+const WITHIN_SHARE = 0.3; // so much longer than the best region's measuring, and PATIENCE_MS, each region may take
+const PATIENCE_MS = 250; // what TCP takes to send a lost packet again
 const REQUEST_MS = 10000;
 const TRIES = 6;
 
@@ -55,18 +58,24 @@ export const regions = async () => (await call("GET", "/v1/regions")).regions ??
 export const matches = async () => (await once("GET", "/v1/matches")).matches ?? [];
 export const place = (request, tell) => call("POST", "/v1/placements", request, tell);
 
-/** Round trips to one beacon in ms, by the protocol's own ping: a browser's WebSocket has no other. `heard` gets each. */
-export function measure(url, heard) {
+/** Round trips to one beacon in ms, by the protocol's own ping: a browser's WebSocket has no other. `heard` gets each; `signal` ends it early. */
+export function measure(url, heard, signal) {
   return new Promise((resolve) => {
     const samples = [];
     let socket;
     let sent = 0;
     const end = () => {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
       socket?.close();
       resolve(samples);
     };
     const timer = setTimeout(end, BEACON_MS);
+    if (signal?.aborted) {
+      end();
+      return;
+    }
+    signal?.addEventListener("abort", end);
     const ask = () => {
       sent = performance.now();
       socket.send(JSON.stringify({ t: "ping", id: samples.length }));
@@ -89,21 +98,38 @@ export function measure(url, heard) {
   });
 }
 
-/** Region → samples, of the first of its two beacons that answers. `heard(region, samples)` on the way. */
+/**
+ * Region → samples, of the first of its two beacons that answers. `heard(region, samples, far)` on the way; no samples: it does not
+ * answer, or is so far that nobody waited for it. A far region takes as many of its own, long round trips to say that it is far: each gets
+ * the time that the best one took and a little more, as long as there is one region to fall back to.
+ */
 export async function measureAll(list, heard) {
   const found = {};
   const waiting = [...list];
+  const began = new Map(); // of those that are being measured
+  const stop = new AbortController();
+  let quickest = Infinity;
   const worker = async () => {
-    for (let region = waiting.shift(); region; region = waiting.shift()) {
+    for (let region = waiting.shift(); region && !stop.signal.aborted; region = waiting.shift()) {
+      const name = region.region;
+      const at = performance.now();
+      began.set(name, at);
       for (const url of (region.beacons ?? []).slice(0, 2)) {
-        const samples = await measure(url, (soFar) => heard(region.region, soFar));
-        if (!samples.length) continue;
-        found[region.region] = samples;
-        break;
+        const keep = (soFar) => heard(name, (found[name] = [...soFar]));
+        const samples = await measure(url, keep, stop.signal);
+        if (samples.length === SAMPLES) quickest = Math.min(quickest, performance.now() - at);
+        if (found[name]) break;
       }
-      if (!found[region.region]) heard(region.region, []);
+      began.delete(name);
+      if (!found[name]) heard(name, [], stop.signal.aborted);
     }
   };
+  const allowed = () => quickest * (1 + WITHIN_SHARE) + PATIENCE_MS;
+  const look = setInterval(() => {
+    const late = [...began.values()].every((at) => performance.now() - at > allowed());
+    if (late && !waiting.length && Object.keys(found).length >= ENOUGH) stop.abort();
+  }, 25);
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  clearInterval(look);
   return found;
 }

@@ -41,7 +41,7 @@ const state = {
   modes: undefined, // of the last welcome
   regions: [],
   samples: {},
-  failed: new Set(),
+  failed: new Map(), // region -> why it was not measured
   measured: null,
   placement: null,
   connection: null,
@@ -110,9 +110,9 @@ async function measure() {
     state.samples = {};
     state.failed.clear();
     showRegions(state.regions, state.samples, state.failed);
-    state.samples = await measureAll(state.regions, (region, samples) => {
+    state.samples = await measureAll(state.regions, (region, samples, far) => {
       if (samples.length) state.samples[region] = [...samples];
-      else state.failed.add(region);
+      else state.failed.set(region, far ? "far" : "no answer");
       showRegions(state.regions, state.samples, state.failed);
     });
   } catch (error) {

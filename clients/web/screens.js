@@ -40,7 +40,7 @@ export function showRegions(list, samples, failed) {
     const title = make("div", "", "grow");
     title.append(nameTag(region.title || region.region), make("span", ms === best ? "nearest" : region.region, "soft small"));
     title.firstElementChild.style.display = "block";
-    const words = ms !== undefined ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : failed.has(region.region) ? "no answer" : "measuring";
+    const words = ms !== undefined ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : (failed.get(region.region) ?? "measuring");
     const way = make("div", "", "way");
     const bar = make("i");
     bar.style.setProperty("--part", ms === undefined ? "0%" : `${Math.max(3, (ms / far) * 100)}%`);
@@ -123,7 +123,7 @@ export function whyWords(explained) {
   return words;
 }
 
-const BASIS = { measured: "your measurement", map: "players near you", distance: "distance" };
+const BASIS = { measured: "your measurement", learned: "players near you", distance: "distance" };
 
 export function showPlacement(placement, list) {
   const rows = Object.entries(placement.why ?? {})

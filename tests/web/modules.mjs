@@ -7,6 +7,7 @@ import { step } from "../../clients/js/arena.js";
 import { difference } from "../../clients/js/frames.js";
 import { Timeline } from "../../clients/js/interpolate.js";
 import { Predictor, rounded } from "../../clients/js/predict.js";
+import { measureAll } from "../../clients/web/api.js";
 import { Connection } from "../../clients/web/connection.js";
 import { person } from "../../clients/web/names.js";
 import { whyWords } from "../../clients/web/screens.js";
@@ -168,10 +169,36 @@ checks["a match in another region is reached, or the session at home goes on"] =
   connection.close();
 };
 
+checks["regions are measured at once, and nobody waits for the far ones"] = async () => {
+  const away = { near: 5, mid: 10, far: 2000, dead: Infinity }; // ms of each way
+  globalThis.WebSocket = class {
+    constructor(url) {
+      this.ms = away[url];
+      if (this.ms < Infinity) setTimeout(() => this.onopen?.(), this.ms);
+    }
+    send() {
+      setTimeout(() => this.onmessage?.({ data: "" }), 2 * this.ms);
+    }
+    close() {
+      this.onopen = this.onmessage = null;
+    }
+  };
+  const list = Object.keys(away).map((region) => ({ region, beacons: [region] }));
+  const told = {};
+  const began = performance.now();
+  const found = await measureAll(list, (region, samples, far) => (told[region] = samples.length || (far ? "far" : "no answer")));
+  assert.ok(performance.now() - began < 2500, "a beacon that does not answer takes 3 s alone");
+  assert.deepEqual(Object.keys(found).sort(), ["mid", "near"]);
+  assert.ok(found.near.length === 3 && Math.min(...found.near) >= 9);
+  assert.deepEqual(told, { near: 3, mid: 3, far: "far", dead: "far" });
+  const one = await measureAll([list[0], { region: "none", beacons: [] }], (region, samples, far) => (told[region] = far));
+  assert.deepEqual([Object.keys(one), told.none], [["near"], false]);
+};
+
 let failed = 0;
 for (const [name, check] of Object.entries(checks)) {
   try {
-    check();
+    await check();
   } catch (error) {
     failed++;
     console.error(`${name}: ${error.message}`);
