@@ -77,7 +77,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     ] = []
     match_rules: Annotated[str, Meta(description="TOML file of matchmaking rules (docs/matchmaking.md); empty: rating alone")] = ""
     exchange: Annotated[bool, Meta(description="show tickets of thin pools to other regions, for modes whose rules have latency.share")] = (
-        False
+        True
     )
     match_rules_shadow: Annotated[str, Meta(description="TOML file of rules to compare with the live ones, acting on neither")] = ""
     fill_ms: Annotated[int, Meta(ge=0, description="after this wait a queue is completed with NPCs; 0: never")] = 2_000
