@@ -35,10 +35,11 @@ from gameedge.state.base import Account
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge_client import GameEdgeError, Match, Session
 from loadtest.bench.report import Row, row, say
-from loadtest.bench.servers import EXCLUSIVE, BenchError, compile_native
+from loadtest.bench.servers import EXCLUSIVE, BenchError, compile_native, quantile, read_samples
 
 PLAYERS: Final = 300  # of the SDK
 FULL: Final = 2_000  # in C
+HOSTED: Final = 200  # in C, of the processes that are left
 SPAN_S: Final = 300  # from the moment that all play, at most
 AFTER_S: Final = 12.0  # from the kill until figures are asked for
 REGION: Final = "bench"
@@ -109,7 +110,7 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
 
 
 async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
-    """One process takes all players; two empty ones come; it is killed."""
+    """One process takes all players; two come and get a few of their own; the full one is killed."""
     async with contextlib.AsyncExitStack() as stack:
         redis, broker = redis_server(folder / "redis", name="redis"), broker_server(folder / "broker")
         for server in (redis, broker):
@@ -121,16 +122,22 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
             stack.push_async_callback(node.child.kill)
         await nodes[0].start()
         ports = [_port(node) for node in nodes]
-        tokens = folder / "tokens"
-        tokens.write_text("".join(_person(i, ["ws://-"], signer).token + "\n" for i in range(FULL)), "utf-8")
-        command = [str(load), "--ports", ",".join(map(str, ports)), "--first", "1", "--clients", str(FULL), "--tokens", str(tokens)]
-        command += ["--modes", "duel", "--resume", "1", "--ramp", "200", "--patience", "60", "--seconds", str(SPAN_S)]
-        generator = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        stack.callback(_kill_if_alive, generator)
-        steady = int((await _line(generator, 120.0))["steady"])
+
+        async def crowd(name: str, count: int, *options: str) -> tuple[asyncio.subprocess.Process, int]:
+            tokens = folder / name
+            tokens.write_text("".join(_person(i, ["ws://-"], signer).token + "\n" for i in range(count)), "utf-8")
+            command = [str(load), *options, "--clients", str(count), "--tokens", str(tokens), "--modes", "duel"]
+            command += ["--ramp", "200", "--patience", "60", "--seconds", str(SPAN_S)]
+            generator = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            stack.callback(_kill_if_alive, generator)
+            return generator, int((await _line(generator, 120.0))["steady"])
+
+        generator, steady = await crowd("tokens", FULL, "--ports", ",".join(map(str, ports)), "--first", "1", "--resume", "1")
         await together(*(node.start() for node in nodes[1:]))
-        await asyncio.sleep(2.0)
-        say(f"{steady} players play on one process; killing it")
+        others, theirs = await crowd("others", HOSTED, "--ports", ",".join(map(str, ports[1:])))
+        await asyncio.sleep(1.0)
+        say(f"{steady} players play on one process, {theirs} on the others; killing the one")
+        before = await asyncio.to_thread(_samples, nodes[1:])
         unix_ms = time.time() * 1000
         spent = Spent(
             {
@@ -143,8 +150,10 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
         await nodes[0].child.kill()
         await asyncio.sleep(AFTER_S)
         spending.cancel()
-        generator.terminate()
-        found = await _line(generator, 30.0)
+        late_ms = quantile(_grown(before, await asyncio.to_thread(_samples, nodes[1:])), "gameedge_tick_lateness_ms", 0.99)
+        for each in (others, generator):
+            each.terminate()
+        seen, found = await _line(others, 30.0), await _line(generator, 30.0)
         noticed, adopted, age_ms = _told(folder, (1, 2), 0, unix_ms)
         lost = int(found["lost"])
         notes.append(f"{steady:,} players on one process, {lost:,} connections died with it, {adopted} matches adopted by two")
@@ -160,10 +169,28 @@ async def _run_full(notes: list[str], load: Path, folder: Path) -> list[Row]:
             forgotten=int(found["forgotten"]) + int(found["died"]),
             holes=int(found["holes"]),
         )
+        rows += [
+            row(f"{theirs} players of the other processes: between two snapshots, p99 of {AFTER_S:.0f} s", seen["gap_ms_p99"], "ms"),
+            row("the same, longest", seen["gap_ms_max"], "ms"),
+            row(f"ticks of the other processes begin late by, p99 of {AFTER_S:.0f} s", late_ms, "ms"),
+        ]
         cpu_s = spent.until(found["back_ms_max"] / 1000)
         for name, what in (("processes", "the processes that took over"), ("redis", "the store"), ("load", "the load generator")):
             rows.append(row(f"CPU a player until the last is back, {what}", 1000 * cpu_s[name] / max(1, lost), "ms"))
         return rows
+
+
+def _samples(nodes: Sequence[Node]) -> list[dict[str, float]]:
+    return [read_samples(f"{node.address['ops']}/metrics") for node in nodes]
+
+
+def _grown(before: list[dict[str, float]], after: list[dict[str, float]]) -> dict[str, float]:
+    """By how much each sample of all processes together has grown."""
+    found: dict[str, float] = {}
+    for old, new in zip(before, after, strict=True):
+        for name, value in new.items():
+            found[name] = found.get(name, 0.0) + value - old.get(name, 0.0)
+    return found
 
 
 class Spent:

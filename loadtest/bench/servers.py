@@ -154,10 +154,7 @@ class Edge(Child):
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by `name{labels}`."""
-        with urllib.request.urlopen(self._metrics_url, timeout=10) as answer:
-            text = answer.read().decode()
-        pairs = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
-        return {name: float(value) for name, _, value in pairs}
+        return read_samples(self._metrics_url)
 
     def begin(self) -> None:
         self._before = self.metrics()
@@ -180,6 +177,14 @@ class Edge(Child):
             "refused": {n: v for n, v in grown.items() if n.startswith("gameedge_commands_total") and "accepted" not in n and v},
             "errors": sum(v for n, v in after.items() if n.startswith("gameedge_errors_total")),
         }
+
+
+def read_samples(url: str) -> dict[str, float]:
+    """Every sample of a Prometheus page by `name{labels}`."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read().decode()
+    pairs = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
 
 
 class Redis:
