@@ -38,7 +38,7 @@ def up(context: typer.Context) -> None:
 def edge(config: Path = _CONFIG) -> None:
     """Run one process of a region."""
     from gameedge.config import EdgeConfig, load
-    from gameedge.edge.app import main as serve
+    from gameedge.edge.serve import main as serve
 
     raise typer.Exit(serve(load(config, EdgeConfig)))
 

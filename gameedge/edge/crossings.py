@@ -189,7 +189,7 @@ class Crossings:
                 kind="cross", match_id=ask.match, mode=ask.mode, ticket=name, url=ask.urls[0], match_token=seat.match_token,
                 detail=msgspec.json.encode(where).decode(),
             )  # fmt: skip
-            await self._edge.post(record.host, [event])
+            await self._edge.events.post(record.host, [event])
             passed.append(name)
         return passed
 
@@ -203,7 +203,7 @@ class Crossings:
             there += 1
             reason = "" if ask.arrived else Reason.MATCH_LOST
             event = InboxEvent(kind="crossed", match_id=ask.match, mode=ask.mode, ticket=name, reason=reason)
-            await self._edge.post(record.host, [event])
+            await self._edge.events.post(record.host, [event])
         return there
 
     # ------------------------------------------------------------------------------------------------- grants, owned
@@ -329,7 +329,7 @@ class Crossings:
             return
         left_ms = max(0, round(owned.away.until_ms - self._edge.clock.monotonic_ms()))
         held = InboxEvent(kind="held", match_id=event.match_id, mode=event.mode, session=event.session, ticket=owned.ticket.id, ms=left_ms)
-        await self._edge.post(event.edge, [held])
+        await self._edge.events.post(event.edge, [held])
 
     def held(self, event: InboxEvent) -> None:
         """Another process has the grant of a player who came to us; it ends within `ms`."""

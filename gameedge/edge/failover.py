@@ -394,7 +394,7 @@ class Failover:
             await self._settle_lost(record, error.detail)
             return None
         untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
-        edge.enter_npcs(match)
+        edge.matches.enter_npcs(match)
         self.adopted += 1
         age_ms = max(0.0, edge.clock.unix_ms() - kept.at_ms)
         self.age_ms_max = max(self.age_ms_max, age_ms)
@@ -403,7 +403,7 @@ class Failover:
         self._keep(match.id)
         for seat in untold:
             if seat.ticket is not None:
-                await edge.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
+                await edge.events.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
         return age_ms
 
     async def _settle_lost(self, record: MatchRecord, why: str) -> None:

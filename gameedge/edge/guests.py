@@ -74,7 +74,7 @@ class Guests:
             )
             if not await edge.store.match_guests(record):
                 raise RefusedError(Reason.ALREADY_QUEUED, "another process has opened that match")
-            await edge.open_guests(record)
+            await edge.matches.open(record)
             match = edge.host.get(ask.match)
         if match is None:
             raise RefusedError(Reason.SERVER_FULL, "this process has no room for that match")

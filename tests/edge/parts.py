@@ -11,10 +11,11 @@ from gameedge.config import EdgeConfig
 from gameedge.coordinator.tokens import Signer
 from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId, SessionId, TicketId
 from gameedge.core.protocol.messages import ServerMessage, Unknown, decode_server
-from gameedge.edge.app import Edge, load_game
+from gameedge.edge.app import Edge
 from gameedge.edge.clock import SystemClock
 from gameedge.edge.player import Link, Player
 from gameedge.edge.reports import Reports
+from gameedge.edge.serve import load_game
 from gameedge.state.base import Account, MatchRecord, Ticket
 from gameedge.state.memory import MemoryRegionStore
 

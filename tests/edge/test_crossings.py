@@ -64,7 +64,7 @@ async def ask(on: Bench, what: str, body: Body) -> Any:
 
 async def inbox(on: Bench) -> None:
     for event in await on.store.inbox_read(ME, 0):
-        await on.edge._heard(event)
+        await on.edge.events.heard(event)
     await run_lanes(on)
 
 
@@ -334,7 +334,7 @@ async def test_another_process_that_asks_for_a_granted_player_is_told(tmp_path: 
         rejoin = InboxEvent(
             kind="rejoin", match_id=grant, mode="duel", player=player.id, session=SessionId("s_2"), ticket=ticket, edge=OTHER
         )
-        await on.edge._heard(rejoin)
+        await on.edge.events.heard(rejoin)
         [back] = await on.store.tickets("duel")
         assert (back.id, back.session, back.edge) == (ticket, "s_2", OTHER), "it waits on, in its new process"
     async with leading(tmp_path) as on:
@@ -342,7 +342,7 @@ async def test_another_process_that_asks_for_a_granted_player_is_told(tmp_path: 
         ticket = await granted(on, player)
         await ask(on, "crossing_send", seat(ticket))
         await inbox(on)
-        await on.edge._heard(msgspec.structs.replace(rejoin, ticket=ticket, match_id=grant_of(MATCH, ticket)))
+        await on.edge.events.heard(msgspec.structs.replace(rejoin, ticket=ticket, match_id=grant_of(MATCH, ticket)))
         [held] = await on.store.inbox_read(OTHER, 0)
         assert (held.kind, held.session) == ("held", "s_2")
         assert held.ms > limits.CROSSING_JOIN_MS

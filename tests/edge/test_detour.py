@@ -65,7 +65,7 @@ async def test_a_detour_is_told_once_after_a_match() -> None:
             record = on.record(f"m_{number}", ada)
             ada.match = record.match
             await on.claim(record)
-            await edge._open_match(record)
+            await edge.matches.open(record)
             match = edge.host.get(record.match)
             assert match is not None
             (ended,) = edge.host.ended([_outcome(match.slot)], 5)

@@ -30,7 +30,7 @@ async def started(on: Bench, number: int) -> MatchRecord:
     _, _, player = on.connect(f"p{number}")
     record = on.record(f"m_{number}", player)
     await on.claim(record)
-    await on.edge._open_match(record)
+    await on.edge.matches.open(record)
     return record
 
 

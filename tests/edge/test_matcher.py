@@ -124,7 +124,7 @@ async def test_a_process_that_was_asleep_does_not_open_what_was_given_to_others(
         record = on.record("m_1", ada)
         await on.claim(record)
         assert await on.store.match_unclaim(record)
-        await on.edge._open_match(record)
+        await on.edge.matches.open(record)
         assert on.edge.host.get(record.match) is None
         assert connection.said() == []
         assert [ticket.player for ticket in await on.store.tickets("duel")] == ["ada"]

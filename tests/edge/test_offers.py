@@ -32,7 +32,7 @@ async def offered(on: Bench, *names: str, party: str | None = None) -> tuple[Mat
         tickets = [msgspec.structs.replace(ticket, party=party, party_size=len(names)) for ticket in record.tickets]
         record = msgspec.structs.replace(record, tickets=tickets)
     await on.claim(record)
-    await on.edge._open_match(record)
+    await on.edge.matches.open(record)
     await run_lanes(on)
     return record, people
 
@@ -120,7 +120,7 @@ async def test_who_does_not_wait_any_more_says_no_at_once() -> None:
         _, _, eve = on.connect("eve")
         record = msgspec.structs.replace(on.record("m_1", eve), accept_ms=5_000)
         await on.claim(record)
-        await on.edge._open_match(record)  # eve has no ticket here
+        await on.edge.matches.open(record)  # eve has no ticket here
         assert len(on.edge.offers) == 0
         assert await on.store.tickets("duel") == []
 
@@ -132,7 +132,7 @@ async def test_a_member_that_resumed_elsewhere_is_asked_there() -> None:
         await run_lanes(on)
         there = InboxEvent(kind="rejoin", match_id=record.match, mode="duel", player=bob[1].id, session=bob[1].session.session,
                            ticket=bob[1].ticket, edge=OTHER)  # fmt: skip
-        await on.edge._heard(there)
+        await on.edge.events.heard(there)
         (event,) = await on.store.inbox_read(OTHER, 0)
         assert (event.kind, event.match_id, event.edge) == ("offer", record.match, ME)
         assert 0 < event.ms <= 5_000

@@ -155,7 +155,7 @@ async def test_a_queued_player_hears_why_there_is_no_match_yet() -> None:
         on.edge.queueing.ask_why(ada, Explain(n=2), 0.0)
         await run_lanes(on)
         for event in await on.store.inbox_read(ME, 0):
-            await on.edge._heard(event)
+            await on.edge.events.heard(event)
         (why,) = connection.said()
         assert isinstance(why, Explained)
         assert (why.ticket, why.others, why.needed, why.fits) == (ada.ticket, 1, 1, 0)
@@ -187,7 +187,7 @@ async def test_nobody_leads_or_nobody_can_say() -> None:
         assert refused.reason is Reason.UNAVAILABLE
         # It was asked, and leads no more.
         asked = InboxEvent(kind="explain", mode="duel", ticket=ada.ticket, session=ada.session.session, edge=ME)
-        await on.edge._heard(asked)
+        await on.edge.events.heard(asked)
         (refused,) = connection.said()
         assert isinstance(refused, Refused)
         assert refused.reason is Reason.UNAVAILABLE

@@ -17,7 +17,7 @@ async def test_figures_count_what_is_there() -> None:
         on.connect("bob")
         record = on.record("m_1", ada)
         await on.claim(record)
-        await on.edge._open_match(record)
+        await on.edge.matches.open(record)
         report = on.edge.reports.figures()
         assert (report.players, report.players_max, report.matches, report.free_matches) == (2, 8, 1, 3)
         assert report.matches_started == 1
@@ -34,7 +34,7 @@ async def test_models_are_measured_for_prometheus_and_for_the_report() -> None:
         _, _, ada = on.connect("ada")
         record = on.record("m_1", ada)
         await on.claim(record)
-        await on.edge._open_match(record)
+        await on.edge.matches.open(record)
         calls = on.edge.engine.figures(NPC_MODEL).calls  # type: ignore[union-attr]
         for _ in range(5):
             on.edge.tick.run(on.edge.clock.monotonic_ms())

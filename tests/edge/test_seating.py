@@ -16,8 +16,8 @@ async def test_from_found_to_the_end() -> None:
         await on.claim(record)
         for player in (ada, bob):
             player.ticket = ticket_of(player).id
-        await edge._open_match(record)
-        await edge._open_match(record)  # the event is heard again
+        await edge.matches.open(record)
+        await edge.matches.open(record)  # the event is heard again
         found = [message for message in a.said() if isinstance(message, MatchFound)]
         assert found
         assert {message.match_token for message in found} == {found[0].match_token}
@@ -29,7 +29,7 @@ async def test_from_found_to_the_end() -> None:
         assert isinstance(a.said()[0], MatchStarted)
         assert edge.seating.plays(ada)
         assert not edge.seating.plays(bob)
-        await edge._heard(InboxEvent(kind="lost", match_id=MatchId("m_0"), session=ada.session.session, detail="late"))
+        await edge.events.heard(InboxEvent(kind="lost", match_id=MatchId("m_0"), session=ada.session.session, detail="late"))
         assert a.said() == []
         assert edge.seating.plays(ada), "news of an earlier match unseats nobody"
         assert edge.host.abandoned(edge.clock.monotonic_ms() + 1e6, 5) == [], "somebody plays"
@@ -52,7 +52,7 @@ async def test_a_result_that_the_region_did_not_take_is_a_lost_match() -> None:
         record = on.record("m_1", ada)
         await on.claim(record)
         ada.ticket = ticket_of(ada).id
-        await edge._open_match(record)
+        await edge.matches.open(record)
         (found,) = a.said()
         assert isinstance(found, MatchFound)
         link.on_text(b'{"t":"join","n":1,"match":"m_1","match_token":"%s"}' % found.match_token.encode())
@@ -71,7 +71,7 @@ async def test_a_ticket_that_was_given_up_gets_no_match() -> None:
         event = InboxEvent(
             kind="found", match_id=MatchId("m_1"), mode="duel", session=ada.session.session, ticket=TicketId("t_old"), url="ws://x"
         )
-        await on.edge._heard(event)
+        await on.edge.events.heard(event)
         assert a.said() == []
         assert ada.match is None
 
@@ -91,7 +91,7 @@ async def test_a_join_at_the_wrong_process_is_answered_by_where_the_match_is() -
             url="ws://other",
             match_token="k",
         )
-        await on.edge._heard(event)
+        await on.edge.events.heard(event)
         assert isinstance(a.said()[0], MatchFound)
         link.on_text(b'{"t":"join","n":1,"match":"m_1","match_token":"k"}')
         assert a.said() == [], "no refusal: the answer comes from the match's process"

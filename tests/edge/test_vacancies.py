@@ -39,7 +39,7 @@ async def playing(on: Bench, name: str) -> tuple[FakeConnection, Player, HostedM
     player.ticket, player.mode = record.tickets[0].id, "duel"
     await on.claim(record)
     await on.store.inbox_read(ME, 0)
-    await on.edge._open_match(record)
+    await on.edge.matches.open(record)
     (found,) = connection.said()
     assert isinstance(found, MatchFound)
     link.on_text(msgspec.json.encode({"t": "join", "n": 1, "match": found.match, "match_token": found.match_token}))
@@ -64,11 +64,11 @@ async def rounds(on: Bench) -> None:
     await leading(on)
     for _ in range(2):
         for event in await on.store.inbox_read(ME, 0):
-            await on.edge._heard(event)
+            await on.edge.events.heard(event)
         matcher._pools["duel"].again = True
         await matcher._look("duel")
     for event in await on.store.inbox_read(ME, 0):
-        await on.edge._heard(event)
+        await on.edge.events.heard(event)
 
 
 async def test_who_waits_is_given_the_npcs_seat(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ async def test_a_store_that_is_away_while_newcomers_are_told_loses_none(tmp_path
         (event,) = [event for event in await on.store.inbox_read(ME, 0) if event.kind == "fill"]
         on.store.available = False
         with pytest.raises(UnavailableError):
-            await on.edge._heard(event)
+            await on.edge.events.heard(event)
         on.store.available = True
-        await on.edge._heard(event)
+        await on.edge.events.heard(event)
         (told,) = await on.store.inbox_read(OTHER, 0)
         assert (told.kind, told.ticket) == ("found", bob.id)
 
@@ -187,7 +187,7 @@ async def test_a_match_that_ended_first_gives_the_ticket_back(tmp_path: Path) ->
         assert await on.store.match_close("duel", match.id, None)
         on.edge.host.drop(match)
         for event in await on.store.inbox_read(ME, 0):
-            await on.edge._heard(event)
+            await on.edge.events.heard(event)
         assert await on.store.tickets("duel") == [bob], "with its age"
 
 

@@ -14,9 +14,10 @@ from gameedge.config import CoordinatorConfig, EdgeConfig, Listen
 from gameedge.coordinator.app import Running
 from gameedge.coordinator.app import serve as serve_coordinator
 from gameedge.core import limits
-from gameedge.edge.app import Edge, load_game, warm_game
+from gameedge.edge.app import Edge
 from gameedge.edge.pings import ping
 from gameedge.edge.reports import Reports
+from gameedge.edge.serve import load_game, warm_game
 from gameedge.edge.transports.base import TransportSettings
 from gameedge.edge.transports.select import open_transport
 from gameedge.inference.artifacts import load_aim

@@ -143,7 +143,7 @@ async def test_off_means_nothing_is_written_and_nothing_grows() -> None:
 def test_off_means_nothing_is_imported() -> None:
     script = """
 import sys
-import gameedge.coordinator.app, gameedge.edge.app
+import gameedge.coordinator.app, gameedge.edge.serve
 from gameedge.telemetry.traces import open_traces
 span = open_traces("", 1.0, "edge").begin("place", linked="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 span.end("outcome", more=1)

@@ -34,8 +34,9 @@ from gameedge.core.protocol.messages import (
     Refused,
     Welcome,
 )
-from gameedge.edge.app import Edge, load_game
+from gameedge.edge.app import Edge
 from gameedge.edge.reports import Reports
+from gameedge.edge.serve import load_game
 from gameedge.inference.artifacts import load_aim
 from gameedge.state.base import Account
 from gameedge.state.memory import MemoryRegionStore
