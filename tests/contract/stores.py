@@ -32,6 +32,8 @@ from gameedge.state.redis_region import RedisRegionStore
 
 KINDS = ("memory", "redis", "cluster")
 MODE = "duel"
+MAX = 1_000  # tickets of a pool
+LEASE = f"matcher-{MODE}"
 A, B = EdgeId("edge-a"), EdgeId("edge-b")
 
 

@@ -11,13 +11,13 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.state.base import Account, GlobalStore, Rating
-from tests.contract.stores import KINDS, empty, global_store, result, servers  # noqa: F401
+from tests.contract.stores import KINDS, empty, global_store, result
 
 P1, P2 = PlayerId("p_1"), PlayerId("p_2")
 
 
 @pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest, servers: dict[str, str]) -> AsyncIterator[GlobalStore]:  # noqa: F811
+async def store(request: pytest.FixtureRequest, servers: dict[str, str]) -> AsyncIterator[GlobalStore]:
     url = servers[request.param]
     empty(url)
     async with global_store(url) as opened:

@@ -15,7 +15,7 @@ from gameedge.local.servers import Server, redis_server
 from gameedge.state.base import InboxEvent, Rating
 from gameedge.state.redis_global import RedisGlobalStore
 from gameedge.state.redis_region import RedisRegionStore
-from tests.contract.stores import MODE, A, B, empty, evidence, match, result, servers, session, ticket  # noqa: F401
+from tests.contract.stores import MODE, A, B, empty, evidence, match, result, session, ticket
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ async def test_a_server_that_speaks_nonsense() -> None:
 RUBBISH = (b"", b"\xc1", b"\x80", b"\xdb\xff\xff\xff\xff", b"not msgpack", b"\x91" * 5_000, b"\x82\xa2id\x01\xa4mode\xc0")
 
 
-async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:  # noqa: F811
+async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:
     url = servers["redis"]
     empty(url)
     store = RedisRegionStore(url)
@@ -185,7 +185,7 @@ async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None: 
     await store.close()
 
 
-async def test_keys_of_another_type_do_not_kill_the_caller(servers: dict[str, str]) -> None:  # noqa: F811
+async def test_keys_of_another_type_do_not_kill_the_caller(servers: dict[str, str]) -> None:
     url = servers["redis"]
     empty(url)
     store = RedisRegionStore(url)
@@ -197,7 +197,7 @@ async def test_keys_of_another_type_do_not_kill_the_caller(servers: dict[str, st
     empty(url)
 
 
-async def test_a_rating_that_cannot_be_read_counts_as_none(servers: dict[str, str]) -> None:  # noqa: F811
+async def test_a_rating_that_cannot_be_read_counts_as_none(servers: dict[str, str]) -> None:
     url = servers["redis"]
     player = PlayerId("p_1")
     for blob in (*RUBBISH, b"\x83\xa2mu\xa1x\xa5sigma\x01\xa5games\x01"):
