@@ -128,7 +128,8 @@ class Crossings:
         pool = edge.matcher.led(mode)
         if not edge.bus.online or (pool is None and mode not in self._told):
             return
-        found = [] if pool is None else show(pool, self.rules[mode], self._region, edge.clock.unix_ms(), edge.matcher.travelling(VERSION))
+        travelling = edge.matcher.processes.travelling(VERSION)
+        found = [] if pool is None else show(pool, self.rules[mode], self._region, edge.clock.unix_ms(), travelling)
         if not found and mode not in self._told:
             return
         (self._told.add if found else self._told.discard)(mode)
@@ -151,7 +152,7 @@ class Crossings:
             raise RefusedError(Reason.UNSUPPORTED, "this process grants no tickets of that mode")
         if pool is None:
             raise RefusedError(Reason.NOT_FOUND, "another process leads the mode by now")
-        travelling = edge.matcher.travelling(VERSION)
+        travelling = edge.matcher.processes.travelling(VERSION)
         wanted = [pool.ticket(name) for name in ask.tickets]
         tickets = [ticket for ticket in wanted if ticket is not None and ticket.away and ticket.edge in travelling]
         if not tickets or len(tickets) < len(wanted) or len({ticket.id for ticket in tickets}) < len(tickets):

@@ -11,16 +11,12 @@ Guarantee. Proposals are pure (`core/matchmaking`); a claim checks the fence and
     ticket and its age, and is matched again as soon as it resumed elsewhere. A holder that is silent for limits.LEASE_MS is
     replaced by whoever asks next (every FOLLOW_MS), who reads the whole pool once.
 
-The holder of a mode's lease also reaps what a dead process left. Matches that it never opened are queued again UNOPENED_MS after
-its last beat: their `host` event is still in its inbox, and taking it from there is safe even if the process only slept. Matches
-that it had opened wait until it is dead for certain (its beat expired and is missing for MISSING_MS, longer where the store was
-away: everybody's beat expires then); they are gone on with elsewhere or forgotten, and so are tickets whose player did not resume
-within limits.RESUME_MS_MAX.
+The holder also reaps what dead processes left (`reaper.py`).
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,9 +34,11 @@ from gameedge.core.matchmaking.propose import Proposal, propose_pool
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.edge.clock import Clock
 from gameedge.edge.mirror import Mirror
+from gameedge.edge.processes import Processes, choose_host, homes
+from gameedge.edge.reaper import STORE_AWAY_MS, Reaper
 from gameedge.edge.shadow import Compared, Shadow
-from gameedge.edge.vacancies import Free, seats_of
-from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord, RegionStore, Ticket
+from gameedge.edge.vacancies import after_join, seats_of
+from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
 from gameedge.telemetry import logs
 
 GATHER_MS: Final = 10.0  # between two rounds at least: a burst is one round
@@ -57,15 +55,6 @@ EXPLAIN_BURST_MS: Final = 100.0  # ...and so much of it may be asked for at once
 RENEW_MS: Final = limits.LEASE_MS / 4
 THREAD_TICKETS: Final = 2_000  # from here on a proposal takes longer than a tick can wait
 CLAIM_ROUND: Final = 8 * limits.CLAIMS_AT_ONCE  # matches between two looks at the lease
-EDGES_MS: Final = 50.0  # for so long a list of the region's processes serves
-HOST_AGE_MS: Final = 500.0  # a process that beat longer ago gets no new match
-REAP_MS: Final = 250.0
-MATCHES_MS: Final = 900.0  # between two looks at all open matches, while every process of the region beats
-PROMISE_MS: Final = 1_000  # for so long a claimed match counts beside what its host says: its players are still on their way
-PLAYERS_FULL: Final = 2_000  # what a process carries on one core (docs/benchmarks.md)
-MOVE_COST: Final = 0.05  # a member who must connect anew costs about as much as this part of a process
-UNOPENED_MS: Final = 1_000.0  # without a beat: matches that it has not taken from its inbox go back to the queue
-MISSING_MS: Final = 1_000  # since this process first missed a beat that had expired
 log = logs.get(__name__)
 
 
@@ -91,7 +80,7 @@ class PoolState:
 
 
 class Matcher:
-    """`draw` gives entropy for ids and seeds; `waited` hears of each matched ticket's wait, `rescue` may
+    """`new_match` gives each match its id and seed; `waited` hears of each matched ticket's wait, `rescue` may
     go on with a match whose process died before it is forgotten, `tell` posts to another process's inbox."""
 
     def __init__(
@@ -115,17 +104,11 @@ class Matcher:
         self._new_match = new_match
         self._waited = waited
         self._region = region
-        self._rescue = rescue
         self._tell = tell or store.inbox_post
         shadows = {mode: Shadow(mode, of) for mode, of in (shadow or {}).items()}
         self._pools = {mode: PoolState(Mirror(mode, rules[mode], shadows.get(mode))) for mode in modes}
-        self._promised: deque[tuple[float, EdgeId, Proposal]] = deque()
-        self._edges: dict[EdgeId, EdgeRecord] = {}
-        self._hosts: dict[EdgeId, EdgeRecord] = {}
-        self._edges_ms = -1e12
-        self._matches_ms = -1e12
-        self._missing: dict[EdgeId, float] = {}  # hosts of open matches without a beat: since when
-        self._store_back_ms = -1e12
+        self.processes = Processes(store)
+        self.reaper = Reaper(store, modes, edge, clock, self.led, rescue)
         self.claimed = 0
         self.collisions = 0
 
@@ -138,7 +121,7 @@ class Matcher:
         async with asyncio.TaskGroup() as group:
             for mode in self._modes:
                 group.create_task(self._serve(mode), name=f"matcher-{mode}")
-            group.create_task(self._reap_often(), name="matcher-reap")
+            group.create_task(self.reaper.run(), name="matcher-reap")
 
     async def _serve(self, mode: str) -> None:
         pool = self._pools[mode]
@@ -150,14 +133,10 @@ class Matcher:
                 else:
                     await asyncio.sleep(FOLLOW_MS / 1000)
             except RefusedError as error:
-                await self._store_away(error)
+                log.debug("matcher_waits", detail=error.detail)
+                self.reaper.store_away()
+                await asyncio.sleep(STORE_AWAY_MS / 1000)
                 pool.again = True
-
-    async def _store_away(self, error: RefusedError) -> None:
-        log.debug("matcher_waits", detail=error.detail)
-        self._missing.clear()
-        self._store_back_ms = self._clock.monotonic_ms()
-        await asyncio.sleep(2 * FOLLOW_MS / 1000)
 
     async def _lease(self, mode: str) -> bool:
         """Take or renew it where that is due. Whether this process leads."""
@@ -197,7 +176,7 @@ class Matcher:
             return
         pool.looked_ms, pool.again = now, False
         if len(pool.mirror):
-            await self._look_round(now)
+            await self.processes.look(now)
             unix_ms = self._clock.unix_ms()
             proposals = await self._propose(pool.mirror, unix_ms)
             pool.looked_ms = self._clock.monotonic_ms()
@@ -216,37 +195,28 @@ class Matcher:
         return mirror.rules.fill_ms or self.fill_ms
 
     async def _propose(self, mirror: Mirror, unix_ms: int) -> Sequence[Proposal]:
-        live = frozenset(self._edges)
+        live = frozenset(self.processes.living)
 
         def work() -> Sequence[Proposal]:
             return propose_pool(mirror.pool, unix_ms, live_edges=live, fill_ms=self._fill(mirror))
 
         return await asyncio.to_thread(work) if len(mirror) > THREAD_TICKETS else work()
 
-    async def _look_round(self, now_ms: float) -> None:
-        """The region's processes; those among them that beat lately may host."""
-        if now_ms - self._edges_ms < EDGES_MS:
-            return
-        records, ages = await self._store.edges(), await self._store.edge_ages()
-        self._edges = {record.edge: record for record in records}
-        self._hosts = {edge: record for edge, record in self._edges.items() if ages.get(edge, 0.0) < HOST_AGE_MS}
-        self._edges_ms = now_ms
-
     async def _claim(self, mode: str, proposals: Sequence[Proposal], unix_ms: int) -> None:
         """In rounds, so that the lease is renewed between them. Stops where it was lost."""
         pool = self._pools[mode]
-        promises = self._promises(self._clock.monotonic_ms())
+        promises = self.processes.promises(self._clock.monotonic_ms())
         for first in range(0, len(proposals), CLAIM_ROUND):
             some = proposals[first : first + CLAIM_ROUND]
             if not await self._lease(mode) or pool.fence is None:
                 return
             chosen: list[tuple[Proposal, MatchRecord]] = []
             for proposal in some:
-                host = choose_host(proposal, self._hosts, self._modes[mode], promises)
+                host = choose_host(proposal, self.processes.hosts, self._modes[mode], promises)
                 if host is None:
                     log.warning("no_process_of_the_region_has_room", mode=mode)
                     break
-                promises.setdefault(host, Counter()).update(_count(proposal.teams))
+                promises.setdefault(host, Counter()).update(homes(proposal.teams))
                 chosen.append((proposal, self._record(mode, proposal, host, pool.fence, unix_ms)))
             said = await self._store.claim_many([record for _, record in chosen], f"matcher-{mode}")
             for (proposal, record), answer in zip(chosen, said, strict=True):
@@ -267,7 +237,7 @@ class Matcher:
         pool.mirror.claimed(record)
         if (shadow := pool.mirror.shadow) is not None:
             shadow.live.add([float(max(0, unix_ms - ticket.created_ms)) for ticket in record.tickets], proposal.quality)
-        self._promised.append((self._clock.monotonic_ms(), record.host, proposal))
+        self.processes.promised(self._clock.monotonic_ms(), record.host, proposal)
         for ticket in record.tickets:
             self._waited(record.mode, max(0, unix_ms - ticket.created_ms))
 
@@ -285,20 +255,11 @@ class Matcher:
             accept_ms=accept.deadline_ms if (accept := self._pools[mode].mirror.rules.accept) is not None else 0,
         )
 
-    def _promises(self, now_ms: float) -> dict[EdgeId, Counter[EdgeId]]:
-        """By host, where the members of its latest matches come from."""
-        while self._promised and now_ms - self._promised[0][0] > PROMISE_MS:
-            self._promised.popleft()
-        promises: dict[EdgeId, Counter[EdgeId]] = {}
-        for _, host, proposal in self._promised:
-            promises.setdefault(host, Counter()).update(_count(proposal.teams))
-        return promises
-
     async def _look_shadow(self, pool: PoolState, unix_ms: int) -> None:
         """What other rules would do with the same tickets; before those whom the live rules match are gone."""
         if (shadow := pool.mirror.shadow) is None:
             return
-        live, began, fill = frozenset(self._edges), self._clock.monotonic_ms(), shadow.rules.fill_ms or self.fill_ms
+        live, began, fill = frozenset(self.processes.living), self._clock.monotonic_ms(), shadow.rules.fill_ms or self.fill_ms
 
         def work() -> bool:
             return shadow.look(unix_ms, began, live_edges=live, fill_ms=fill)
@@ -339,7 +300,7 @@ class Matcher:
         if rule is None or not rule.people or not len(pool.mirror) or now_ms - pool.vacant_ms < VACANT_MS:
             return False
         pool.vacant_ms = now_ms
-        hosts = [record.edge for record in self._hosts.values() if record.matches and not record.draining]
+        hosts = [record.edge for record in self.processes.hosts.values() if record.matches and not record.draining]
         for host in hosts:
             await self._store.inbox_post(host, [InboxEvent(kind="vacancies", mode=mode, edge=self._edge, ms=rule.until_left_ms)])
         return bool(hosts)
@@ -356,7 +317,7 @@ class Matcher:
             known = {ticket.id: ticket for ticket in before.tickets}
             present = [[known[name] for name in team if name in known and name not in taken] for team in before.teams]
             vacancy = Vacancy(present, self._region, event.ms)
-            joined = backfill(pool.mirror.pool, vacancy, unix_ms, live_edges=frozenset(self._edges))
+            joined = backfill(pool.mirror.pool, vacancy, unix_ms, live_edges=frozenset(self.processes.living))
             after = after_join(before, free, joined)
             if after is None or pool.fence is None:
                 continue
@@ -376,10 +337,6 @@ class Matcher:
         """The pool of a mode that this process leads; None: another does."""
         pool = self._pools.get(mode)
         return pool.mirror.pool if pool is not None and pool.leads else None
-
-    def travelling(self, version: int) -> frozenset[EdgeId]:
-        """Processes of the region that can send their players to others."""
-        return frozenset(record.edge for record in self._edges.values() if record.crossing == version and not record.draining)
 
     async def grant(self, mode: str, records: Sequence[MatchRecord]) -> list[TicketId]:
         """Claim single tickets for a match elsewhere (`MatchRecord.away`); those that were missing. The pool here learns of it from the
@@ -408,145 +365,11 @@ class Matcher:
         pool.explain_ms = began
         if pool.explained_ms >= EXPLAIN_BURST_MS:
             return None
-        found = explain(pool.mirror.pool, ticket, self._clock.unix_ms(), live_edges=frozenset(self._edges) or None)
+        found = explain(pool.mirror.pool, ticket, self._clock.unix_ms(), live_edges=frozenset(self.processes.living) or None)
         # What a busy machine did meanwhile is not ours: one explanation never silences the next few.
         pool.explained_ms += min(self._clock.monotonic_ms() - began, EXPLAIN_BURST_MS / 4)
         return found
 
-    # ---------------------------------------------------------------------------------------------------- reaping
-
-    async def _reap_often(self) -> None:
-        while True:
-            await asyncio.sleep(REAP_MS / 1000)
-            try:
-                await self._reap()
-            except RefusedError as error:
-                await self._store_away(error)
-
-    async def _reap(self) -> None:
-        now = self._clock.monotonic_ms()
-        led = [mode for mode, pool in self._pools.items() if pool.leads]
-        edges = {record.edge for record in await self._store.edges()} if led else set()
-        if self._edge not in edges:
-            return  # our own beat is not stored yet: nothing can be said of others
-        for mode in led:
-            tickets = list(self._pools[mode].mirror.pool.tickets())
-            gone = await self._store.tickets_gone(mode, tickets, edges, self._clock.unix_ms())
-            if gone:
-                log.info("tickets_dropped", mode=mode, count=len(gone), reason="nobody resumed in time")
-        await self._reap_matches(led, edges, now)
-
-    async def _reap_matches(self, led: Sequence[str], edges: Collection[EdgeId], now_ms: float) -> None:
-        ages = await self._store.edge_ages()
-        away = {edge for edge in ages if ages[edge] >= UNOPENED_MS and edge != self._edge}
-        if ages.get(self._edge, 0.0) >= HOST_AGE_MS:
-            away = set()  # our own beats are late as well: it is the store, or us
-        if not away and now_ms - self._matches_ms < MATCHES_MS:
-            return
-        self._matches_ms = now_ms
-        open_now = [record for mode in led for record in await self._store.matches(mode)]
-        orphans = [record for record in open_now if record.host not in edges or record.host in away]
-        await self._end_stale([record for record in open_now if record.away])
-        since_back = now_ms - self._store_back_ms
-        calm = since_back > 2 * limits.EDGE_DEAD_MS
-        expired = {record.host for record in orphans if record.host not in edges}
-        self._missing = {host: self._missing.get(host, now_ms) for host in expired}
-        wait_ms = MISSING_MS if calm else limits.EDGE_DEAD_MS
-        dead = {host for host, since_ms in self._missing.items() if now_ms - since_ms >= wait_ms}
-        for host in {record.host for record in orphans if record.host in away and calm} | dead:
-            await self._queue_again(host)
-        for record in orphans:
-            if record.host in dead and record.accept_ms:
-                await self._store.match_unclaim(record)  # it was only offered: nobody played yet, and nobody said no
-                continue
-            if record.host in dead and record.away:
-                await self._store.match_close(record.mode, record.match, None, by=record)  # sent: whoever comes back is told
-                continue
-            if record.host not in dead or (self._rescue is not None and await self._rescue(record)):
-                continue
-            if await self._store.match_close(record.mode, record.match, None, by=record):
-                log.warning("match_lost_with_its_process", match=record.match, name=record.host)
-
-    async def _end_stale(self, grants: Sequence[MatchRecord]) -> None:
-        """Grants that their processes should have ended long ago, and did not."""
-        for record in grants:
-            if self._clock.unix_ms() - record.created_ms > limits.CROSSING_STALE_MS:
-                if record.accept_ms:
-                    await self._store.match_unclaim(record)
-                else:
-                    await self._store.match_close(record.mode, record.match, None, by=record)
-                log.warning("grant_was_forgotten", match=record.match, name=record.host)
-
-    async def _queue_again(self, host: EdgeId) -> None:
-        """Matches that it was given and has not taken. What else is in its inbox goes back there, for its next life."""
-        while events := await self._store.inbox_read(host, 0):
-            rest = []
-            for event in events:
-                if event.kind != "host" or event.match is None:
-                    rest.append(event)
-                elif await self._store.match_unclaim(event.match):
-                    log.info("match_queued_again", match=event.match.match, name=host)
-            if rest:
-                await self._store.inbox_post(host, rest)
-                return
-
 
 async def _now(work: Callable[[], bool]) -> bool:
     return work()
-
-
-def after_join(before: MatchRecord, free: Sequence[Free], joined: Sequence[Sequence[Ticket]]) -> MatchRecord | None:
-    """The match with these people, by team, in its free seats. None: nobody joins, or there is no seat for somebody."""
-    seats = {team: deque(seat for seat in free if seat.team == team) for team in range(len(joined))}
-    teams = [list(team) for team in before.teams] + [[] for _ in range(len(joined) - len(before.teams))]
-    tickets, left, late = {ticket.id: ticket for ticket in before.tickets}, list(before.left), list(before.late)
-    for team, people in enumerate(joined):
-        for ticket in people:
-            if not seats[team]:
-                return None
-            seat = seats[team].popleft()
-            gone = tickets.pop(seat.ticket, None) if seat.ticket is not None else None
-            if gone is not None and seat.played and gone.id not in late:
-                left.append((team, gone.player))
-            if seat.place < len(teams[team]):
-                teams[team][seat.place] = ticket.id
-            elif seat.place == len(teams[team]):
-                teams[team].append(ticket.id)
-            else:
-                return None
-            tickets[ticket.id] = ticket
-            late.append(ticket.id)
-    if not any(joined):
-        return None
-    return msgspec.structs.replace(
-        before, teams=teams, tickets=list(tickets.values()), left=left, late=[t for t in late if t in tickets], joins=before.joins + 1
-    )
-
-
-def choose_host(
-    proposal: Proposal, edges: Mapping[EdgeId, EdgeRecord], mode: ModeSpec, promises: Mapping[EdgeId, Counter[EdgeId]]
-) -> EdgeId | None:
-    """The process that most members are connected to, unless it is clearly busier than the calmest one; None: all are full.
-
-    promises: by host, where members of matches that it was just given come from. Without it a burst goes to whom one old report
-    calls calm.
-    """
-    open_edges = [
-        record for record in edges.values() if not record.draining and record.free_matches > 0 and record.free_entities >= mode.seats
-    ]
-    if not open_edges:
-        return None
-    here = _count(proposal.teams)
-
-    def cost(record: EdgeRecord) -> tuple[float, int, str]:
-        coming = sum(count for edge, count in promises.get(record.edge, Counter()).items() if edge != record.edge)
-        leaving = sum(counts[record.edge] for host, counts in promises.items() if host != record.edge)
-        players = record.players + coming - leaving
-        busy = record.lateness_ms_p99 / 10.0 + players / PLAYERS_FULL
-        return busy - MOVE_COST * here[record.edge], record.matches + promises.get(record.edge, Counter()).total(), record.edge
-
-    return min(open_edges, key=cost).edge
-
-
-def _count(teams: Sequence[Sequence[Ticket]]) -> Counter[EdgeId]:
-    return Counter(ticket.edge for team in teams for ticket in team)

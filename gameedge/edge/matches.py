@@ -10,7 +10,7 @@ import numpy as np
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import Outcome
 from gameedge.edge.host import Ended, HostedMatch
-from gameedge.edge.matcher import UNOPENED_MS
+from gameedge.edge.reaper import UNOPENED_MS
 from gameedge.edge.tick import NPC_MODEL
 from gameedge.state.base import InboxEvent, MatchRecord
 from gameedge.telemetry import logs

@@ -8,7 +8,7 @@ Method. The claim is the same as ever: tickets leave the pool in one atomic step
     says no, or the time is over: one atomic step queues the tickets of the others again, with their age, and everybody is told. A
     party is one ticket in this: where one member is out, the others of it are, too, and hear why.
 Guarantee. Only the store decides: whoever unclaims or adopts first is right, the other finds another epoch. A host that dies while it
-    asks leaves a record with `accept_ms`, which the matcher queues again as a whole (matcher.py); the members are asked anew.
+    asks leaves a record with `accept_ms`, which the matcher queues again as a whole (reaper.py); the members are asked anew.
 Cost. No work in the tick; one call to the store an offer, and a message each way a member.
 """
 

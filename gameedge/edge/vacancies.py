@@ -14,6 +14,7 @@ Guarantee. A seat is free if it was nobody's, or if its player left for good; wh
 Cost. Two messages a host every half second, while somebody waits.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -27,7 +28,7 @@ from gameedge.edge.clock import Clock
 from gameedge.edge.host import HostedMatch, MatchHost
 from gameedge.edge.players import Players
 from gameedge.edge.seating import Seating
-from gameedge.state.base import InboxEvent, MatchRecord, RegionStore
+from gameedge.state.base import InboxEvent, MatchRecord, RegionStore, Ticket
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry
 
@@ -121,3 +122,31 @@ def seats_of(event: InboxEvent) -> list[Free]:
         return _seats.decode(event.detail)
     except (msgspec.DecodeError, RecursionError):
         return []
+
+
+def after_join(before: MatchRecord, free: Sequence[Free], joined: Sequence[Sequence[Ticket]]) -> MatchRecord | None:
+    """The match with these people, by team, in its free seats. None: nobody joins, or there is no seat for somebody."""
+    seats = {team: deque(seat for seat in free if seat.team == team) for team in range(len(joined))}
+    teams = [list(team) for team in before.teams] + [[] for _ in range(len(joined) - len(before.teams))]
+    tickets, left, late = {ticket.id: ticket for ticket in before.tickets}, list(before.left), list(before.late)
+    for team, people in enumerate(joined):
+        for ticket in people:
+            if not seats[team]:
+                return None
+            seat = seats[team].popleft()
+            gone = tickets.pop(seat.ticket, None) if seat.ticket is not None else None
+            if gone is not None and seat.played and gone.id not in late:
+                left.append((team, gone.player))
+            if seat.place < len(teams[team]):
+                teams[team][seat.place] = ticket.id
+            elif seat.place == len(teams[team]):
+                teams[team].append(ticket.id)
+            else:
+                return None
+            tickets[ticket.id] = ticket
+            late.append(ticket.id)
+    if not any(joined):
+        return None
+    return msgspec.structs.replace(
+        before, teams=teams, tickets=list(tickets.values()), left=left, late=[t for t in late if t in tickets], joins=before.joins + 1
+    )

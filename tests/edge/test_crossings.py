@@ -48,7 +48,7 @@ async def leading(tmp_path: Path, **more: object) -> AsyncIterator[Bench]:
 
 async def look(on: Bench) -> None:
     """What the matcher does when something changed, without its waiting."""
-    on.edge.matcher._edges_ms = -1e12
+    on.edge.matcher.processes._looked_ms = -1e12
     assert await on.edge.matcher._lease("duel")
     await on.edge.matcher._look("duel")
 
@@ -369,8 +369,8 @@ async def test_grants_of_a_dead_process_go_back_unless_they_were_sent(tmp_path: 
         assert await on.store.match_adopt(made[1], EdgeId("x")) is not None
         edges = {ME}
         now_ms = on.edge.clock.monotonic_ms()
-        on.edge.matcher._missing = {EdgeId("x"): now_ms - 60_000}
-        await on.edge.matcher._reap_matches(["duel"], edges, now_ms)
+        on.edge.matcher.reaper._missing = {EdgeId("x"): now_ms - 60_000}
+        await on.edge.matcher.reaper._reap_matches(["duel"], edges, now_ms)
         assert [ticket.id for ticket in await on.store.tickets("duel")] == [one.id]
         assert await on.store.matches("duel") == []
 
@@ -384,5 +384,5 @@ async def test_a_grant_that_its_process_forgot_is_ended(tmp_path: Path) -> None:
             created_ms=on.edge.clock.unix_ms() - limits.CROSSING_STALE_MS - 1, seed=0, accept_ms=8_000, away=AWAY,
         )  # fmt: skip
         assert await on.store.claim(record, "") == []
-        await on.edge.matcher._reap_matches(["duel"], {ME}, on.edge.clock.monotonic_ms())
+        await on.edge.matcher.reaper._reap_matches(["duel"], {ME}, on.edge.clock.monotonic_ms())
         assert [each.id for each in await on.store.tickets("duel")] == [ticket.id]

@@ -10,7 +10,9 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.core.matchmaking.propose import Proposal
-from gameedge.edge.matcher import MISSING_MS, UNOPENED_MS, Matcher, choose_host
+from gameedge.edge.matcher import Matcher
+from gameedge.edge.processes import choose_host
+from gameedge.edge.reaper import MISSING_MS, UNOPENED_MS
 from gameedge.state.base import EdgeRecord, InboxEvent, Ticket
 
 from .parts import ME, OTHER, REGION, Bench, bench
@@ -72,9 +74,9 @@ async def reap(on: Bench, matcher: Matcher, now_ms: float) -> None:
     await on.store.edge_beat(beat(), 60_000)
     for pool in matcher._pools.values():
         pool.fence = 1
-    matcher._matches_ms = -1e12
-    matcher._clock = _Clock(now_ms)  # type: ignore[assignment]
-    await matcher._reap()
+    matcher.reaper._matches_ms = -1e12
+    matcher.reaper._clock = _Clock(now_ms)  # type: ignore[assignment]
+    await matcher.reaper.reap()
 
 
 class _Clock:
@@ -108,7 +110,7 @@ async def test_after_an_outage_everybody_has_time_to_beat() -> None:
         _, _, ada = on.connect("ada")
         await on.claim(on.record("m_1", ada, host=OTHER))
         matcher = on.edge.matcher
-        matcher._store_back_ms = 10_000.0
+        matcher.reaper._store_back_ms = 10_000.0
         await reap(on, matcher, 10_100.0)
         await reap(on, matcher, 10_200.0 + MISSING_MS)
         assert len(await on.store.matches("duel")) == 1
@@ -150,7 +152,7 @@ async def test_a_silent_process_gets_its_unopened_matches_taken_before_it_is_dea
 async def look(on: Bench, matcher: Matcher) -> None:
     """One round of the one who leads."""
     await on.store.edge_beat(msgspec.structs.replace(beat(), free_matches=100, free_entities=1_000), 60_000)
-    matcher._edges_ms = -1e12
+    matcher.processes._looked_ms = -1e12
     assert await matcher._lease("duel")
     await matcher._look("duel")
 

@@ -10,9 +10,9 @@ from gameedge.core.errors import Reason
 from gameedge.core.ids import EdgeId, MatchId
 from gameedge.core.matchmaking.propose import Proposal
 from gameedge.core.protocol.messages import Dequeued, MatchFound, MatchOffered, MatchWithdrawn, Refused
-from gameedge.edge.matcher import MISSING_MS
 from gameedge.edge.offers import GRACE_MS
 from gameedge.edge.player import Player
+from gameedge.edge.reaper import MISSING_MS
 from gameedge.state.base import InboxEvent, MatchRecord
 
 from .parts import ME, OTHER, Bench, FakeConnection, bench, ticket_of

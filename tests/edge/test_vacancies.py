@@ -12,9 +12,9 @@ from gameedge.core.game import Outcome
 from gameedge.core.ids import MatchId, TicketId
 from gameedge.core.protocol.messages import MatchFound, MatchStarted, Queue, Roster
 from gameedge.edge.host import HostedMatch
-from gameedge.edge.matcher import VACANT_MS, after_join
+from gameedge.edge.matcher import VACANT_MS
 from gameedge.edge.player import Player
-from gameedge.edge.vacancies import Free
+from gameedge.edge.vacancies import Free, after_join
 from gameedge.state.base import InboxEvent
 
 from .parts import ME, OTHER, Bench, FakeConnection, bench, ticket_of
@@ -60,7 +60,7 @@ async def waiting(on: Bench, name: str) -> tuple[FakeConnection, Player]:
 async def rounds(on: Bench) -> None:
     """The holder of the lease looks, asks, looks at the answers, and the host hears of it."""
     matcher = on.edge.matcher
-    matcher._edges_ms = -1e12
+    matcher.processes._looked_ms = -1e12
     await leading(on)
     for _ in range(2):
         for event in await on.store.inbox_read(ME, 0):
