@@ -1,13 +1,15 @@
-"""What the contract tests share: servers that start once a session, and a region's store of each kind, empty."""
+"""What the contract tests share: servers that start once a session, a region's store of each kind, empty, and a house
+of each transport."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gameedge.state.base import RegionStore
+from tests.contract.sockets import NAMES, House
 from tests.contract.stores import KINDS, empty, region_store, servers
 
-__all__ = ["servers", "store"]
+__all__ = ["house", "servers", "store"]
 
 
 @pytest.fixture(params=KINDS)
@@ -16,3 +18,10 @@ async def store(request: pytest.FixtureRequest, servers: dict[str, str]) -> Asyn
     empty(url)
     async with region_store(url) as opened:
         yield opened
+
+
+@pytest.fixture(params=NAMES)
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    house = await House(request.param).open()
+    yield house
+    await house.server.close()

@@ -13,7 +13,7 @@ from gameedge.edge import express as lane
 from gameedge.edge.express import Express, send_frames, write_frames
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.transports.base import Connection
-from tests.contract.test_transports import NAMES, House, Raw, Recorder, until
+from tests.contract.sockets import NAMES, House, Raw, Recorder, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.skipif(not lane.AVAILABLE, reason="the express lane needs Linux")]
 
