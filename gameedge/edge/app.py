@@ -291,7 +291,7 @@ class Edge:
             if not behind:
                 return
             with contextlib.suppress(RefusedError):
-                await self.lobby.ask_together(ASK_MS, ())
+                await self.lobby.places.ask_together(ASK_MS, ())
             await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------------------- the loops

@@ -180,7 +180,7 @@ class Failover:
         edge = self._edge
         edge.seating.unseat(match)
         edge.host.drop(match)
-        edge.lobby.ask_for(match)
+        edge.lobby.places.ask_for(match)
         self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
 
     # ------------------------------------------------------------------------------------------------------- noticing
@@ -220,10 +220,10 @@ class Failover:
             silent = {name for name, heart in self._hearts.items() if online and heart.suspected(now_ms)}
             suspects = (self._wills | silent) - set(self._dead)
             watching = now_ms < self._watch_until_ms
-            self._edge.lobby.crowded = watching or bool(suspects)
+            self._edge.lobby.places.crowded = watching or bool(suspects)
             try:
                 if watching:
-                    await self._edge.lobby.ask_together(ASK_MS, self._dead)
+                    await self._edge.lobby.places.ask_together(ASK_MS, self._dead)
                 if suspects:
                     await self._judge(suspects)
                 if (self._dead or self._unsure) and now_ms >= self._take_ms:
@@ -345,7 +345,7 @@ class Failover:
         if opened:
             log.info("matches_adopted", count=len(opened), ms=round(oldest_ms))
         self._watch_until_ms = clock.monotonic_ms() + WATCH_MS
-        self._edge.lobby.seat_all(opened)
+        self._edge.lobby.places.seat_all(opened)
         return len(opened)
 
     async def _go_on_after_all(self, record: MatchRecord) -> None:

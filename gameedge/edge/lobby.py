@@ -4,11 +4,12 @@ Everything that needs no store is decided at once; what does goes through `Lanes
 waits: when the store is away the client hears `unavailable` and its running match goes on.
 
 A session may go on in another process of the region (its own died, or its match is hosted elsewhere): the client resumes with
-its token, this process finds the record in the store, moves the ticket to itself, and asks the match's host for the seat.
+its token, this process finds the record in the store, moves the ticket to itself, and asks the match's host for the seat
+(`places.py`).
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -16,7 +17,7 @@ from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
-from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId, SessionId, encode
+from gameedge.core.ids import EdgeId, PlayerId, RegionId, SessionId, encode
 from gameedge.core.protocol.close import CLOSE_CODES, close_for, reason_of
 from gameedge.core.protocol.messages import (
     Accept,
@@ -37,9 +38,9 @@ from gameedge.core.protocol.session import Event, Poll, ServerSession, State
 from gameedge.core.tokens import Claims, TokenKeys, verify_again, verify_token
 from gameedge.edge.arrivals import Arrival, Arrivals
 from gameedge.edge.clock import Clock
-from gameedge.edge.host import HostedMatch
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
+from gameedge.edge.places import ASK_AGAIN_MS, Places
 from gameedge.edge.player import Link, Player
 from gameedge.edge.players import Players
 from gameedge.edge.queueing import Queueing
@@ -48,12 +49,10 @@ from gameedge.edge.spectating import Spectators
 from gameedge.edge.table import ConnectionTable
 from gameedge.edge.transports.base import Connection
 from gameedge.edge.watching import Watching
-from gameedge.state.base import InboxEvent, MatchRecord, RegionStore, SessionRecord
+from gameedge.state.base import RegionStore, SessionRecord
 from gameedge.telemetry.metrics import Registry
 from gameedge.telemetry.quantiles import Window
 
-ASK_AGAIN_MS: Final = 1_000.0
-ANSWER_MS: Final = 400.0  # for a process that was asked together with others; then it is asked again
 TELL_AGAIN_MS: Final = 1_500.0  # a resumed client that does not join is told of its match again
 
 
@@ -83,15 +82,15 @@ class Lobby:
         self.region, self.edge = RegionId(config.region), EdgeId(config.edge)
         self.draining = False
         self.blocked: dict[PlayerId, int] = {}  # turned away, until when (Unix ms)
-        self.crowded = False  # a process of the region died, or seems to have: many ask for their place at once, together
         self.rtt_window = Window(15_000)
-        self._config, self._spec, self._store, self._lanes = config, spec, store, lanes
+        self._config, self._spec, self._lanes = config, spec, lanes
         self._players, self._queueing, self._seating, self._spectators = players, queueing, seating, spectators
         self._watching, self._keys, self._metrics, self.draw = watching, keys, metrics, draw
         self._links: dict[Link, None] = {}  # a set that keeps its order: the same seed is the same run
         self._modes = [ModeInfo(m.name, m.title or m.name, m.teams, m.team_size, m.duration_ms) for m in spec.modes.values()]
         self._rtt = metrics.histogram("rtt_ms")
         self.door: Callable[[bool], None] = lambda held: None  # of the transport: nobody new is let in while it is held
+        self.places = Places(store, players, queueing, seating, lanes, self.edge, clock)
         self.arrivals = Arrivals(store, clock, self._arrived, self._turned_away)
 
     @property
@@ -269,11 +268,7 @@ class Lobby:
         self._metrics.counter("sessions_opened_total", how="resumed").add()
         self._seating.back(player, slot)
         if player.match is not None and not self._seating.plays(player):
-            self._ask_soon(player)  # it runs elsewhere, or ended: the client is told which
-
-    def _ask_soon(self, player: Player) -> None:
-        player.asked_ms = self.clock.monotonic_ms()
-        self._lanes.submit(player.resume_hash, lambda: self._find_place(player))
+            self.places.ask_soon(player)  # it runs elsewhere, or ended: the client is told which
 
     def _take_row(self, link: Link) -> int | None:
         slot = self.table.take(link.connection)
@@ -337,60 +332,12 @@ class Lobby:
             link.session = ServerSession(record.session, hello.resume, now_ms, sent_s=hello.last_s, received_n=record.received_n)
             if (player := self._open(link, claims, hello, resumed=True)) is not None:
                 link.flush()
-                self._take_over(player, record, now_ms)
+                self.places.take_over(player, record, now_ms)
         link.flush()
 
     def _turned_away(self, arrival: Arrival) -> None:
         arrival.link.session.close(close_for(Reason.UNAVAILABLE, "the region's store cannot be reached; try again"))
         arrival.link.flush()
-
-    def _take_over(self, player: Player, record: SessionRecord, now_ms: float) -> None:
-        """Where the session stood: in a match, in the queue, or matched while nobody was listening."""
-        player.mode = record.mode
-        if record.mode is None:
-            return
-        if record.match is not None:
-            player.match = record.match
-        elif record.ticket is not None:
-            player.ticket, player.ticket_seen_ms, player.queued_ms = record.ticket, now_ms, record.queued_ms
-        player.asked_ms = now_ms  # until the place is found: while the store is away it is looked for again
-        if player.match is not None and self._seating.hosts(player, now_ms):
-            player.asked_ms = None
-        elif not (self.crowded and player.match is not None):  # else it is asked for together with others, in a moment
-            self._ask_soon(player)
-
-    async def _find_place(self, player: Player) -> None:
-        """Where the player's match or ticket is now; `asked_ms` stays set as long as that is not known."""
-        if player.asked_ms is None or player.mode is None:
-            return
-        now_ms = self.clock.monotonic_ms()
-        if player.match is not None:
-            if self._seating.hosts(player, now_ms):
-                player.asked_ms = None
-            else:
-                await self._ask_host(player, await self._store.match_get(player.mode, player.match))
-        elif player.ticket is None:
-            player.asked_ms = None
-        elif await self._store.ticket_move(player.mode, player.ticket, player.session.session, self.edge):
-            player.asked_ms, player.ticket_seen_ms = None, now_ms
-        else:
-            await self._ask_host(player, await self._store.match_of_ticket(player.mode, player.ticket))
-
-    async def _ask_host(self, player: Player, match: MatchRecord | None) -> None:
-        """Ask the process that runs the match for the seat; say that the match is lost where the region has given it up.
-
-        Where that process does not answer, the matcher decides: it queues the tickets again where the match was never opened,
-        else it forgets the match (see `matcher.py`)."""
-        now_ms = self.clock.monotonic_ms()
-        if match is not None:
-            event = self._rejoin(player, match)
-            player.asked_ms = now_ms
-            if match.host in {record.edge for record in await self._store.edges()}:
-                await self._store.inbox_post(match.host, [event])
-        elif player.match is not None:
-            self._seating.tell_lost(player, player.match, "it ended or was lost while you were away; a result that was stored counts")
-        elif now_ms - player.ticket_seen_ms > 2 * ASK_AGAIN_MS:  # not between two places just now
-            self._queueing.dequeued(player, Reason.MATCH_LOST, "the match that was found is gone; queue again")
 
     # -------------------------------------------------------------------------------------------------------- time
 
@@ -415,74 +362,14 @@ class Lobby:
             elif player.link is None:
                 continue  # it may go on in another process; if it comes back here, it is asked about then
             elif player.asked_ms is not None and now_ms - player.asked_ms > ASK_AGAIN_MS:
-                self._ask_soon(player)  # the process died with our question, or before it
+                self.places.ask_soon(player)  # the process died with our question, or before it
             elif player.found_ms is not None and now_ms - player.found_ms > TELL_AGAIN_MS:
                 self._seating.tell_again(player)
-
-    def ask_for(self, match: HostedMatch) -> None:
-        """The match moved, here or away: its players that are connected are told where they belong."""
-        for player in self._players:
-            if player.match == match.id and player.link is not None and not self._seating.plays(player):
-                self._ask_soon(player)
 
     def hold(self, held: bool) -> None:
         """While matches are taken over nobody new is let in: nobody could play yet, and every hello would make them wait longer."""
         self.arrivals.held = held
         self.door(held)
-
-    def seat_all(self, matches: Collection[MatchId]) -> None:
-        """These matches were taken over: their players that are here already are told."""
-        now_ms = self.clock.monotonic_ms()
-        for player in self._players:
-            if (
-                player.match in matches
-                and player.link is not None
-                and not self._seating.plays(player)
-                and self._seating.hosts(player, now_ms)
-            ):
-                player.asked_ms = None
-
-    async def ask_together(self, after_ms: float, dead: Collection[EdgeId]) -> None:
-        """After a death: who waits for a place is looked after sooner than once a second, a thousand with a few calls to the store.
-        Matches that a `dead` process still has are waited for. Raises UnavailableError."""
-        now_ms = self.clock.monotonic_ms()
-        waiting = [p for p in self._players if p.asked_ms is not None and p.link is not None and now_ms - p.asked_ms > after_ms]
-        if not waiting:
-            return
-        living = {record.edge for record in await self._store.edges()}.difference(dead)
-        events: dict[EdgeId, list[InboxEvent]] = {}
-        for mode in {player.mode for player in waiting if player.mode is not None and player.match is not None}:
-            there = [player for player in waiting if player.mode == mode and player.match is not None]
-            wanted = list({player.match: None for player in there if player.match is not None})
-            records = dict(zip(wanted, await self._store.matches_get(mode, wanted), strict=True))
-            for player in there:
-                record = records.get(player.match) if player.match is not None else None
-                if record is None or player.asked_ms is None:
-                    continue
-                if record.host in dead:
-                    player.asked_ms = now_ms  # its heir is not known yet
-                elif self._seating.hosts(player, now_ms):
-                    player.asked_ms = None
-                elif record.host in living:
-                    player.asked_ms = now_ms + ANSWER_MS
-                    events.setdefault(record.host, []).append(self._rejoin(player, record))
-        for host, some in events.items():
-            for first in range(0, len(some), limits.INBOX_READ_MAX):
-                await self._store.inbox_post(host, some[first : first + limits.INBOX_READ_MAX])
-        for player in waiting:
-            if player.asked_ms is not None and player.asked_ms < now_ms and player in self._players:
-                self._ask_soon(player)  # waits with a ticket, or its match is gone
-
-    def _rejoin(self, player: Player, match: MatchRecord) -> InboxEvent:
-        return InboxEvent(
-            kind="rejoin",
-            match_id=match.match,
-            mode=match.mode,
-            player=player.id,
-            session=player.session.session,
-            ticket=player.ticket,
-            edge=self.edge,
-        )
 
     def announce_drain(self, within_ms: int) -> None:
         self.draining = self._queueing.draining = True

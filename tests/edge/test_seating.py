@@ -96,5 +96,5 @@ async def test_a_join_at_the_wrong_process_is_answered_by_where_the_match_is() -
         link.on_text(b'{"t":"join","n":1,"match":"m_1","match_token":"k"}')
         assert a.said() == [], "no refusal: the answer comes from the match's process"
         await on.store.match_close("duel", record.match, None)
-        await on.edge.lobby._find_place(ada)
+        await on.edge.lobby.places._find_place(ada)
         assert isinstance(a.said()[0], MatchLost)
