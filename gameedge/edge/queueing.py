@@ -39,6 +39,7 @@ from gameedge.edge.matcher import Matcher
 from gameedge.edge.offers import OFF
 from gameedge.edge.player import Offer, Player
 from gameedge.edge.players import Players
+from gameedge.edge.watching import WATCHED_POOL
 from gameedge.state.base import InboxEvent, RegionStore, Ticket
 
 OFF_AWAY: Final = "the match in another region is off; you are queued again and have lost no time"
@@ -83,9 +84,6 @@ def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
 def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
     """Live rules and shadows, for an operator."""
     return InboxEvent(kind="compared", mode=event.mode, detail=msgspec.json.encode(matcher.compared()).decode())
-
-
-WATCHED_POOL: Final = 255  # the trust pool of those whom the anti-cheat observes or whose link may hide them
 
 
 class Queueing:

@@ -1,6 +1,7 @@
 """Between the tick's anti-cheat and the store: who plays which entity, and flags turned into evidence."""
 
 from collections.abc import Callable
+from typing import Final
 
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.links import Link
@@ -8,6 +9,8 @@ from gameedge.core.anticheat.watch import TICK_HZ, Watch
 from gameedge.core.ids import FlagId, MatchId, PlayerId, encode
 from gameedge.state.base import Evidence
 from gameedge.telemetry.metrics import Registry
+
+WATCHED_POOL: Final = 255  # the trust pool of those whom the anti-cheat observes or whose link may hide them
 
 
 class Watching:

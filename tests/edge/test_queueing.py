@@ -10,7 +10,7 @@ from gameedge.core.anticheat import links
 from gameedge.core.errors import ConfigError, Reason, UnavailableError
 from gameedge.core.ids import MatchId, PlayerId
 from gameedge.core.protocol.messages import Dequeued, Explain, Explained, Party, Queue, Queued, QueueStatus, Refused
-from gameedge.edge.queueing import WATCHED_POOL
+from gameedge.edge.watching import WATCHED_POOL
 from gameedge.state.base import InboxEvent
 
 from .parts import ME, Bench, bench, ticket_of
