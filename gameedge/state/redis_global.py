@@ -13,8 +13,9 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.state.base import Account, Rating, Result, check_ratings, folded
-from gameedge.state.records import Codec, Counter, encode
-from gameedge.state.redis_client import Command, RedisClient, script
+from gameedge.state.records import Codec, encode
+from gameedge.state.redis_client import Command, script
+from gameedge.state.redis_store import RedisStore
 
 _MODES = "gg:modes"
 _FIND = "gg:find"  # members of equal score, in the order of their bytes: `n<folded name>\0<player>` and `i<player>`
@@ -33,26 +34,13 @@ def _found_by(account: Account) -> list[str]:
     return [f"n{folded(account.name)}\0{account.player}", f"i{account.player}"]
 
 
-class RedisGlobalStore:
+class RedisGlobalStore(RedisStore):
     """Connects with the first call; `close` when done."""
 
     def __init__(self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX) -> None:
-        self._client = RedisClient(url, wait_ms=wait_ms)
-        self._counter = Counter()
+        super().__init__(url, wait_ms)
         self._account = Codec(Account, self._counter)
         self._rating = Codec(Rating, self._counter)
-
-    @property
-    def corrupt(self) -> int:
-        return self._counter.corrupt
-
-    async def ping(self) -> float:
-        started = time.perf_counter()
-        await self._client.call(("PING",))
-        return (time.perf_counter() - started) * 1000
-
-    async def close(self) -> None:
-        await self._client.close()
 
     async def account_add(self, account: Account) -> None:
         key = f"gg:account:{account.player}"

@@ -20,8 +20,9 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
 from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_guests, check_join, refusal_of_add
-from gameedge.state.records import Codec, Counter, encode
-from gameedge.state.redis_client import Argument, Command, RedisClient, script
+from gameedge.state.records import Codec, encode
+from gameedge.state.redis_client import Argument, Command, script
+from gameedge.state.redis_store import RedisStore
 
 _PART: Final = 8_192  # tickets of one part of a pool
 _SAID: Final = {b"o"[0]: None, b"q"[0]: Reason.ALREADY_QUEUED, b"f"[0]: Reason.POOL_FULL}
@@ -36,14 +37,14 @@ def where(session: SessionId, edge: EdgeId) -> bytes:
     return encode([session, edge])
 
 
-class RedisPools:
+class RedisPools(RedisStore):
     """Tickets and claims. See `base.RegionStore`."""
 
-    def __init__(self, client: RedisClient, counter: Counter, outbox_max: int) -> None:
-        self._client = client
+    def __init__(self, url: str, wait_ms: int, outbox_max: int) -> None:
+        super().__init__(url, wait_ms)
         self._outbox_max = outbox_max
-        self._ticket = Codec(Ticket, counter)
-        self._place = Codec(tuple[SessionId, EdgeId], counter)
+        self._ticket = Codec(Ticket, self._counter)
+        self._place = Codec(tuple[SessionId, EdgeId], self._counter)
 
     # -- ingest
 

@@ -8,7 +8,6 @@ match), `checkpoints` (match to state), `outbox` (stream), `version`, `feed` (st
 `ge:session:<resume hash>`, `ge:{player-<id>}:sessions`, `ge:{edges}:*`, `ge:{edge-<id>}:inbox`, `ge:{evidence}:*`.
 """
 
-import time
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -28,8 +27,8 @@ from gameedge.state.base import (
     check_result,
     lease_pool,
 )
-from gameedge.state.records import Codec, Counter, encode
-from gameedge.state.redis_client import Command, RedisClient, script
+from gameedge.state.records import Codec, encode
+from gameedge.state.redis_client import Command, script
 from gameedge.state.redis_pool import RedisPools, pool_keys
 
 _EVIDENCE = [f"ge:{{evidence}}:{part}" for part in ("records", "clips", "states", "all", "players", "names")]
@@ -48,8 +47,8 @@ class RedisRegionStore(RedisPools):
     """Connects with the first call; `close` when done."""
 
     def __init__(self, url: str, *, wait_ms: int = limits.STORE_WAIT_MS_MAX, outbox_max: int = limits.OUTBOX_RESULTS_MAX) -> None:
-        self._counter = counter = Counter()
-        super().__init__(RedisClient(url, wait_ms=wait_ms), counter, outbox_max)
+        super().__init__(url, wait_ms, outbox_max)
+        counter = self._counter
         self._inboxes = redis_inbox.Inboxes(self._client, counter)
         self._session = Codec(SessionRecord, counter)
         self._match = Codec(MatchRecord, counter)
@@ -57,22 +56,7 @@ class RedisRegionStore(RedisPools):
         self._edge = Codec(EdgeRecord, counter)
         self._evidence = Codec(Evidence, counter)
 
-    @property
-    def corrupt(self) -> int:
-        return self._counter.corrupt
-
-    async def ping(self) -> float:
-        started = time.perf_counter()
-        await self._client.call(("PING",))
-        return (time.perf_counter() - started) * 1000
-
-    async def close(self) -> None:
-        await self._client.close()
-
     async def modes(self) -> list[str]:
-        return await self._modes()
-
-    async def _modes(self) -> list[str]:
         return sorted(name.decode(errors="replace") for name in await self._client.call(("SMEMBERS", redis_inbox.MODES)))
 
     # -- sessions
@@ -194,7 +178,7 @@ class RedisRegionStore(RedisPools):
     async def outbox_read(self, after: str, count: int) -> list[StoredResult]:
         start = positions.parse(after)
         found: list[tuple[positions.Position, Result]] = []
-        for mode in await self._modes():
+        for mode in await self.modes():
             found.extend(await self._outbox_of(mode, start, count))
         found.sort(key=lambda entry: entry[0])
         return [StoredResult(str(at), result) for at, result in found[:count]]
@@ -231,7 +215,7 @@ class RedisRegionStore(RedisPools):
             await self._client.pipe(commands)
 
     async def outbox_size(self) -> int:
-        modes = await self._modes()
+        modes = await self.modes()
         sizes = await self._client.pipe([("XLEN", f"ge:{{{mode}}}:outbox") for mode in modes]) if modes else []
         return sum(int(size) for size in sizes)
 
