@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from gameedge.state.redis_region import RedisRegionStore
 from gameedge_client import Client, ConnectionLostError, MatchLostError, Session, SessionLostError
 
 REGION = "test-1"
+SECOND_REGION = "test-2"
+QUICK_GAME = "tests.end_to_end.quick:QuickArena"
 OPERATOR = "operator-token-of-the-tests"
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0  # for what must come, on a machine that does much else
@@ -170,11 +172,10 @@ async def deployed(
     edges: int = 2,
     coordinators: int = 1,
     fill_ms: int = 0,
-    game: str = "tests.end_to_end.quick:QuickArena",
+    game: str = QUICK_GAME,
     match_rules: str = "",
 ) -> AsyncIterator[Deployed]:
     """Everything up and known to the coordinator; every child gone at the end."""
-    paths = (str(ROOT), str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", ""))
     redis = redis_server(folder / "redis", name="redis")
     global_redis = redis_server(folder / "redis-global", name="redis-global")
     broker = broker_server(folder / "broker")
@@ -182,9 +183,7 @@ async def deployed(
     async with contextlib.AsyncExitStack() as stack:
         for server in (redis, global_redis, broker):
             stack.push_async_callback(server.stop)
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # the children find this copy
-        try:
+        with _children_find_this_copy():
             await together(*(server.start() for server in (redis, global_redis, broker)))
             global_store = RedisGlobalStore(global_redis.url)
             stack.push_async_callback(global_store.close)
@@ -221,16 +220,66 @@ async def deployed(
             for node in nodes:
                 stack.push_async_callback(node.child.kill)
             await together(*(node.start() for node in nodes))
-        finally:
-            if before is None:
-                del os.environ["PYTHONPATH"]
-            else:
-                os.environ["PYTHONPATH"] = before
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0, trust_env=False))
         made = Deployed(folder, redis, global_redis, broker, gateways, processes, signer, store, global_store, http)
         for number in range(coordinators):
             await until(lambda number=number: _all_online(made, number), f"coordinator {number} hears of all edges")  # type: ignore[misc]
         yield made
+
+
+@contextlib.contextmanager
+def _children_find_this_copy() -> Iterator[None]:
+    paths = (str(ROOT), str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", ""))
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+@dataclass
+class SecondRegion:
+    """`test-2`: one process, and a store of its own."""
+
+    edge: Node
+    redis: Server
+
+    async def kill(self) -> None:
+        await self.edge.child.kill()
+        await self.redis.kill()
+
+
+@contextlib.asynccontextmanager
+async def second_region(made: Deployed, *, fill_ms: int = 0, match_rules: str = "") -> AsyncIterator[SecondRegion]:
+    """Another region beside the one that is deployed. Its process runs; whether a coordinator knows it, the test waits for."""
+    async with contextlib.AsyncExitStack() as stack:
+        redis = redis_server(made.folder / "redis-2", name="redis-2")
+        stack.push_async_callback(redis.stop)
+        await redis.start()
+        config = EdgeConfig(
+            region=SECOND_REGION,
+            edge="f0",
+            redis=redis.url,
+            bus=made.broker.url,
+            players=Listen(port=free_port()),
+            ops=Listen(port=free_port()),
+            token_keys=[made.signer.public_text],
+            game=QUICK_GAME,
+            matches_max=32,
+            entities_max=128,
+            fill_ms=fill_ms,
+            match_rules=match_rules,
+            exchange=bool(match_rules),
+        )
+        node = _node(made.folder, "f0", "edge", config)
+        stack.push_async_callback(node.child.kill)
+        with _children_find_this_copy():
+            await node.start()
+        yield SecondRegion(node, redis)
 
 
 async def _all_online(made: Deployed, coordinator: int) -> bool:

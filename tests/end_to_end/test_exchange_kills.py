@@ -2,26 +2,20 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from gameedge.config import EdgeConfig, Listen
 from gameedge.core.protocol.messages import MatchAway
-from gameedge.local import toml
-from gameedge.local.child import free_port
-from gameedge.local.node import Node
-from gameedge.local.servers import Server, redis_server
 from gameedge.state.redis_region import RedisRegionStore
 from gameedge_client import Client
 from gameedge_client.match import Match
 from gameedge_client.session import Session
 from loadtest.links import Link, LinkProfile
 
-from .processes import ROOT, Deployed, deployed, until
+from .processes import Deployed, SecondRegion, deployed, second_region, until
 from .test_exchange import RULES
 
 pytestmark = pytest.mark.slow
@@ -32,15 +26,13 @@ class Regions:
     """`west` lives in test-1, `east` in test-2, where both would meet."""
 
     made: Deployed
-    far: Node
-    far_redis: Server
+    far: SecondRegion
     far_store: RedisRegionStore
     west: Client
     east: Client
 
     async def kill_far(self) -> None:
-        await self.far.child.kill()
-        await self.far_redis.kill()
+        await self.far.kill()
 
     async def kill_near(self) -> None:
         await self.made.edges[0].child.kill()
@@ -48,38 +40,14 @@ class Regions:
 
 
 @contextlib.asynccontextmanager
-async def regions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Regions]:
-    paths = (str(ROOT), str(ROOT / "clients" / "python"), os.environ.get("PYTHONPATH", ""))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+async def regions(folder: Path) -> AsyncIterator[Regions]:
     rules = folder / "rules.toml"
     rules.write_text(RULES)
     async with deployed(folder, edges=1, match_rules=str(rules)) as made, contextlib.AsyncExitStack() as opened:
-        redis = redis_server(folder / "redis-2", name="redis-2")
-        opened.push_async_callback(redis.stop)
-        await redis.start()
-        config = EdgeConfig(
-            region="test-2",
-            edge="f0",
-            redis=redis.url,
-            bus=made.broker.url,
-            players=Listen(port=free_port()),
-            ops=Listen(port=free_port()),
-            token_keys=[made.signer.public_text],
-            game="tests.end_to_end.quick:QuickArena",
-            matches_max=32,
-            entities_max=128,
-            fill_ms=0,
-            match_rules=str(rules),
-            exchange=True,
-        )
-        path = folder / "f0.toml"
-        path.write_text(toml.dumps(config), "utf-8")
-        far = Node("f0", ["edge", "--config", str(path)], folder / "logs" / "f0.log")
-        opened.push_async_callback(far.child.kill)
-        await far.start()
-        store = RedisRegionStore(redis.url)
+        far = await opened.enter_async_context(second_region(made, match_rules=str(rules)))
+        store = RedisRegionStore(far.redis.url)
         opened.push_async_callback(store.close)
-        ports = {int(made.edge_urls()[0].rsplit(":", 1)[1]): "test-1", int(far.address["url"].rsplit(":", 1)[1]): "test-2"}
+        ports = {int(made.edge_urls()[0].rsplit(":", 1)[1]): "test-1", int(far.edge.address["url"].rsplit(":", 1)[1]): "test-2"}
 
         async def client(name: str, near_ms: dict[str, float]) -> Client:
             def profile(host: str, port: int) -> LinkProfile:
@@ -94,7 +62,7 @@ async def regions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             return len(await west.regions()) == 2
 
         await until(known, "the coordinator hears of the second region")
-        yield Regions(made, far, redis, store, west, await client("east", {"test-1": 700.0, "test-2": 8.0}))
+        yield Regions(made, far, store, west, await client("east", {"test-1": 700.0, "test-2": 8.0}))
 
 
 def before_travelling(session: Session, act: Callable[[], Awaitable[None]]) -> "asyncio.Future[MatchAway]":
@@ -123,8 +91,8 @@ async def whole(match: Match) -> None:
         pass
 
 
-async def test_the_host_region_dies_and_the_ticket_waits_on_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with regions(tmp_path, monkeypatch) as here:
+async def test_the_host_region_dies_and_the_ticket_waits_on_at_home(tmp_path: Path) -> None:
+    async with regions(tmp_path) as here:
         at_west, at_east = await here.west.place(mode="duel"), await here.east.place(mode="duel")
         assert (at_west.region, at_east.region) == ("test-1", "test-2")
         async with contextlib.AsyncExitStack() as opened:
@@ -153,8 +121,8 @@ async def test_the_host_region_dies_and_the_ticket_waits_on_at_home(tmp_path: Pa
             await two.__aexit__(None, None, None)
 
 
-async def test_the_home_region_dies_and_the_match_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with regions(tmp_path, monkeypatch) as here:
+async def test_the_home_region_dies_and_the_match_is_played(tmp_path: Path) -> None:
+    async with regions(tmp_path) as here:
         at_west, at_east = await here.west.place(mode="duel"), await here.east.place(mode="duel")
         async with here.west.connect(at_west) as one, here.east.connect(at_east) as two, asyncio.timeout(50):
             told = before_travelling(one, here.kill_near)
