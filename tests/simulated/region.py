@@ -43,6 +43,7 @@ from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.telemetry.metrics import coordinator_registry
 
+from .process import SimEdgeProcess
 from .virtual import VirtualClock, VirtualLoop
 from .wire import LinkQuality, Wire
 
@@ -67,15 +68,12 @@ class Told:
     faults: list[str] = field(default_factory=list)
 
 
-class SimEdge:
+class SimEdge(SimEdgeProcess):
     """One process that may be killed: its tasks end at once, nothing is cleaned up."""
 
     def __init__(self, world: "World", name: str) -> None:
-        self.world, self.name = world, name
-        self.url = f"sim://{name}"
-        self.wires: list[Wire] = []
-        self.edge: Edge | None = None
-        self._task: asyncio.Task[None] | None = None
+        super().__init__(name, f"sim://{name}")
+        self.world = world
 
     async def _live(self) -> None:
         world = self.world
@@ -100,41 +98,6 @@ class SimEdge:
             edge.seating.url = self.url
             self.edge = edge
             await edge.run()
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._live(), name=self.name)
-
-    @property
-    def alive(self) -> bool:
-        return self.edge is not None and self._task is not None and not self._task.done()
-
-    async def kill(self) -> None:
-        """As `kill -9`: sockets are reset, tasks are gone, the store is left as it is."""
-        assert self._task is not None
-        self.edge = None
-        for wire in self.wires:
-            wire.cut()
-        self.wires.clear()
-        self._task.cancel()
-        with contextlib.suppress(BaseException):
-            await self._task
-
-    async def drain(self) -> None:
-        assert self.edge is not None
-        assert self._task is not None
-        self.edge.stop()
-        await self._task
-        self.edge = None
-
-    def connect(self, wire: Wire) -> bool:
-        if self.edge is None:
-            return False
-        link = self.edge.lobby.accept(wire)
-        if link is None:
-            return False
-        wire.attach(link)
-        self.wires.append(wire)
-        return True
 
 
 class SimPlayer:
