@@ -1,0 +1,234 @@
+"""Measure `core.anticheat.strokes`: how often people's strokes come again by chance, and how soon a player of recordings is found.
+
+Recorded people (real.py) at 60 Hz in whole pixels, all of them: nothing was fitted to them but ALIKE, RATE and the few bounds of
+strokes.py. What is played back is what they did before their clicks, from the last rest on, turned, mirrored and scaled by up to 1.4,
+with tremor added and in whole pixels again: sample for sample as it was recorded, or at another pace (up to 1.33) and between its samples.
+Part of evaluate.py; alone: `python -m models.anticheat.evaluate_strokes`.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gameedge.core.anticheat import accumulate, strokes
+from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Gaze
+from models.anticheat import real
+
+HZ = 60
+RADIUS_PX = 25.0  # of a target that was clicked, about
+PAUSE = 12  # samples of rest between what is played
+NOISES = (0.0, 0.5, 1.0, 2.0)
+LIBRARIES = (8, 64, 512)
+PLAYS = 1_000
+LENGTH_MAX, LENGTH_MIN = 48, 6
+Array = np.ndarray
+
+
+def paths(held: bool = False) -> dict[int, list[Array]]:
+    """Each person's recordings as complex whole pixels at HZ. held: the newest event instead of lines between events."""
+    out: dict[int, list[Array]] = {}
+    for user, data in real.recordings():
+        t = np.maximum.accumulate(data[:, 0])
+        last = np.r_[np.diff(t) > 0, True]
+        t, x, y = t[last], data[last, 1], data[last, 2]
+        when = np.arange(t[0], t[-1], 1000.0 / HZ)
+        at = np.searchsorted(t, when + 1e-6, side="right") - 1
+        z = x[at] + 1j * y[at] if held else np.interp(when, t, x) + 1j * np.interp(when, t, y)
+        if len(z) > HZ:
+            out.setdefault(user, []).append(_whole(z))
+    return out
+
+
+def recordings(user: int) -> list[Array]:
+    """What this person did before clicks, from the last rest on, complex pixels at HZ: what a cheat would record."""
+    out = []
+    for who, data in real.recordings():
+        if who != user:
+            continue
+        t = np.maximum.accumulate(data[:, 0])
+        for at in np.flatnonzero(data[:, 3]):
+            when = t[at] - np.arange(LENGTH_MAX)[::-1] * 1000.0 / HZ
+            if when[0] < t[0]:
+                continue
+            z = np.interp(when, t[: at + 1], data[: at + 1, 1]) + 1j * np.interp(when, t[: at + 1], data[: at + 1, 2])
+            moving = np.abs(np.diff(z)) > 1.0
+            while len(moving) and not moving[-1]:  # the rest before the press
+                moving = moving[:-1]
+            still = np.flatnonzero(~moving[:-2] & ~moving[1:-1] & ~moving[2:]) if len(moving) > 3 else np.zeros(0, int)
+            begin = int(still[-1]) + 2 if len(still) else 0
+            part = _whole(z[begin : len(moving) + 2])
+            if len(part) >= LENGTH_MIN and abs(part[-1] - part[0]) >= 2 * strokes.WAY_RADII * RADIUS_PX:
+                out.append(part)
+    return out
+
+
+def _whole(z: Array) -> Array:
+    return np.round(z.real) + 1j * np.round(z.imag)
+
+
+def played(part: Array, noise: float, paced: bool, rng: np.random.Generator) -> Array:
+    """A recording once more, with a pause behind it."""
+    z = part
+    if paced:
+        at = np.arange(rng.uniform(0, 1), len(z) - 1, np.exp(rng.uniform(-np.log(4 / 3), np.log(4 / 3))))
+        z = np.interp(at, np.arange(len(z)), z.real) + 1j * np.interp(at, np.arange(len(z)), z.imag)
+    z = z * np.exp(rng.uniform(-np.log(1.4), np.log(1.4)) + 2j * np.pi * rng.random())
+    z = z if rng.random() < 0.5 else np.conj(z)
+    z = np.r_[z, np.full(PAUSE, z[-1])]
+    return _whole(z + noise * (rng.standard_normal(len(z)) + 1j * rng.standard_normal(len(z))))
+
+
+def follow(tracks: Sequence[Array], seen: strokes.Strokes) -> list[list[tuple[int, float]]]:
+    """Each entity's strokes that were like one before: the sample at which each was over, and the account's logarithm then."""
+    out: list[list[tuple[int, float]]] = [[] for _ in tracks]
+    gaze = Gaze.empty(len(tracks))
+    steps = [np.clip(_whole(track - track[0]), -32_000, 32_000) for track in tracks]
+    for tick in range(max(map(len, tracks))):
+        for entity, z in enumerate(steps):
+            gaze.fresh[entity] = tick < len(z)
+            if tick < len(z):
+                gaze.rows[entity, GAZE_CURSOR], gaze.rows[entity, GAZE_CURSOR + 1] = int(z[tick].real), int(z[tick].imag)
+        for again in seen.step(gaze):
+            out[again.entity].append((tick, seen.log(again.entity)))
+    return out
+
+
+def _strokes(count: int) -> strokes.Strokes:
+    return strokes.Strokes(count, RADIUS_PX / GAZE_SCALE)  # a pixel is a unit of Gaze.rows
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """One after another, with a second of rest between, so that no stroke crosses."""
+    out = [parts[0] - parts[0][0]]
+    for part in parts[1:]:
+        out.append(np.full(HZ, out[-1][-1]))
+        out.append(part - part[0] + out[-1][-1])
+    return np.concatenate(out)
+
+
+def innocents(held: bool) -> dict[str, Any]:
+    """Strokes of everybody against their own before."""
+    given = paths(held)
+    seen = _strokes(len(given))
+    found = follow([_joined(parts) for parts in given.values()], seen)
+    counts = np.array([seen.counts(entity) for entity in range(len(given))])
+    total, alike = counts.sum(axis=0).tolist()
+    return {
+        "people": len(given),
+        "strokes": total,
+        "alike": alike,
+        "rate": round(alike / total, 6),
+        "rate_at_most_95": round(_at_most(alike, total), 6),
+        "people_with_one": int((counts[:, 1] == 1).sum()),
+        "people_with_more": int((counts[:, 1] > 1).sum()),
+        "worst_rate": round(float((counts[:, 1] / np.maximum(counts[:, 0], 1)).max()), 5),
+        "highest_log_wealth": round(max((log for each in found for _, log in each), default=-np.inf), 2),
+        "flagged": sum(any(log >= accumulate.REVIEW for _, log in each) for each in found),
+    }
+
+
+def _at_most(k: int, n: int) -> float:
+    """Upper end of the one-sided 95% interval of a rate, Poisson."""
+    low, high = 0.0, k + 30.0
+    for _ in range(60):
+        mean = (low + high) / 2
+        terms = np.cumsum(np.log(np.maximum(np.arange(k + 1), 1)))
+        p = float(np.exp(-mean + np.arange(k + 1) * np.log(mean) - terms).sum())
+        low, high = (mean, high) if p > 0.05 else (low, mean)
+    return high / n
+
+
+def replays(noise: float, paced: bool, users: range) -> dict[str, float]:
+    """Share of recordings found when they are played and the same person's strokes, this recording among them, were seen before."""
+    rng = np.random.default_rng(91)
+    tracks, spans = [], []
+    for user in users:
+        known = recordings(user)[:120]
+        if len(known) < 10:
+            continue
+        parts = [np.r_[part, np.full(PAUSE, part[-1])] for part in known] + [played(part, noise, paced, rng) for part in known]
+        ends, at = [], 0
+        for part in parts:
+            at += len(part)
+            ends.append(at)
+        tracks.append(np.concatenate([part - part[0] + shift for part, shift in zip(parts, _shifts(parts), strict=True)]))
+        spans.append(np.array(ends[len(known) - 1 :]))
+    found = follow(tracks, _strokes(len(tracks)))
+    hits = [len(np.unique(np.searchsorted(ends, [at for at, _ in each if at >= ends[0]]))) for each, ends in zip(found, spans, strict=True)]
+    return {"played": sum(len(ends) - 1 for ends in spans), "found": round(sum(hits) / sum(len(ends) - 1 for ends in spans), 4)}
+
+
+def _shifts(parts: Sequence[Array]) -> Array:
+    """Where each part begins, so that it goes on from the one before."""
+    return np.r_[0, np.cumsum([part[-1] - part[0] for part in parts])[:-1]]
+
+
+def libraries(size: int, noise: float, paced: bool, users: range, own: float) -> dict[str, Any]:
+    """Movements of players until review: each plays recordings of others, drawn from `size` of them, or moves by hand, a share `own` of
+    the time."""
+    rng = np.random.default_rng(92)
+    pool = [part for user in real.TRAIN_USERS for part in recordings(user)]
+    tracks, ends = [], []
+    for user in users:
+        hand = recordings(user)
+        library = [pool[k] for k in rng.choice(len(pool), size, replace=False)]
+        parts = []
+        for n in range(PLAYS):
+            if rng.random() < own and n < len(hand):
+                parts.append(np.r_[hand[n], np.full(PAUSE, hand[n][-1])])
+            else:
+                parts.append(played(library[int(rng.integers(size))], noise, paced, rng))
+        track = np.concatenate([part - part[0] for part in parts])
+        tracks.append(_bounded(parts) if len(track) else track)
+        ends.append(np.cumsum([len(part) for part in parts]))
+    found = follow(tracks, _strokes(len(tracks)))
+    until = []
+    for each, end in zip(found, ends, strict=True):
+        at = next((tick for tick, log in each if log >= accumulate.REVIEW), None)
+        until.append(np.inf if at is None else int(np.searchsorted(end, at)) + 1)
+    median = float(np.median(until))
+    return {
+        "players": len(until),
+        "flagged": round(float(np.isfinite(until).mean()), 4),
+        "median_movements": None if np.isinf(median) else int(median),
+    }
+
+
+def _bounded(parts: Sequence[Array]) -> Array:
+    """One after another, mirrored where they would leave the screen by far."""
+    out, at = [], 0j
+    for part in parts:
+        way = part - part[0]
+        if abs(at + way[-1]) > 8_000:
+            way = way * np.exp(1j * (np.angle(-at) - np.angle(way[-1])))
+        out.append(_whole(at + way))
+        at = out[-1][-1]
+    return np.concatenate(out)
+
+
+def run() -> dict[str, Any]:
+    """The report."""
+    if not real.FILE.exists():
+        return {"skipped": f"{real.FILE.name} is not there"}
+    users = real.VALIDATE_USERS
+    modes = {"sample for sample": False, "another pace": True}
+    return {
+        "alike_below": strokes.ALIKE,
+        "rate_said": strokes.RATE,
+        "people_60_hz": {"lines between events": innocents(False), "newest event held": innocents(True)},
+        "played_again": {name: {f"{noise:g}_px": replays(noise, paced, users) for noise in NOISES} for name, paced in modes.items()},
+        "until_review": {
+            name: {
+                f"{size} recordings, {noise:g} px{', half by hand' if own else ''}": libraries(size, noise, paced, users, own)
+                for size in LIBRARIES
+                for noise, own in ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5))
+            }
+            for name, paced in modes.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=2))
