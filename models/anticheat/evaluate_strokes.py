@@ -90,13 +90,13 @@ def follow(tracks: Sequence[Array], seen: strokes.Strokes) -> list[list[tuple[in
             gaze.fresh[entity] = tick < len(z)
             if tick < len(z):
                 gaze.rows[entity, GAZE_CURSOR], gaze.rows[entity, GAZE_CURSOR + 1] = int(z[tick].real), int(z[tick].imag)
-        for again in seen.step(gaze):
+        for again in seen.step(gaze, gaze.fresh):
             out[again.entity].append((tick, seen.log(again.entity)))
     return out
 
 
-def _strokes(count: int) -> strokes.Strokes:
-    return strokes.Strokes(count, RADIUS_PX / GAZE_SCALE)  # a pixel is a unit of Gaze.rows
+def _strokes(count: int, alike: float = strokes.ALIKE) -> strokes.Strokes:
+    return strokes.Strokes(count, RADIUS_PX / GAZE_SCALE, alike)  # a pixel is a unit of Gaze.rows
 
 
 def _joined(parts: Sequence[Array]) -> Array:
@@ -108,9 +108,9 @@ def _joined(parts: Sequence[Array]) -> Array:
     return np.concatenate(out)
 
 
-def innocents(held: bool) -> dict[str, Any]:
-    """Strokes of everybody against their own before."""
-    given = paths(held)
+def innocents(held: bool, given: dict[int, list[Array]] | None = None) -> dict[str, Any]:
+    """Strokes of everybody (or of these) against their own before."""
+    given = paths(held) if given is None else given
     seen = _strokes(len(given))
     found = follow([_joined(parts) for parts in given.values()], seen)
     counts = np.array([seen.counts(entity) for entity in range(len(given))])
@@ -140,7 +140,7 @@ def _at_most(k: int, n: int) -> float:
     return high / n
 
 
-def replays(noise: float, paced: bool, users: range) -> dict[str, float]:
+def replays(noise: float, paced: bool, users: range, alike: float = strokes.ALIKE) -> dict[str, float]:
     """Share of recordings found when they are played and the same person's strokes, this recording among them, were seen before."""
     rng = np.random.default_rng(91)
     tracks, spans = [], []
@@ -155,7 +155,7 @@ def replays(noise: float, paced: bool, users: range) -> dict[str, float]:
             ends.append(at)
         tracks.append(np.concatenate([part - part[0] + shift for part, shift in zip(parts, _shifts(parts), strict=True)]))
         spans.append(np.array(ends[len(known) - 1 :]))
-    found = follow(tracks, _strokes(len(tracks)))
+    found = follow(tracks, _strokes(len(tracks), alike))
     hits = [len(np.unique(np.searchsorted(ends, [at for at, _ in each if at >= ends[0]]))) for each, ends in zip(found, spans, strict=True)]
     return {"played": sum(len(ends) - 1 for ends in spans), "found": round(sum(hits) / sum(len(ends) - 1 for ends in spans), 4)}
 

@@ -7,9 +7,9 @@ Method. The cursor relative to the player, tick by tick while an enemy is in sig
 of the stroke's peak. A stroke becomes `POINTS` places, even in time about the centre of its speed and as far as its speed is spread, from
 their mean and in units of their spread: where it was, how large and how fast no longer matter. Two strokes are compared as if one had been
 turned, or mirrored and turned, onto the other as well as can be (Procrustes; complex numbers do it in closed form). What is left of the
-distance is weighed against how much of a stroke no cubic in time explains, since plain movements resemble each other without being the
-same: `likeness` = rest / sqrt(unexplained), the smaller the more alike. Strokes that are all but a cubic, or of even speed (a key or a stick
-held), are not judged: such devices do repeat. Each stroke is compared with the last `KEPT` of the same player.
+distance is weighed against how much of a stroke no polynomial of the fifth degree in time explains (that of minimum jerk), since plain
+movements resemble each other without being the same: `likeness` = rest / sqrt(unexplained), the smaller the more alike. Strokes that are
+all but such a polynomial, in a line, or of even speed (a key or a stick held) are not judged: such devices do repeat. Each stroke is compared with the last `KEPT` of the same player.
 The account is a bet that at most `RATE` of an innocent's strokes are nearer than `ALIKE` to one before, played with several stakes and
 over all strokes that it may have begun at (as `accumulate` does).
 
@@ -31,12 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core.anticheat.accumulate import WEALTH_MAX
-from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Gaze
+from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Bools, Gaze
 from gameedge.core.kernel import kernel
 
 POINTS: Final = 16
 KEPT: Final = 256
-ALIKE: Final = 0.055
+ALIKE: Final = 0.05
 RATE: Final = 0.005
 STAKES: Final = (0.01, 0.05, 0.2)
 GAP_TICKS: Final = 2  # without input, that a stroke goes on over: the client's samples follow each other all the same
@@ -44,7 +44,8 @@ TICKS_MIN, TICKS_MAX = 8, 48  # of a stroke
 FLOOR_RADII, WAY_RADII = 0.06, 1.6  # speed a tick that begins a stroke, and how far it must go, in radii of targets
 _PART: Final = 0.12  # of the peak speed, under which a stroke is over
 _REACH: Final = 1.7  # how much of a stroke is looked at, in spreads of its speed in time
-_PLAIN: Final = 0.005  # what a cubic leaves unexplained of strokes that are too plain
+_PLAIN: Final = 0.002  # what the fifth degree leaves unexplained of strokes that are too plain
+_STRAIGHT: Final = 0.004  # how far strokes that are too straight leave a line, a part of their size
 _EVEN: Final = 0.15  # spread of the speed, a part of its mean, of strokes that are too even
 _PACE: Final = 1.5  # strokes that took more than so many times as long are not compared
 _UNIT: Final = 4_096.0  # of the shapes as they are kept
@@ -52,7 +53,7 @@ _ROOM: Final = 64
 _BEFORE: Final = 3  # samples before a stroke, and after it as many as there are, that its shape may use
 _STAKES: Final = np.array(STAKES)
 _PRIOR: Final = 1.0 / 2.1097428  # as accumulate.prior
-_CUBIC: Final = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, POINTS), 4))[0]
+_CURVES: Final = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, POINTS), 6))[0]
 _IDLE, _LONG = -1, -2
 
 Shape = NDArray[np.int16]
@@ -122,32 +123,38 @@ def _shape(p: Any, lo: Any, hi: Any, q: Any, out: Any) -> Any:
 
 @kernel
 def _about(shape: Any, about: Any) -> Any:
-    """Of a kept shape, into about[1] and [2], float32: what a cubic leaves of it, and its squared length. Answers the spread of its speed
-    as a part of the mean."""
+    """Of a kept shape, into about[1] and [2], float32: what is unexplained of it, and its squared length. Answers whether it can be judged:
+    it is not too plain, too straight or too even."""
     norm, left = 0.0, 0.0
     for c in range(2):
         for k in range(POINTS):
             norm += float(shape[c * POINTS + k]) * float(shape[c * POINTS + k])
-        for j in range(4):
+        for j in range(_CURVES.shape[1]):
             dot = 0.0
             for k in range(POINTS):
-                dot += _CUBIC[k, j] * float(shape[c * POINTS + k])
+                dot += _CURVES[k, j] * float(shape[c * POINTS + k])
             left -= dot * dot
     left += norm
     about[1], about[2] = math.sqrt(max(left, 0.0) / POINTS) / _UNIT, norm
+    xx, yy, xy = 0.0, 0.0, 0.0
+    for k in range(POINTS):
+        x, y = float(shape[k]), float(shape[POINTS + k])
+        xx, yy, xy = xx + x * x, yy + y * y, xy + x * y
+    narrow = 0.5 * (xx + yy - math.sqrt((xx - yy) * (xx - yy) + 4.0 * xy * xy)) / (norm + 1e-9)
     mean, square = 0.0, 0.0
     for k in range(POINTS - 1):
         x, y = float(shape[k + 1]) - float(shape[k]), float(shape[POINTS + k + 1]) - float(shape[POINTS + k])
         s = math.sqrt(x * x + y * y)
         mean += s / (POINTS - 1)
         square += s * s / (POINTS - 1)
-    return math.sqrt(max(square - mean * mean, 0.0)) / (mean + 1e-9)
+    varied = math.sqrt(max(square - mean * mean, 0.0)) >= _EVEN * mean
+    return varied and about[1] >= _PLAIN and narrow >= _STRAIGHT * _STRAIGHT
 
 
 @kernel
 def _nearest(shape: Any, about: Any, shapes: Any, abouts: Any, count: Any, room: Any) -> Any:
     """The likeness of a shape to the likest of `count` others, and which that is (-1: none can be compared). about: float32 [3], spread in
-    time, what a cubic leaves, squared length; shapes: [2 * POINTS, KEPT]; abouts: [3, KEPT]; room: float32 [4, KEPT]."""
+    time, what is unexplained, squared length; shapes: [2 * POINTS, KEPT]; abouts: [3, KEPT]; room: float32 [4, KEPT]."""
     for h in range(count):
         room[0, h] = room[1, h] = room[2, h] = room[3, h] = np.float32(0.0)
     for k in range(POINTS):
@@ -173,7 +180,7 @@ def _nearest(shape: Any, about: Any, shapes: Any, abouts: Any, count: Any, room:
 
 
 @kernel
-def _step(fresh, rows, floor, way, state, path, tally, shapes, abouts, found, room):  # type: ignore[no-untyped-def]
+def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, found, room):  # type: ignore[no-untyped-def]
     """A tick of everybody. state: int32 [capacity, 6] samples kept, where the stroke began (or _IDLE, _LONG), ticks without input, strokes
     judged, of these alike, judged since; path: float64 [capacity, _ROOM, 3], places and, in [0, 2], the peak; found: who was alike, the two
     shapes, the likeness, and the strokes before it that were not. Answers how many were."""
@@ -208,11 +215,10 @@ def _step(fresh, rows, floor, way, state, path, tally, shapes, abouts, found, ro
                 a += 1
             if m - a >= TICKS_MIN and (p[m, 0] - p[a, 0]) ** 2 + (p[m, 1] - p[a, 1]) ** 2 >= way * way:
                 about[0] = _shape(p, max(a - _BEFORE, 1), n - 2, q, shape)
-                even = _about(shape, about)
-                if about[1] >= _PLAIN and even >= _EVEN:
+                if _about(shape, about):
                     count = min(s[3], KEPT)
                     near_by, at = _nearest(shape, about, shapes[e], abouts[e], count, near)
-                    alike = at >= 0 and near_by < ALIKE
+                    alike = at >= 0 and near_by < limit
                     bet(tally[e], s[3], alike)
                     if alike:
                         who[over], likeness[over], passed[over] = e, near_by, s[5]
@@ -274,8 +280,8 @@ class Again:
 class Strokes:
     """The strokes of all players of a process. radius: of targets, world units."""
 
-    def __init__(self, capacity: int, radius: float) -> None:
-        self._floor, self._way = FLOOR_RADII * radius * GAZE_SCALE, WAY_RADII * radius * GAZE_SCALE
+    def __init__(self, capacity: int, radius: float, alike: float = ALIKE) -> None:
+        self._alike, self._floor, self._way = alike, FLOOR_RADII * radius * GAZE_SCALE, WAY_RADII * radius * GAZE_SCALE
         self._state = np.zeros((capacity, 6), np.int32)
         self._path = np.zeros((capacity, _ROOM, 3))
         self._tally = np.zeros((capacity, len(STAKES)))
@@ -285,14 +291,15 @@ class Strokes:
         self._found = np.zeros(capacity, np.int32), pairs, np.zeros(capacity), np.zeros(capacity, np.int32)
         self._room = np.zeros((POINTS, 2)), np.zeros(2 * POINTS, np.int16), np.zeros(3, np.float32), np.zeros((4, KEPT), np.float32)
         self._state[:, 1] = _IDLE
-        self.step(Gaze.empty(capacity))  # compiles or loads
+        gaze = Gaze.empty(capacity)
+        self.step(gaze, gaze.fresh)  # compiles or loads
         self._state[:, 2] = 0
 
-    def step(self, gaze: Gaze) -> list[Again]:
-        """Take a tick; the strokes that ended with it and were like one before."""
+    def step(self, gaze: Gaze, fresh: Bools) -> list[Again]:
+        """Take a tick; the strokes that ended with it and were like one before. fresh: bool [N], rows that are looked at."""
         over = _step(  # type: ignore[no-untyped-call]
-            *(gaze.fresh, gaze.rows, self._floor, self._way, self._state, self._path, self._tally, self._shapes, self._abouts),
-            *(self._found, self._room),
+            *(fresh, gaze.rows, self._floor, self._way, self._alike, self._state, self._path, self._tally),
+            *(self._shapes, self._abouts, self._found, self._room),
         )
         return list(self._again(over)) if over else []
 
