@@ -8,21 +8,27 @@ Part of evaluate.py; alone: `python -m models.anticheat.evaluate_strokes`.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gameedge.core.anticheat import accumulate, strokes
-from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Gaze
-from models.anticheat import real
+from gameedge.core.anticheat import accumulate, repeats, strokes
+from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Gaze, Shots
+from gameedge.core.ids import PlayerId
+from loadtest.bots.machines import Plan
+from models.anticheat import arena, real
 
 HZ = 60
 RADIUS_PX = 25.0  # of a target that was clicked, about
+RADIUS = 0.5  # of a player of the arena
 PAUSE = 12  # samples of rest between what is played
 NOISES = (0.0, 0.5, 1.0, 2.0)
 LIBRARIES = (8, 64, 512)
 PLAYS = 1_000
 LENGTH_MAX, LENGTH_MIN = 48, 6
+ARENA_S, ARENA_SEEDS, ARENA_LIBRARIES = 240.0, (501, 502), (8, 32, 128)
+PEOPLE_1E3 = 0.1  # the likeness that 1 in 1,000 strokes of these people reaches: for comparison
 Array = np.ndarray
 
 
@@ -208,17 +214,86 @@ def _bounded(parts: Sequence[Array]) -> Array:
     return np.concatenate(out)
 
 
+class Seer:
+    """What the watch would see of a crowd's strokes (models.anticheat.arena), and when each player's account first was at review."""
+
+    def __init__(self, players: int) -> None:
+        capacity = players + arena.SEATS
+        self._players = repeats.Players(capacity, RADIUS)
+        self._rtt, self._jitter = np.zeros(capacity, np.float32), np.zeros(capacity, np.float32)
+        self._who = np.full(capacity, -1)
+        self.combat = np.zeros(players, int)  # ticks
+        self.flagged = np.full(players, np.inf)  # ticks of combat until then
+
+    def sat(self, entity: int, who: int) -> None:
+        self._players.enter(entity, PlayerId(str(who)))
+        self._who[self._who == who] = -1
+        self._who[entity] = who
+
+    def link(self, entity: int, rtt_ms: float, jitter_ms: float) -> None:
+        self._rtt[entity], self._jitter[entity] = rtt_ms, jitter_ms
+
+    def tick(self, gaze: Gaze, shots: Shots, tick: int) -> None:
+        rows = np.flatnonzero(gaze.fresh & (self._who[: len(gaze.fresh)] >= 0))
+        self.combat[self._who[rows]] += 1
+        for entity in self._players.step(gaze, self._rtt, self._jitter):
+            self.flagged[self._who[entity]] = self.combat[self._who[entity]]
+
+    def counts(self, who: int) -> tuple[int, int]:
+        """Strokes judged of a player, and those that were like one before."""
+        return self._players.counts(PlayerId(str(who)))
+
+
+def in_the_arena(seconds: float, seeds: Sequence[int], players: int = 64) -> dict[str, Any]:
+    """Crowds of the arena: bots made like people, and a quarter that plays recordings of one hand over and over. Every link is steady."""
+    rows: dict[str, list[tuple[int, int, float, float]]] = {}
+    for seed in seeds:
+        rng, crowd, labels = np.random.default_rng(seed), [], []
+        for k in range(players):
+            size = ARENA_LIBRARIES[k // 4 % len(ARENA_LIBRARIES)]
+            plan = replace(Plan.draw("splice", rng), recordings=size, recorded=int(rng.integers(1 << 30))) if k % 4 == 3 else None
+            label = f"plays {size} recordings" if plan else "people"
+            crowd.append(arena.Who("splice" if plan else "human", int(rng.integers(1 << 30)), plan, loss=0.0))
+            labels.append(label)
+        order = rng.permutation(players)
+        seen = Seer(players)
+        arena.play([crowd[k] for k in order], seconds, seed, seen)
+        for who, k in enumerate(order.tolist()):
+            rows.setdefault(labels[k], []).append((*seen.counts(who), float(seen.combat[who]) / HZ, float(seen.flagged[who]) / HZ))
+    out: dict[str, Any] = {}
+    for label, found in sorted(rows.items()):
+        table = np.array(found)
+        until = table[:, 3]
+        median = float(np.median(until))
+        out[label] = {
+            "players": len(table),
+            "combat_s": round(float(table[:, 2].mean()), 1),
+            "strokes": int(table[:, 0].sum()),
+            "alike": int(table[:, 1].sum()),
+            "flagged": int(np.isfinite(until).sum()),
+            "median_combat_s": round(median, 1) if np.isfinite(median) else None,
+        }
+    return out
+
+
 def run() -> dict[str, Any]:
     """The report."""
+    found: dict[str, Any] = {"arena": in_the_arena(ARENA_S, ARENA_SEEDS)}
     if not real.FILE.exists():
-        return {"skipped": f"{real.FILE.name} is not there"}
+        return found | {"skipped": f"{real.FILE.name} is not there"}
     users = real.VALIDATE_USERS
     modes = {"sample for sample": False, "another pace": True}
-    return {
+    return found | {
         "alike_below": strokes.ALIKE,
         "rate_said": strokes.RATE,
         "people_60_hz": {"lines between events": innocents(False), "newest event held": innocents(True)},
-        "played_again": {name: {f"{noise:g}_px": replays(noise, paced, users) for noise in NOISES} for name, paced in modes.items()},
+        "played_again": {
+            name: {
+                f"{noise:g}_px": replays(noise, paced, users) | {"found_at_1e-3": replays(noise, paced, users, PEOPLE_1E3)["found"]}
+                for noise in NOISES
+            }
+            for name, paced in modes.items()
+        },
         "until_review": {
             name: {
                 f"{size} recordings, {noise:g} px{', half by hand' if own else ''}": libraries(size, noise, paced, users, own)

@@ -226,6 +226,8 @@ def decode(data: bytes) -> Clip:
         raise ValueError(f"no clip: {error}") from error
     if clip.version != VERSION:
         raise ValueError(f"a clip of version {clip.version}; this software reads {VERSION}")
+    for part in clip.repeated.found if clip.repeated is not None else []:
+        repeats.shape_of(part.first), repeats.shape_of(part.again)
     return clip
 
 

@@ -117,6 +117,13 @@ class Players:
         record = self._away.get(player)
         return strokes.log_of(record.past.tally) if record is not None and record.past is not None else -math.inf
 
+    def counts(self, player: PlayerId) -> tuple[int, int]:
+        """Strokes of a player that were judged, and those that were like one before."""
+        if player in self._here:
+            return self._strokes.counts(self._here[player].entity)
+        record = self._away.get(player)
+        return (record.past.strokes, record.past.alike) if record is not None and record.past is not None else (0, 0)
+
     def evidence(self, entity: int) -> Repeats:
         """For a clip. Raises KeyError where nobody plays this entity."""
         record = self._of[entity]
@@ -129,18 +136,18 @@ class Players:
 def _advance(parts: NDArray[np.float64], before: int, passed: int) -> int:
     """The account after `passed` strokes that were like none and one that was; strokes judged then."""
     for k in range(passed):
-        strokes.bet(parts, before + k, False)  # type: ignore[no-untyped-call]
-    strokes.bet(parts, before + passed, True)  # type: ignore[no-untyped-call]
+        strokes.bet(parts, before + k, False)
+    strokes.bet(parts, before + passed, True)
     return before + passed + 1
 
 
 def words(repeats: Repeats) -> list[str]:
     """Reasons, the weightiest first."""
     rests = [rest(shape_of(part.first), shape_of(part.again)) for part in repeats.found]
-    one_in = round(1 / strokes.RATE)
+    one_in, half = round(1 / strokes.RATE), 100 * float(np.median(rests))
     return [
-        f"{repeats.alike} of {repeats.total} movements of the cursor were one of the last {strokes.KEPT} again (people: fewer than 1 in {one_in})",
-        f"turned, mirrored and scaled onto each other they differ by {100 * float(np.median(rests)):.1f} % of their size, every second by less",
+        f"{repeats.alike} of {repeats.total} movements of the cursor were one of the last {strokes.KEPT} again (of people's 1 in {one_in})",
+        f"turned, mirrored and scaled onto each other, half of these differ by less than {half:.1f} % of their size",
         f"the likest two differ by {100 * min(rests):.2f} %",
     ]
 

@@ -9,7 +9,8 @@ their mean and in units of their spread: where it was, how large and how fast no
 turned, or mirrored and turned, onto the other as well as can be (Procrustes; complex numbers do it in closed form). What is left of the
 distance is weighed against how much of a stroke no polynomial of the fifth degree in time explains (that of minimum jerk), since plain
 movements resemble each other without being the same: `likeness` = rest / sqrt(unexplained), the smaller the more alike. Strokes that are
-all but such a polynomial, in a line, or of even speed (a key or a stick held) are not judged: such devices do repeat. Each stroke is compared with the last `KEPT` of the same player.
+all but such a polynomial, in a line, or of even speed (a key or a stick held) are not judged: such devices do repeat. Each stroke is
+compared with the last `KEPT` of the same player.
 The account is a bet that at most `RATE` of an innocent's strokes are nearer than `ALIKE` to one before, played with several stakes and
 over all strokes that it may have begun at (as `accumulate` does).
 
@@ -117,7 +118,7 @@ def _shape(p: Any, lo: Any, hi: Any, q: Any, out: Any) -> Any:
     size = math.sqrt(square / POINTS) + 1e-9
     for k in range(POINTS):
         for c in range(2):
-            out[c * POINTS + k] = int(math.floor(q[k, c] / size * _UNIT + 0.5))
+            out[c * POINTS + k] = math.floor(q[k, c] / size * _UNIT + 0.5)
     return spread
 
 
@@ -180,6 +181,57 @@ def _nearest(shape: Any, about: Any, shapes: Any, abouts: Any, count: Any, room:
 
 
 @kernel
+def _judge(shape, about, s, tally, shapes, abouts, limit, near, pair):  # type: ignore[no-untyped-def]
+    """A stroke of one player is over: bet, and keep it. Its likeness to one before where it is like one, then in `pair`; else -1."""
+    alike, count = -1.0, min(s[3], KEPT)
+    nearest, at = _nearest(shape, about, shapes, abouts, count, near)
+    if at >= 0 and nearest < limit:
+        alike = nearest
+        for k in range(2 * POINTS):
+            pair[0, k], pair[1, k] = shapes[k, at], shape[k]
+    bet(tally, s[3], alike >= 0.0)
+    to = s[3] % KEPT
+    for k in range(2 * POINTS):
+        shapes[k, to] = shape[k]
+    for k in range(3):
+        abouts[k, to] = about[k]
+    s[3] += 1
+    return alike
+
+
+@kernel
+def _cut(p: Any, s: Any, keep: Any) -> None:
+    """Forget samples of a path but the last `keep`."""
+    shift = s[0] - keep
+    for k in range(shift, s[0]):
+        p[k - shift, 0], p[k - shift, 1] = p[k, 0], p[k, 1]
+    s[0] = keep
+    s[1] = s[1] - shift if s[1] >= 0 else s[1]
+
+
+@kernel
+def _advance(p: Any, s: Any, floor: Any, way: Any) -> Any:
+    """The newest sample is in p: where the stroke began that is over with it, and is long enough; 0: none is."""
+    m, peak = s[0] - 3, p[0, 2]
+    speed, begun = _speed(p, m), s[1]
+    if begun >= 0 and speed > max(floor, _PART * peak):
+        p[0, 2] = max(peak, speed)
+        if m - begun >= TICKS_MAX:
+            s[1] = _LONG
+    elif begun >= 0:
+        s[1] = _IDLE
+        while _speed(p, begun) < _PART * peak:
+            begun += 1
+        x, y = p[m, 0] - p[begun, 0], p[m, 1] - p[begun, 1]
+        return begun if m - begun >= TICKS_MIN and x * x + y * y >= way * way else 0
+    elif speed <= floor:
+        s[1] = _IDLE
+    elif begun == _IDLE:
+        s[1], p[0, 2] = m, speed
+    return 0
+
+
+@kernel
 def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, found, room):  # type: ignore[no-untyped-def]
     """A tick of everybody. state: int32 [capacity, 6] samples kept, where the stroke began (or _IDLE, _LONG), ticks without input, strokes
     judged, of these alike, judged since; path: float64 [capacity, _ROOM, 3], places and, in [0, 2], the peak; found: who was alike, the two
@@ -195,62 +247,23 @@ def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, fo
                 s[0], s[1] = 0, _IDLE
             continue
         s[2] = 0
-        n = s[0]
-        p[n, 0], p[n, 1] = rows[e, GAZE_CURSOR], rows[e, GAZE_CURSOR + 1]
-        n += 1
-        s[0] = n
-        if n < 4:
+        p[s[0], 0], p[s[0], 1] = rows[e, GAZE_CURSOR], rows[e, GAZE_CURSOR + 1]
+        s[0] += 1
+        if s[0] <= _BEFORE:
             continue
-        m = n - 3
-        speed, begun = _speed(p, m), s[1]
-        if begun >= 0 and speed > max(floor, _PART * p[0, 2]):
-            p[0, 2] = max(p[0, 2], speed)
-            if m - begun < TICKS_MAX:
-                continue
-            s[1] = _LONG
-        elif begun >= 0:
-            s[1] = _IDLE
-            a = begun
-            while _speed(p, a) < _PART * p[0, 2]:
-                a += 1
-            if m - a >= TICKS_MIN and (p[m, 0] - p[a, 0]) ** 2 + (p[m, 1] - p[a, 1]) ** 2 >= way * way:
-                about[0] = _shape(p, max(a - _BEFORE, 1), n - 2, q, shape)
-                if _about(shape, about):
-                    count = min(s[3], KEPT)
-                    near_by, at = _nearest(shape, about, shapes[e], abouts[e], count, near)
-                    alike = at >= 0 and near_by < limit
-                    bet(tally[e], s[3], alike)
-                    if alike:
-                        who[over], likeness[over], passed[over] = e, near_by, s[5]
-                        for k in range(2 * POINTS):
-                            pairs[over, 0, k], pairs[over, 1, k] = shapes[e, k, at], shape[k]
-                        over += 1
-                        s[4] += 1
-                        s[5] = -1
-                    to = s[3] % KEPT
-                    for k in range(2 * POINTS):
-                        shapes[e, k, to] = shape[k]
-                    for k in range(3):
-                        abouts[e, k, to] = about[k]
-                    s[3] += 1
-                    s[5] += 1
-        elif begun == _LONG and speed > floor:
-            pass
-        elif speed > floor:
-            s[1], p[0, 2] = m, speed
-            if m > _BEFORE + 1:  # room for the rest: what is long before goes
-                shift = m - _BEFORE - 1
-                for k in range(shift, n):
-                    p[k - shift, 0], p[k - shift, 1] = p[k, 0], p[k, 1]
-                s[0], s[1] = n - shift, m - shift
-            continue
-        else:
-            s[1] = _IDLE
-        if n > _BEFORE + 4:  # between strokes the last few samples are enough
-            shift = n - _BEFORE - 4
-            for k in range(shift, n):
-                p[k - shift, 0], p[k - shift, 1] = p[k, 0], p[k, 1]
-            s[0] = n - shift
+        begun = _advance(p, s, floor, way)
+        if begun > 0:
+            about[0] = _shape(p, max(begun - _BEFORE, 1), s[0] - 2, q, shape)
+            if _about(shape, about):
+                s[5] += 1
+                likeness[over] = _judge(shape, about, s, tally[e], shapes[e], abouts[e], limit, near, pairs[over])
+                if likeness[over] >= 0.0:
+                    who[over], passed[over] = e, s[5] - 1
+                    over += 1
+                    s[4] += 1
+                    s[5] = 0
+        if s[1] < 0 and s[0] > _BEFORE + 4:  # between strokes the last few samples are enough
+            _cut(p, s, _BEFORE + 4)
     return over
 
 

@@ -13,11 +13,12 @@ people decide. Shots of a moment in which the player's own commands were held up
 player's combat that is, and whether its link is bad only then, is counted too (`links`). `pool` says who should meet whom: players at
 `observe` or above, and those who could be hiding behind their link, are matched with each other.
 
-Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000; for
-`repeat`, which never recommends a ban, at most 1/100 more, as far as what `strokes` says of people holds. The
-clip of an aim flag holds what the decision was made of, bit for bit: `evidence.rerun` computes it again.
+Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000; `repeat`
+raises `review` with at most 1/100 more and never `ban`, as far as what `strokes` says of people holds. The clip of a flag of aim or of
+repeat holds what the decision was made of, bit for bit: `clips.rerun` computes it again.
 
-Cost. One call of the streaming model and one of the strokes' kernel a tick, one of the shots' model a tick with shots, dictionaries of at most `CAREERS_MAX` players.
+Cost. One call of the streaming model and one of the strokes' kernel a tick, one of the shots' model a tick with shots, dictionaries of at
+most `CAREERS_MAX` players.
 """
 
 import math
