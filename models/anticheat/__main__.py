@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         from models.anticheat import evaluate
 
         if options.real_only:
-            found = evaluate.real_only()
+            found = evaluate.real_only(left_out=not options.no_left_out)
         elif options.innocents_only:
             found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
         else:

@@ -7,8 +7,9 @@ Part of evaluate.py; alone: `python -m models.anticheat.evaluate_strokes`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from gameedge.core.anticheat import accumulate, repeats, strokes
 from gameedge.core.game import GAZE_CURSOR, GAZE_SCALE, Gaze, Shots
 from gameedge.core.ids import PlayerId
 from loadtest.bots.machines import Plan
-from models.anticheat import arena, real
+from models.anticheat import arena, plots, real
+from models.anticheat.plots import Axis
 
 HZ = 60
 RADIUS_PX = 25.0  # of a target that was clicked, about
@@ -25,7 +27,7 @@ RADIUS = 0.5  # of a player of the arena
 PAUSE = 12  # samples of rest between what is played
 NOISES = (0.0, 0.5, 1.0, 2.0)
 LIBRARIES = (8, 64, 512)
-PLAYS = 1_000
+PLAYS = 400
 LENGTH_MAX, LENGTH_MIN = 48, 6
 ARENA_S, ARENA_SEEDS, ARENA_LIBRARIES = 240.0, (501, 502), (8, 32, 128)
 PEOPLE_1E3 = 0.1  # the likeness that 1 in 1,000 strokes of these people reaches: for comparison
@@ -86,18 +88,24 @@ def played(part: Array, noise: float, paced: bool, rng: np.random.Generator) -> 
     return _whole(z + noise * (rng.standard_normal(len(z)) + 1j * rng.standard_normal(len(z))))
 
 
-def follow(tracks: Sequence[Array], seen: strokes.Strokes) -> list[list[tuple[int, float]]]:
-    """Each entity's strokes that were like one before: the sample at which each was over, and the account's logarithm then."""
+def follow(
+    tracks: Sequence[Array], seen: strokes.Strokes, tell: Callable[[strokes.Again, int], None] | None = None
+) -> list[list[tuple[int, float]]]:
+    """Each entity's strokes that were like one before: the sample at which each was over, and the account's logarithm then. tell: is told
+    each, and its sample."""
     out: list[list[tuple[int, float]]] = [[] for _ in tracks]
-    gaze = Gaze.empty(len(tracks))
-    steps = [np.clip(_whole(track - track[0]), -32_000, 32_000) for track in tracks]
-    for tick in range(max(map(len, tracks))):
-        for entity, z in enumerate(steps):
-            gaze.fresh[entity] = tick < len(z)
-            if tick < len(z):
-                gaze.rows[entity, GAZE_CURSOR], gaze.rows[entity, GAZE_CURSOR + 1] = int(z[tick].real), int(z[tick].imag)
+    gaze, lengths = Gaze.empty(len(tracks)), np.array([len(track) for track in tracks])
+    places = np.zeros((lengths.max(), len(tracks), 2), np.int16)
+    for entity, track in enumerate(tracks):
+        z = _whole(track - track[0])
+        places[: len(z), entity, 0], places[: len(z), entity, 1] = np.clip(z.real, -32_000, 32_000), np.clip(z.imag, -32_000, 32_000)
+    for tick in range(len(places)):
+        gaze.fresh[:] = tick < lengths
+        gaze.rows[:, GAZE_CURSOR : GAZE_CURSOR + 2] = places[tick]
         for again in seen.step(gaze, gaze.fresh):
             out[again.entity].append((tick, seen.log(again.entity)))
+            if tell is not None:
+                tell(again, tick)
     return out
 
 
@@ -146,34 +154,33 @@ def _at_most(k: int, n: int) -> float:
     return high / n
 
 
-def replays(noise: float, paced: bool, users: range, alike: float = strokes.ALIKE) -> dict[str, float]:
-    """Share of recordings found when they are played and the same person's strokes, this recording among them, were seen before."""
+def _replayed(noise: float, paced: bool, users: range) -> tuple[list[Array], list[Array]]:
+    """A track for each of these people: what they did, and then each of it played again; where each of these begins, and where the last
+    ends."""
     rng = np.random.default_rng(91)
-    tracks, spans = [], []
+    tracks, ends = [], []
     for user in users:
         known = recordings(user)[:120]
         if len(known) < 10:
             continue
         parts = [np.r_[part, np.full(PAUSE, part[-1])] for part in known] + [played(part, noise, paced, rng) for part in known]
-        ends, at = [], 0
-        for part in parts:
-            at += len(part)
-            ends.append(at)
-        tracks.append(np.concatenate([part - part[0] + shift for part, shift in zip(parts, _shifts(parts), strict=True)]))
-        spans.append(np.array(ends[len(known) - 1 :]))
+        tracks.append(_bounded(parts))
+        ends.append(np.cumsum([len(part) for part in parts])[len(known) - 1 :])
+    return tracks, ends
+
+
+def replays(noise: float, paced: bool, users: range, alike: float = strokes.ALIKE) -> dict[str, float]:
+    """Share of recordings found when they are played and the same person's strokes, this recording among them, were seen before."""
+    tracks, ends = _replayed(noise, paced, users)
     found = follow(tracks, _strokes(len(tracks), alike))
-    hits = [len(np.unique(np.searchsorted(ends, [at for at, _ in each if at >= ends[0]]))) for each, ends in zip(found, spans, strict=True)]
-    return {"played": sum(len(ends) - 1 for ends in spans), "found": round(sum(hits) / sum(len(ends) - 1 for ends in spans), 4)}
-
-
-def _shifts(parts: Sequence[Array]) -> Array:
-    """Where each part begins, so that it goes on from the one before."""
-    return np.r_[0, np.cumsum([part[-1] - part[0] for part in parts])[:-1]]
+    hits = [len(np.unique(np.searchsorted(end, [at for at, _ in each if at >= end[0]]))) for each, end in zip(found, ends, strict=True)]
+    total = sum(len(end) - 1 for end in ends)
+    return {"played": total, "found": round(sum(hits) / total, 4)}
 
 
 def libraries(size: int, noise: float, paced: bool, users: range, own: float) -> dict[str, Any]:
-    """Movements of players until review: each plays recordings of others, drawn from `size` of them, or moves by hand, a share `own` of
-    the time."""
+    """Movements of players until review: each plays recordings of others, drawn from `size` of them, PLAYS times, or, a share `own` of the
+    time, moves by hand for as long as there is anything that this person was not seen to do before."""
     rng = np.random.default_rng(92)
     pool = [part for user in real.TRAIN_USERS for part in recordings(user)]
     tracks, ends = [], []
@@ -181,13 +188,14 @@ def libraries(size: int, noise: float, paced: bool, users: range, own: float) ->
         hand = recordings(user)
         library = [pool[k] for k in rng.choice(len(pool), size, replace=False)]
         parts = []
-        for n in range(PLAYS):
-            if rng.random() < own and n < len(hand):
-                parts.append(np.r_[hand[n], np.full(PAUSE, hand[n][-1])])
+        mine = iter(hand)
+        for _ in range(2 * len(hand) if own else PLAYS):
+            part = next(mine, None) if rng.random() < own else None
+            if part is not None:
+                parts.append(np.r_[part, np.full(PAUSE, part[-1])])
             else:
                 parts.append(played(library[int(rng.integers(size))], noise, paced, rng))
-        track = np.concatenate([part - part[0] for part in parts])
-        tracks.append(_bounded(parts) if len(track) else track)
+        tracks.append(_bounded(parts))
         ends.append(np.cumsum([len(part) for part in parts]))
     found = follow(tracks, _strokes(len(tracks)))
     until = []
@@ -203,7 +211,7 @@ def libraries(size: int, noise: float, paced: bool, users: range, own: float) ->
 
 
 def _bounded(parts: Sequence[Array]) -> Array:
-    """One after another, mirrored where they would leave the screen by far."""
+    """One after another, turned towards the middle where they would lead too far from it."""
     out, at = [], 0j
     for part in parts:
         way = part - part[0]
@@ -276,33 +284,63 @@ def in_the_arena(seconds: float, seeds: Sequence[int], players: int = 64) -> dic
     return out
 
 
-def run() -> dict[str, Any]:
-    """The report."""
-    found: dict[str, Any] = {"arena": in_the_arena(ARENA_S, ARENA_SEEDS)}
+MODES = {"sample for sample": False, "another pace": True}
+
+
+def run(plot: Path | None = None) -> dict[str, Any]:
+    """The report; draws strokes.svg into `plot`."""
+    found: dict[str, Any] = {"alike_below": strokes.ALIKE, "rate_said": strokes.RATE, "arena": in_the_arena(ARENA_S, ARENA_SEEDS)}
     if not real.FILE.exists():
         return found | {"skipped": f"{real.FILE.name} is not there"}
     users = real.VALIDATE_USERS
-    modes = {"sample for sample": False, "another pace": True}
-    return found | {
-        "alike_below": strokes.ALIKE,
-        "rate_said": strokes.RATE,
-        "people_60_hz": {"lines between events": innocents(False), "newest event held": innocents(True)},
-        "played_again": {
-            name: {
-                f"{noise:g}_px": replays(noise, paced, users) | {"found_at_1e-3": replays(noise, paced, users, PEOPLE_1E3)["found"]}
-                for noise in NOISES
-            }
-            for name, paced in modes.items()
-        },
-        "until_review": {
-            name: {
-                f"{size} recordings, {noise:g} px{', half by hand' if own else ''}": libraries(size, noise, paced, users, own)
-                for size in LIBRARIES
-                for noise, own in ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5))
-            }
-            for name, paced in modes.items()
-        },
+    found["people_60_hz"] = {"lines between events": innocents(False), "newest event held": innocents(True)}
+    found["played_again"] = {
+        name: {
+            f"{noise:g}_px": replays(noise, paced, users) | {"found_at_1e-3": replays(noise, paced, users, PEOPLE_1E3)["found"]}
+            for noise in NOISES
+        }
+        for name, paced in MODES.items()
     }
+    found["until_review"] = {
+        name: {
+            f"{size} recordings, {noise:g} px{', half by hand' if own else ''}": libraries(size, noise, paced, users, own)
+            for size in LIBRARIES
+            for noise, own in ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5))
+        }
+        for name, paced in MODES.items()
+    }
+    if plot is not None:
+        _draw(plot / "strokes.svg", users)
+    return found
+
+
+def _draw(path: Path, users: range) -> None:
+    """How alike the likest earlier stroke is: of people's strokes, and of what is played again."""
+    given = paths()
+    series = {"people": _likenesses([_joined(parts) for parts in given.values()])}
+    for paced, noise in ((False, 0.0), (False, 0.5), (False, 1.0), (True, 0.5)):
+        tracks, ends = _replayed(noise, paced, users)
+        series[f"played again, {noise:g} px{', paced' if paced else ''}"] = _likenesses(tracks, [int(end[0]) for end in ends])
+    levels = np.exp(np.linspace(np.log(0.01), np.log(0.3), 60))
+    curves = {name: [(float(level), max(float((values < level).mean()), 1e-5)) for level in levels] for name, values in series.items()}
+    axes = (
+        Axis("likeness to the likest of the 256 strokes before", 0.01, 0.3, log=True),
+        Axis("share of strokes below", 1e-5, 1.0, log=True),
+    )
+    note = f"recorded people, 60 Hz, whole pixels; a stroke counts as one that came again below {strokes.ALIKE:g}"
+    plots.lines(path, "Strokes that come again", *axes, curves, note=note)
+
+
+def _likenesses(tracks: Sequence[Array], since: Sequence[int] | None = None) -> Array:
+    """Of all strokes of these tracks that could be compared, from sample `since` of each on."""
+    out: list[float] = []
+
+    def tell(again: strokes.Again, tick: int) -> None:
+        if since is None or tick >= since[again.entity]:
+            out.append(again.likeness)
+
+    follow(tracks, _strokes(len(tracks), np.inf), tell)
+    return np.array(out)
 
 
 if __name__ == "__main__":

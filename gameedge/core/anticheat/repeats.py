@@ -146,7 +146,7 @@ def words(repeats: Repeats) -> list[str]:
     rests = [rest(shape_of(part.first), shape_of(part.again)) for part in repeats.found]
     one_in, half = round(1 / strokes.RATE), 100 * float(np.median(rests))
     return [
-        f"{repeats.alike} of {repeats.total} movements of the cursor were one of the last {strokes.KEPT} again (of people's 1 in {one_in})",
+        f"{repeats.alike} of {repeats.total} movements of the cursor were one of the last {strokes.KEPT} again; people's: 1 in {one_in}",
         f"turned, mirrored and scaled onto each other, half of these differ by less than {half:.1f} % of their size",
         f"the likest two differ by {100 * min(rests):.2f} %",
     ]

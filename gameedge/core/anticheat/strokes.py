@@ -37,8 +37,8 @@ from gameedge.core.kernel import kernel
 
 POINTS: Final = 16
 KEPT: Final = 256
-ALIKE: Final = 0.05
-RATE: Final = 0.005
+ALIKE: Final = 0.03
+RATE: Final = 0.003
 STAKES: Final = (0.01, 0.05, 0.2)
 GAP_TICKS: Final = 2  # without input, that a stroke goes on over: the client's samples follow each other all the same
 TICKS_MIN, TICKS_MAX = 8, 48  # of a stroke
@@ -256,7 +256,9 @@ def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, fo
             about[0] = _shape(p, max(begun - _BEFORE, 1), s[0] - 2, q, shape)
             if _about(shape, about):
                 s[5] += 1
-                likeness[over] = _judge(shape, about, s, tally[e], shapes[e], abouts[e], limit, near, pairs[over])
+                likeness[over] = _judge(  # type: ignore[no-untyped-call]
+                    shape, about, s, tally[e], shapes[e], abouts[e], limit, near, pairs[over]
+                )
                 if likeness[over] >= 0.0:
                     who[over], passed[over] = e, s[5] - 1
                     over += 1
