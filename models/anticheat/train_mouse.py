@@ -56,7 +56,7 @@ class Plan:
         return top * min(1.0, (step + 1) / 200) * 0.5 * (1 + float(np.cos(np.pi * step / length))) + 1e-5
 
 
-# Those of one rate are averaged. `tail` at 30 Hz lost by longer training: the highest scores of people 1 to 48 fell, those of others did not.
+# Those of one rate are averaged. `tail` at 30 Hz lost by longer training: the highest scores of people 1 to 48 fell, not those of others.
 PLANS = (
     Plan(30, 8_624, slow=(7_474, 12_000), again=(6_000, 1e-3)),
     Plan(30, 8_000, slow=(5_000, 12_000), seed=3),

@@ -246,4 +246,4 @@ def test_recorded_people_repeat_less_often_than_is_said() -> None:
     assert found["strokes"] > 1_000
     assert found["rate"] <= strokes.RATE
     assert found["flagged"] == 0
-    assert evaluate_strokes.replays(0.5, False, range(49, 52))["found"] >= 0.6
+    assert evaluate_strokes.replays(0.0, False, range(49, 52))["found"] >= 0.6
