@@ -3,7 +3,7 @@
 Recorded people (real.py) at 60 Hz in whole pixels, all of them: nothing was fitted to them but ALIKE, RATE and the few bounds of
 strokes.py. What is played back is what they did before their clicks, from the last rest on, turned, mirrored and scaled by up to 1.4,
 with tremor added and in whole pixels again: sample for sample as it was recorded, or at another pace (up to 1.33) and between its samples.
-Part of evaluate.py; alone: `python -m models.anticheat.evaluate_strokes`.
+Part of evaluate.py; alone, with its part of results.json: `python -m models.anticheat.evaluate_strokes`.
 """
 
 import json
@@ -55,7 +55,7 @@ def recordings(user: int) -> list[Array]:
     for who, data in real.recordings():
         if who != user:
             continue
-        t = np.maximum.accumulate(data[:, 0])
+        t, before = np.maximum.accumulate(data[:, 0]), -np.inf
         for at in np.flatnonzero(data[:, 3]):
             when = t[at] - np.arange(LENGTH_MAX)[::-1] * 1000.0 / HZ
             if when[0] < t[0]:
@@ -67,6 +67,9 @@ def recordings(user: int) -> list[Array]:
             still = np.flatnonzero(~moving[:-2] & ~moving[1:-1] & ~moving[2:]) if len(moving) > 3 else np.zeros(0, int)
             begin = int(still[-1]) + 2 if len(still) else 0
             part = _whole(z[begin : len(moving) + 2])
+            if when[begin] <= before:  # this movement led to the click before, too
+                continue
+            before = t[at]
             if len(part) >= LENGTH_MIN and abs(part[-1] - part[0]) >= 2 * strokes.WAY_RADII * RADIUS_PX:
                 out.append(part)
     return out
@@ -138,7 +141,7 @@ def innocents(held: bool, given: dict[int, list[Array]] | None = None) -> dict[s
         "people_with_one": int((counts[:, 1] == 1).sum()),
         "people_with_more": int((counts[:, 1] > 1).sum()),
         "worst_rate": round(float((counts[:, 1] / np.maximum(counts[:, 0], 1)).max()), 5),
-        "highest_log_wealth": round(max((log for each in found for _, log in each), default=-np.inf), 2),
+        "highest_log_wealth": max((round(log, 2) for each in found for _, log in each), default=None),  # after one that was alike
         "flagged": sum(any(log >= accumulate.REVIEW for _, log in each) for each in found),
     }
 
@@ -320,7 +323,7 @@ def _draw(path: Path, users: range) -> None:
     series = {"people": _likenesses([_joined(parts) for parts in given.values()])}
     for paced, noise in ((False, 0.0), (False, 0.5), (False, 1.0), (True, 0.5)):
         tracks, ends = _replayed(noise, paced, users)
-        series[f"played again, {noise:g} px{', paced' if paced else ''}"] = _likenesses(tracks, [int(end[0]) for end in ends])
+        series[f"again, {noise:g} px{', paced' if paced else ''}"] = _likenesses(tracks, [int(end[0]) for end in ends])
     levels = np.exp(np.linspace(np.log(0.01), np.log(0.3), 60))
     curves = {name: [(float(level), max(float((values < level).mean()), 1e-5)) for level in levels] for name, values in series.items()}
     axes = (
@@ -343,5 +346,13 @@ def _likenesses(tracks: Sequence[Array], since: Sequence[int] | None = None) -> 
     return np.array(out)
 
 
+def main() -> None:
+    here = Path(__file__).resolve().parent
+    found, file = {"strokes": run(here / "plots")}, here / "results.json"
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
+    print(json.dumps(found, indent=2))
+
+
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))
+    main()

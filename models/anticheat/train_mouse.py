@@ -23,7 +23,7 @@ from models.anticheat import hands, mouse, mousenet, real, score
 from models.anticheat.train import WEIGHTS
 
 SEED = 20_261
-BATCH = 512
+BATCH, KEEP_EVERY = 512, 500
 RATE, DECAY, DROPOUT, KEEP = 2e-3, 0.03, 0.2, 0.995
 STANDARD = ("mean", "scale", "channel_mean", "channel_scale")
 EACH, RENEW = 2_000, 600  # machines of a family in a part of the pool, steps until the oldest part is drawn anew
@@ -208,8 +208,10 @@ class Fit:
             self.step += 1
             if self.step % RENEW == 0:
                 self.pool.renew()
-            if self.step % 500 == 0:
-                print(f"{plan.hz} Hz, {plan.seed}, step {self.step} of {plan.all_steps}: loss {np.mean(losses[-500:]):.4f}", flush=True)
+            if self.step % KEEP_EVERY == 0:
+                print(
+                    f"{plan.hz} Hz, {plan.seed}, step {self.step} of {plan.all_steps}: loss {np.mean(losses[-KEEP_EVERY:]):.4f}", flush=True
+                )
                 self._keep()
         return self.tensors()
 
