@@ -25,7 +25,7 @@ CUTS = (
     (30, 48, False, True),
     (60, 64, False, False),
 )
-LEFT_OUT_STEPS, LEFT_OUT_PARTS = 1_500, 2  # far shorter than the shipped networks'; compared with one as short that has seen all
+LEFT_OUT_STEPS, LEFT_OUT_PARTS = 600, 2  # far shorter than the shipped networks'; compared with one as short that has seen all
 
 
 def share(found: np.ndarray, innocents: np.ndarray, rate: float) -> float:

@@ -29,7 +29,7 @@ NOISES = (0.0, 0.5, 1.0, 2.0)
 LIBRARIES = (8, 64, 512)
 PLAYS = 400
 LENGTH_MAX, LENGTH_MIN = 48, 6
-ARENA_S, ARENA_SEEDS, ARENA_LIBRARIES = 240.0, (501, 502), (8, 32, 128)
+ARENA_S, ARENA_SEEDS, ARENA_LIBRARIES = 300.0, (511, 512), (8, 32, 128)
 PEOPLE_1E3 = 0.1  # the likeness that 1 in 1,000 strokes of these people reaches: for comparison
 Array = np.ndarray
 
