@@ -19,6 +19,7 @@ from gameedge.state.base import EVIDENCE_DECISIONS, EVIDENCE_STATES
 
 if TYPE_CHECKING:
     from gameedge.core.anticheat import clips
+    from gameedge.core.anticheat.repeats import Repeats
 
 app = typer.Typer(help="Flags and their evidence.", no_args_is_help=True)
 STATES: Final = EVIDENCE_STATES
@@ -56,6 +57,18 @@ def _timeline(clip: "clips.Clip") -> list[dict[str, Any]]:
     ]
 
 
+def _repeats(found: "Repeats") -> list[dict[str, Any]]:
+    """Strokes that were like one before: which of those judged, how much they differ, and the account after each."""
+    from gameedge.core.anticheat import repeats
+
+    stroke, out = found.before, []
+    for part in found.found:
+        stroke += part.passed + 1
+        differ = repeats.rest(repeats.shape_of(part.first), repeats.shape_of(part.again))
+        out.append({"stroke": stroke, "differ": round(differ, 5), "wealth": math.exp(min(part.log, 60.0))})
+    return out
+
+
 @app.command("show")
 def show_flag(
     context: typer.Context,
@@ -85,6 +98,8 @@ def show_flag(
     answer = sources.plain(evidence)
     if clip is not None:
         answer |= {"timeline": _timeline(clip), "refused": clip.refused, "combat_s": clip.combat_s}
+        if clip.repeated is not None:
+            answer["repeats"] = _repeats(clip.repeated)
     show(answer, as_json, views.evidence)
 
 

@@ -333,6 +333,11 @@ def evidence(console: Console, answer: dict[str, Any]) -> None:
         for row in answer["timeline"]:
             _row(table, row["block"], row["tick"], row["shots"], f"{row['score']:.2f}", f"{row['p']:g}", f"{row['wealth']:.3g}")
         console.print(table)
+    if answer.get("repeats"):
+        table = _table("movements of the cursor that were an earlier one again", "movement>r", "differ by>r", "wealth>r")
+        for row in answer["repeats"]:
+            _row(table, row["stroke"], f"{100 * row['differ']:.2f} %", f"{row['wealth']:.3g}")
+        console.print(table)
 
 
 def placement(console: Console, answer: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from gameedge.core.anticheat import features
+from gameedge.core.anticheat import features, strokes
 from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.links import Seconds
@@ -180,6 +180,37 @@ def _links_us(times: int) -> float:
     return _median_us(call, max(3, times // 20)) / PLAYERS / TICK_HZ
 
 
+def _strokes_us() -> tuple[float, float, int]:
+    """A tick of a player with an enemy in sight whose cursor makes a movement a second and of whom as many strokes are known as are kept;
+    strokes a second; bytes that are kept of a player."""
+    rng, unit, gaze = np.random.default_rng(4), strokes.Strokes(PLAYERS, 0.5), Gaze.empty(PLAYERS)
+    gaze.fresh[:] = True
+    s = np.clip((np.arange(TICK_HZ) - 10) / 25, 0, 1)
+    share = (s**3 * (10 + s * (6 * s - 15)))[:, None, None]
+    way, bow = rng.normal(0, 4, (2, 40, PLAYERS, 2))
+    ticks = []
+    for k in range(40):
+        path = share * way[k] + 4 * share * (1 - share) * 0.3 * bow[k] + np.cumsum(rng.normal(0, 0.02, (TICK_HZ, PLAYERS, 2)), axis=0)
+        ticks += list(np.round((path if k % 2 == 0 else path[::-1]) * GAZE_SCALE).clip(-32_000, 32_000).astype(np.int16))
+    took = []
+
+    def play() -> None:
+        for at in ticks:
+            gaze.rows[:, GAZE_CURSOR : GAZE_CURSOR + 2] = at
+            began = perf_counter()
+            unit.step(gaze, gaze.fresh)
+            took.append(perf_counter() - began)
+
+    while unit.counts(0)[0] < strokes.KEPT:
+        play()
+    took.clear()
+    before = sum(unit.counts(entity)[0] for entity in range(PLAYERS))
+    play()
+    done = sum(unit.counts(entity)[0] for entity in range(PLAYERS)) - before
+    past = unit.take(0)
+    return float(np.mean(took)) * 1e6 / PLAYERS, done / PLAYERS / (len(ticks) / TICK_HZ), past.shapes.nbytes + past.abouts.nbytes
+
+
 def _block_us(model: AimModel, times: int) -> float:
     """A block that is over: shares, p-value, wealth, what is kept of it. All players' at once, as seldom happens."""
     ticks, watch = fights(PLAYERS), Watch(PLAYERS, model)
@@ -237,6 +268,8 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
     stream_tick = stream_us * IN_SIGHT
     links_tick, (unit_us, plain_us) = _links_us(times), _unit_us(model, times)
     block_tick = block_us * IN_SIGHT / STREAM_TICKS
+    strokes_us, strokes_s, strokes_bytes = _strokes_us()
+    strokes_tick = strokes_us * IN_SIGHT
     rows = [
         row("gate, a command", gate_us, "us"),
         row("features, a shot of 64", figures_us, "us"),
@@ -247,13 +280,15 @@ def run(notes: list[str], *, quick: bool = False) -> list[Row]:
         row("of that, the recurrent unit", unit_us, "us", baseline=plain_us),
         row("accumulation, a block", block_us, "us"),
         row("whether links are bad only in combat, a player-tick", links_tick, "us"),
+        row("strokes that come again, a player-tick", strokes_tick, "us"),
         row("streaming model, a player-tick", stream_tick, "us", at_most=0.5),
-        row("all stages, a player-tick", stream_tick + block_tick + aim_tick + gate_tick + links_tick, "us", at_most=1.5),
+        row("all stages, a player-tick", stream_tick + block_tick + aim_tick + gate_tick + links_tick + strokes_tick, "us", at_most=1.5),
     ]
     for speed, within in ((1.05, 1.0), (1.01, 5.0)):
         worst = max(_found_after_s(speed, rtt, 4 if quick else 20) for rtt in (0.0, 60.0, 150.0, 300.0))
         rows.append(row(f"timer {speed}x found on a steady link, worst of 0 to 300 ms", worst, "s", at_most=within))
     notes.append(f"{SHOTS_S} shots and {COMMANDS_S} commands a second a player, an enemy in sight for {100 * IN_SIGHT:.0f} % of the time")
+    notes.append(f"strokes: {strokes_s:.1f} judged a second with an enemy in sight, against {strokes.KEPT}; {strokes_bytes} bytes a player")
     notes.append("the streaming model runs in every tick with an enemy in sight, the other network at shots")
     notes.append("not measured: the streaming model on a GPU (100,000 players at 0.02 us a player-tick): it has no kernel for one")
     notes.append("the recurrent unit's baseline: the same bits, compiled, one input at a time")

@@ -5,16 +5,18 @@ every figure of a machine is drawn anew for each player (`Plan.draw`), so that n
 
 Families: `snap` (on the target at once, or only for the shot), `smooth` (a fixed part of what remains, every sample), `minjerk` (one
 minimum-jerk movement after another, as long as Fitts's law says), `wind` (the WindMouse random walk), `splice` (a hand's recorded
-movement, turned and stretched onto the target), `trigger` (the finger alone, with delays as drawn: down while the line of fire is on
-the target), `tap` (the same, but each press lasts as long as a finger's), `sticky` (a hand that is pulled a little towards the target:
-what is sold as "aim assist"), `esp` (the screen shows enemies that the server sent ahead of their coming into sight; by hand, or with a
-machine that goes to meet them), `macro` (presses of the trigger recorded once and played again), `timer` (presses at a fixed period).
+movement, turned and stretched onto the target, each anew or a few of them over and over), `trigger` (the finger alone, with delays as
+drawn: down while the line of fire is on the target), `tap` (the same, but each press lasts as long as a finger's), `sticky` (a hand that
+is pulled a little towards the target: what is sold as "aim assist"), `esp` (the screen shows enemies that the server sent ahead of their
+coming into sight; by hand, or with a machine that goes to meet them), `macro` (presses of the trigger recorded once and played again),
+`timer` (presses at a fixed period).
 
 Sources: Flash and Hogan 1985 (minimum jerk); the WindMouse algorithm as published by its author, B. Land (2021).
 """
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -29,6 +31,7 @@ FINGER_FAMILIES: Final = ("trigger", "tap", "macro", "timer")
 FAMILIES: Final = (*AIM_FAMILIES, *FINGER_FAMILIES, "esp")
 RADIUS: Final = 0.5
 SPLICE_SAMPLES_MAX: Final = 45
+TAPE_FAR: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Plan:
     offset: float = 0.0  # how far from the centre it aims, anew every engagement
     at_shot: bool = False  # snap: the cursor is on the target for the shot alone
     slow: float = 1.0  # minjerk, splice: times the time that a person takes
+    recordings: int = 0  # splice: so many movements of one hand, over and over; 0: each is new
+    recorded: int = 0  # seed of these
     noise: float = 0.0  # minjerk: scatter of a movement's end, share of its length
     wind: float = 0.0
     gravity: float = 1.0
@@ -243,7 +248,11 @@ class Machine(Human):
             far = math.hypot(ex, ey)
             if far < 0.3:
                 return self._last_tremor()
-            self._splice = recorded(self.person, self.rng, far, self.plan.slow)
+            if self.plan.recordings:
+                steps = tape(self.plan.recorded, self.plan.recordings, self.plan.slow)[int(self.rng.integers(self.plan.recordings))]
+                self._splice = [(along * far / TAPE_FAR, across * far / TAPE_FAR) for along, across in steps]
+            else:
+                self._splice = recorded(self.person, self.rng, far, self.plan.slow)
             self._splice.reverse()
             self._turn = ex / far, ey / far
         along, across = self._splice.pop()
@@ -296,6 +305,14 @@ class Machine(Human):
             at -= ms
         self._begun_ms = at_ms if near else None
         return near
+
+
+@lru_cache(256)
+def tape(seed: int, count: int, slow: float) -> list[list[tuple[float, float]]]:
+    """What a cheat has recorded of one person: `count` movements of TAPE_FAR, as `recorded` gives them."""
+    rng = np.random.default_rng(seed)
+    person = Person.draw(rng)
+    return [recorded(person, rng, TAPE_FAR, slow) for _ in range(count)]
 
 
 def recorded(person: Person, rng: np.random.Generator, far: float, slow: float) -> list[tuple[float, float]]:

@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--no-real", action="store_true", help="leave recorded people out: what results.json says of them stays")
     report.add_argument("--no-left-out", action="store_true", help="train no models without a family each: what results.json says stays")
     report.add_argument("--real-only", action="store_true", help="only what concerns recorded people; the rest of the report stays")
+    report.add_argument("--left-out-only", action="store_true", help="only recorded people, networks without a family each; the rest stays")
     report.add_argument("--innocents-only", action="store_true", help="only innocents and their careers; the rest of the report stays")
     options = parser.parse_args(argv)
     try:
@@ -33,7 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         from models.anticheat import evaluate
 
         if options.real_only:
-            found = evaluate.real_only()
+            found = evaluate.real_only(left_out=not options.no_left_out)
+        elif options.left_out_only:
+            found = evaluate.left_out_only()
         elif options.innocents_only:
             found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
         else:

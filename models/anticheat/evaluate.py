@@ -12,7 +12,7 @@ import numpy as np
 
 from gameedge.core.anticheat import accumulate, aim
 from gameedge.inference.artifacts import load_aim
-from models.anticheat import calibrate, careers, evaluate_aim, evaluate_arena, plots, train
+from models.anticheat import calibrate, careers, evaluate_aim, evaluate_arena, evaluate_strokes, plots, train
 from models.anticheat.data import each
 from models.anticheat.evaluate_arena import INNOCENT_JOBS, follow, judged
 from models.anticheat.plots import Axis
@@ -85,16 +85,25 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
 # --------------------------------------------------------------------------------------------------------------- together
 
 
-def real_only(out: Path = HERE) -> dict[str, Any]:
-    """What concerns recorded people; in results.json below `out` only these parts are replaced."""
+def real_only(out: Path = HERE, left_out: bool = True) -> dict[str, Any]:
+    """What concerns recorded people; in results.json below `out` only these parts are replaced. left_out: see `run`."""
     plot, file = out / "plots", out / "results.json"
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    found = {"real": evaluate_aim.real_people(plot), "real_plain": evaluate_aim.real_plain(plot)}
+    found = {"real": evaluate_aim.real_people(plot), "real_plain": evaluate_aim.real_plain(plot), "strokes": evaluate_strokes.run(plot)}
     file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")  # what follows takes minutes
-    left_out = evaluate_aim.real_left_out()
-    if "skipped" in left_out:  # no torch: the figures concern networks that were trained for them alone, so earlier ones still hold
-        left_out = known.get("real_family_left_out", left_out)
-    found["real_family_left_out"] = left_out
+    apart = evaluate_aim.real_left_out() if left_out else {"skipped": "--no-left-out"}
+    if "skipped" in apart:  # the figures concern networks that were trained for them alone, so earlier ones still hold
+        apart = known.get("real_family_left_out", apart)
+    found["real_family_left_out"] = apart
+    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
+    return found
+
+
+def left_out_only(out: Path = HERE) -> dict[str, Any]:
+    """Recorded people, with each family left out of training: minutes of it; in results.json below `out` only this part is replaced."""
+    found = {"real_family_left_out": evaluate_aim.real_left_out()}
+    file = out / "results.json"
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}  # after the minutes: others may have written to it
     file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
     return found
 
@@ -113,7 +122,7 @@ def real_before(out: Path) -> dict[str, Any]:
     """What results.json says of recorded people already."""
     file = out / "results.json"
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    return {part: known[part] for part in ("real", "real_plain", "real_family_left_out") if part in known} or {
+    return {part: known[part] for part in ("real", "real_plain", "strokes", "real_family_left_out") if part in known} or {
         "real": {"skipped": "--no-real"}
     }
 
@@ -128,7 +137,7 @@ def run(careers: int = 30_000, processes: int = 2, real: bool = True, left_out: 
         known = json.loads(file.read_text("utf-8")).get("simulated", {})
         simulated["family_left_out"] = known.get("family_left_out", {"skipped": "--no-left-out"})
     found: dict[str, Any] = {"model": model.id}
-    found |= real_only(out) if real else real_before(out)
+    found |= real_only(out, left_out) if real else real_before(out)
     found["simulated"] = simulated
     found["innocents"] = innocents(model, unseen, seen, careers, plot)
     file.write_text(json.dumps(found, indent=2) + "\n", "utf-8")

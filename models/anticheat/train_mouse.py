@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -22,8 +23,9 @@ from models.anticheat import hands, mouse, mousenet, real, score
 from models.anticheat.train import WEIGHTS
 
 SEED = 20_261
-BATCH = 512
+BATCH, KEEP_EVERY = 512, 500
 RATE, DECAY, DROPOUT, KEEP = 2e-3, 0.03, 0.2, 0.995
+STANDARD = ("mean", "scale", "channel_mean", "channel_scale")
 EACH, RENEW = 2_000, 600  # machines of a family in a part of the pool, steps until the oldest part is drawn anew
 HUMAN_PRIOR = 0.65
 TAIL_SHARE, RECENT = 0.004, 24  # people above the threshold of `Tail`; batches that set it
@@ -32,22 +34,36 @@ TAIL_SHARE, RECENT = 0.004, 24  # people above the threshold of `Tail`; batches 
 @dataclass(frozen=True)
 class Plan:
     """One network: rate, steps of training, weight of the loss `Tail`, parts of the pool. slow: the rate of learning falls as a cosine over
-    slow[1] steps until step slow[0], and over `steps` from there on: long at a high rate, then a short end."""
+    slow[1] steps until step slow[0], and over `steps` from there on: long at a high rate, then a short end. again: steps more after these,
+    in which the rate falls once more, from again[1] (a warm restart): Adam begins anew, from the mean of the last steps."""
 
     hz: int
     steps: int
     tail: float = 0.0
     parts: int = 8
     slow: tuple[int, int] = (0, 1)
+    again: tuple[int, float] = (0, 0.0)
+    seed: int = 0
+
+    @property
+    def all_steps(self) -> int:
+        return self.steps + self.again[0]
 
     def rate(self, step: int) -> float:
-        length = self.slow[1] if step <= self.slow[0] else self.steps
-        return RATE * min(1.0, (step + 1) / 200) * 0.5 * (1 + float(np.cos(np.pi * step / length))) + 1e-5
+        length, top = self.slow[1] if step <= self.slow[0] else self.steps, RATE
+        if step >= self.steps:
+            step, (length, top) = step - self.steps, self.again
+        return top * min(1.0, (step + 1) / 200) * 0.5 * (1 + float(np.cos(np.pi * step / length))) + 1e-5
 
 
-# Those of one rate are averaged. One that looks at all people alike and one that looks at the highest score better together.
-PLANS = (Plan(30, 8_624, 0.0, slow=(7_474, 12_000)), Plan(30, 8_717, 0.3, slow=(7_567, 9_000)), Plan(20, 1_500, 0.1, parts=5))
+# Those of one rate are averaged. `tail` at 30 Hz lost by longer training: the highest scores of people 1 to 48 fell, not those of others.
+PLANS = (
+    Plan(30, 8_624, slow=(7_474, 12_000), again=(6_000, 1e-3)),
+    Plan(30, 8_000, slow=(5_000, 12_000), seed=3),
+    Plan(20, 1_500, 0.1, parts=5, again=(3_000, 1.5e-3), seed=2),
+)
 PROCESSES = 2
+CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # a run that was cut off goes on from there
 # How much a family counts in the loss, and then in the score: a snap is certain where it is one, a replay never.
 COUNTS = {"snap": 3.0, "smooth": 1.5, "minjerk": 1.5, "wind": 1.5}
 COUNTS_ELSE = 0.5
@@ -134,55 +150,121 @@ def _cat(parts: list[Any]) -> Any:
     return torch.cat(parts, 1)
 
 
-def fit(
-    plan: Plan, seed: int = 0, families: Sequence[str] = mousenet.CLASSES[1:], users: range = real.TRAIN_USERS
-) -> dict[str, np.ndarray]:
-    """The network's tensors as mousenet.shapes has them, and what is needed to standardise. families: those that training sees."""
-    import torch
+class Fit:
+    """One network while it trains. families: those that training sees; start: a network as `tensors` gives it, to go on from after
+    plan.steps; keep: a file that what is needed to go on is written to now and then, and read from where it is there (with machines and
+    people drawn anew, so not to the bit)."""
 
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    hz = plan.hz
-    torch.manual_seed(SEED + hz + 1_000 * seed)
-    rng = np.random.default_rng(SEED + hz + 1_000 * seed)
-    pool = Pool(hz, families, rng, users, plan.parts)
-    sample = rng.choice(len(pool.kind), min(len(pool.kind), 20_000), replace=False)
-    mean, scale = _standard(pool.figures[sample])
-    channel_mean, channel_scale = _standard(pool.channels[sample].astype(np.float32).reshape(-1, mouse.CHANNELS))
-    count = np.bincount(pool.kind, minlength=len(mousenet.CLASSES))
-    counts = np.array([COUNTS.get(name, COUNTS_ELSE) for name in mousenet.CLASSES])
-    counts[0] = HUMAN_PRIOR / (1 - HUMAN_PRIOR) * (counts * count)[1:].sum() / count[0]
-    weight = torch.tensor(counts, dtype=torch.float32)
-    weigh = np.array([WEIGH.get(name, WEIGH_ELSE) for name in mousenet.CLASSES[1:]])
-    tail = Tail(weight, torch.tensor(np.log(weigh), dtype=torch.float32))
-    net = _module(hz)
-    adam = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-    kept = {name: value.clone() for name, value in net.state_dict().items()}
-    losses = []
-    for step in range(plan.steps):
-        if step % RENEW == RENEW - 1:
-            pool.renew()
-        rows = rng.integers(0, len(pool.kind), BATCH)
-        for group in adam.param_groups:
+    def __init__(
+        self,
+        plan: Plan,
+        families: Sequence[str] = mousenet.CLASSES[1:],
+        users: range = real.TRAIN_USERS,
+        start: mousenet.Tensors | None = None,
+        keep: Path | None = None,
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        kept = torch.load(keep, weights_only=True) if keep is not None and keep.exists() else None
+        self.plan, self.keep = plan, keep
+        self.step = kept["step"] if kept else plan.steps if start else 0
+        begin = SEED + plan.hz + 1_000 * plan.seed + 7 * self.step
+        torch.manual_seed(begin)
+        self.rng = np.random.default_rng(begin)
+        self.pool = pool = Pool(plan.hz, families, self.rng, users, plan.parts)
+        sample = self.rng.choice(len(pool.kind), min(len(pool.kind), 20_000), replace=False)
+        channels = pool.channels[sample].astype(np.float32).reshape(-1, mouse.CHANNELS)
+        given = start or (kept["standard"] if kept else None)
+        self.standard = dict(zip(STANDARD, (*_standard(pool.figures[sample]), *_standard(channels)), strict=True))
+        if given:
+            self.standard = {name: np.asarray(given[name]) for name in STANDARD}
+        count = np.bincount(pool.kind, minlength=len(mousenet.CLASSES))
+        counts = np.array([COUNTS.get(name, COUNTS_ELSE) for name in mousenet.CLASSES])
+        counts[0] = HUMAN_PRIOR / (1 - HUMAN_PRIOR) * (counts * count)[1:].sum() / count[0]
+        self.weight = torch.tensor(counts, dtype=torch.float32)
+        self.weigh = np.array([WEIGH.get(name, WEIGH_ELSE) for name in mousenet.CLASSES[1:]])
+        self.tail = Tail(self.weight, torch.tensor(np.log(self.weigh), dtype=torch.float32))
+        self.net = _module(plan.hz)
+        if kept or start:
+            self.net.load_state_dict(kept["net"] if kept else _torch(start, self.net.state_dict()))
+        self.adam = torch.optim.AdamW(self.net.parameters(), lr=RATE, weight_decay=DECAY)
+        self.mean = {name: value.clone() for name, value in self.net.state_dict().items()}  # over the last steps
+        if kept:
+            self.adam.load_state_dict(kept["adam"])
+            self.mean = kept["mean"]
+
+    def run(self) -> dict[str, np.ndarray]:
+        """Until the plan is done; the tensors."""
+        import torch
+
+        losses, plan = [], self.plan
+        while self.step < plan.all_steps:
+            if self.step == plan.steps:
+                self.net.load_state_dict(self.mean)
+                self.adam = torch.optim.AdamW(self.net.parameters(), lr=RATE, weight_decay=DECAY)
+            losses.append(self._once())
+            self.step += 1
+            if self.step % RENEW == 0:
+                self.pool.renew()
+            if self.step % KEEP_EVERY == 0:
+                print(
+                    f"{plan.hz} Hz, {plan.seed}, step {self.step} of {plan.all_steps}: loss {np.mean(losses[-KEEP_EVERY:]):.4f}", flush=True
+                )
+                self._keep()
+        return self.tensors()
+
+    def _once(self) -> float:
+        import torch
+
+        step, plan, clip = self.step, self.plan, mousenet.CLIP
+        mean, scale, channel_mean, channel_scale = (self.standard[name] for name in STANDARD)
+        rows = self.rng.integers(0, len(self.pool.kind), BATCH)
+        for group in self.adam.param_groups:
             group["lr"] = plan.rate(step)
-        x = np.clip((pool.channels[rows].astype(np.float32) - channel_mean) * channel_scale, -mousenet.CLIP, mousenet.CLIP)
-        f = np.clip((pool.figures[rows] - mean) * scale, -mousenet.CLIP, mousenet.CLIP)
-        z, kind = net(torch.from_numpy(x), torch.from_numpy(f)), torch.from_numpy(pool.kind[rows])
-        loss = torch.nn.functional.cross_entropy(z, kind, weight=weight)
+        x = np.clip((self.pool.channels[rows].astype(np.float32) - channel_mean) * channel_scale, -clip, clip)
+        f = np.clip((self.pool.figures[rows] - mean) * scale, -clip, clip)
+        z, kind = self.net(torch.from_numpy(x), torch.from_numpy(f)), torch.from_numpy(self.pool.kind[rows])
+        loss = torch.nn.functional.cross_entropy(z, kind, weight=self.weight)
         if plan.tail and step > 300:
-            loss = loss + plan.tail * tail(z, kind)
-        adam.zero_grad()
+            loss = loss + plan.tail * self.tail(z, kind)
+        self.adam.zero_grad()
         loss.backward()
-        adam.step()
-        losses.append(loss.item())
-        if step % 4 == 0:  # what is kept is a mean over the last steps
+        self.adam.step()
+        if step % 4 == 0:
             fade = min(KEEP, step / (step + 40))
-            for name, value in net.state_dict().items():
-                kept[name].mul_(fade).add_(value, alpha=1 - fade)
-        if step % 1_000 == 999:
-            print(f"{hz} Hz, {seed}, step {step + 1} of {plan.steps}: loss {np.mean(losses[-1000:]):.4f}", flush=True)
-    found = _plain(kept) | {"mean": mean, "scale": scale, "channel_mean": channel_mean, "channel_scale": channel_scale, "weigh": weigh}
-    return {name: np.round(tensor, 5).astype(np.float32) for name, tensor in found.items()}
+            for name, value in self.net.state_dict().items():
+                self.mean[name].mul_(fade).add_(value, alpha=1 - fade)
+        return float(loss.item())
+
+    def _keep(self) -> None:
+        import torch
+
+        if self.keep is None:
+            return
+        standard = {name: torch.from_numpy(value) for name, value in self.standard.items()}
+        state = {"step": self.step, "net": self.net.state_dict(), "adam": self.adam.state_dict(), "mean": self.mean, "standard": standard}
+        self.keep.parent.mkdir(parents=True, exist_ok=True)
+        new = self.keep.with_suffix(".new")
+        torch.save(state, new)
+        new.replace(self.keep)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """As mousenet.shapes has them, with what is needed to standardise."""
+        found = _plain(self.mean) | self.standard | {"weigh": self.weigh}
+        return {name: np.round(tensor, 5).astype(np.float32) for name, tensor in found.items()}
+
+
+def fit(
+    plan: Plan,
+    families: Sequence[str] = mousenet.CLASSES[1:],
+    users: range = real.TRAIN_USERS,
+    start: mousenet.Tensors | None = None,
+    keep: Path | None = None,
+) -> dict[str, np.ndarray]:
+    """Train one network; see `Fit`."""
+    return Fit(plan, families, users, start, keep).run()
 
 
 class Tail:
@@ -220,6 +302,21 @@ def _plain(state: dict[str, Any]) -> dict[str, np.ndarray]:
     return out
 
 
+def _torch(tensors: mousenet.Tensors, state: dict[str, Any]) -> dict[str, Any]:
+    """The other way round: tensors of an artifact as the module's state, `state` for its shapes."""
+    import torch
+
+    out = {}
+    for name, value in state.items():
+        part, kind = name.split(".")
+        tensor = np.asarray(tensors[f"{part}.{kind[0]}"], np.float32)
+        if kind == "weight":
+            shape = tuple(value.shape)
+            tensor = tensor.reshape(*shape[:0:-1], shape[0]).T if len(shape) == 3 else tensor.T
+        out[name] = torch.from_numpy(np.array(tensor, order="C"))
+    return out
+
+
 def save(nets: Sequence[dict[str, np.ndarray]], out: Path) -> Path:
     """nets: one for each of PLANS."""
     known: dict[int, int] = {}
@@ -237,6 +334,15 @@ def save(nets: Sequence[dict[str, np.ndarray]], out: Path) -> Path:
     return path
 
 
+def _kept(plan: Plan) -> Path:
+    """Where a network that is half trained lies: another plan has another file."""
+    return CHECKPOINTS / f"{score.NAME}-{plan.hz}-{sha256(repr(plan).encode()).hexdigest()[:12]}.pt"
+
+
+def _fit_kept(plan: Plan) -> dict[str, np.ndarray]:
+    return fit(plan, keep=_kept(plan))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder; older weights of the same name are removed")
@@ -247,8 +353,10 @@ def main() -> None:
         raise SystemExit("training needs torch: python -m pip install torch==2.13.0") from None
     began = perf_counter()
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        nets = list(pool.map(fit, PLANS, range(len(PLANS))))
+        nets = list(pool.map(_fit_kept, PLANS))
     path = save(nets, out)
+    for plan in PLANS:
+        _kept(plan).unlink(missing_ok=True)
     print(f"{path.name}: {path.stat().st_size} bytes in {perf_counter() - began:.0f} s")
 
 

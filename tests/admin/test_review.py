@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gameedge.admin.cli import app
 from gameedge.core.anticheat import clips
-from gameedge.core.anticheat.watch import Watch
+from gameedge.core.anticheat.watch import REPEAT, Watch
 from gameedge.core.ids import FlagId, MatchId, PlayerId
 from gameedge.inference.artifacts import load_aim
 from gameedge.state.base import Evidence
@@ -21,6 +21,7 @@ from tests.contract.stores import (
     region_store,
     servers,  # noqa: F401
 )
+from tests.core.anticheat.test_strokes import play, recorded
 from tests.core.anticheat.test_watch import run
 
 
@@ -61,6 +62,34 @@ def region(servers: dict[str, str]) -> Iterator[str]:  # noqa: F811
     asyncio.run(fill())
     yield url
     empty(url)
+
+
+def test_repeats_are_shown_drawn_and_compute_again(servers: dict[str, str], tmp_path: Path) -> None:  # noqa: F811
+    url = servers["redis"]
+    empty(url)
+    watch = Watch(1, load_aim())
+    watch.enter(0, PlayerId("p1"))
+    play(watch, recorded(40, 8))
+    flag = next(flag for flag in watch.flags() if flag.rule == REPEAT)
+
+    async def fill() -> None:
+        async with region_store(url) as store:
+            at = {"at_ms": 1_800_000_000_000, "match": MatchId("m1"), "state": "open", "model": flag.model}
+            given = {"player": flag.player, "rule": flag.rule, "score": flag.score, "reasons": list(flag.reasons), "clip": flag.clip}
+            await store.evidence_add(Evidence(flag=FlagId("f1"), **at, **given))  # type: ignore[arg-type]
+
+    asyncio.run(fill())
+    try:
+        picture = tmp_path / "f1.svg"
+        answer = json.loads(review(url, "show", "f1", "--picture", str(picture), "--json").stdout)
+        assert len(answer["repeats"]) >= 4
+        assert all(row["differ"] < 0.03 for row in answer["repeats"])
+        assert answer["repeats"][-1]["wealth"] >= 100
+        assert picture.read_text("utf-8").count("they differ by") == 4
+        assert "movements of the cursor" in review(url, "show", "f1").stdout
+        assert json.loads(review(url, "appeal", "f1", "--json").stdout)["same"] is True
+    finally:
+        empty(url)
 
 
 def review(url: str, *words: str) -> Result:

@@ -260,14 +260,13 @@ def test_a_chart_is_an_svg(tmp_path: Path) -> None:
     assert "&lt;t&gt;" in (tmp_path / "a.svg").read_text()
 
 
-FLOORS = {"snap": 0.4, "smooth": 0.6, "minjerk": 0.4, "wind": 0.2}  # known of others: .96 / .76 / .58 / .16 on their machines
+FLOORS = {"snap": 0.6, "smooth": 0.6, "minjerk": 0.55, "wind": 0.4}  # known of others: .96 / .76 / .58 / .16 on their machines
 
 
 @pytest.mark.skipif(not real.FILE.exists(), reason="recorded people (shared/data/aim) are not beside this checkout")
 def test_recorded_people_whom_training_has_not_seen_beat_the_floor() -> None:
     clicks = real.clicks(real.VALIDATE_USERS)
     assert clicks is not None
-    clicks = clicks.take(np.arange(0, len(clicks.user), 2))
     innocents, found = evaluate_aim.scored(score.load_mouse(), clicks, 30, tuple(FLOORS), 8)
     for family, floor in FLOORS.items():
         assert evaluate_aim.share(found[family], innocents, 1e-3) > floor

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim
+from gameedge.core.anticheat import accumulate, aim, repeats
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.features import SAMPLES, Floats
 from gameedge.core.anticheat.stream import STREAM_TICKS
@@ -80,6 +80,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     before: int  # blocks before the first
     blocks: list[Block]
     refused: dict[str, int]
+    repeated: repeats.Repeats | None = None  # of the rule of that name
     combat_s: tuple[float, float] | None = None  # judged, and not judged for the network's sake; None: not counted yet when it was made
 
 
@@ -188,7 +189,13 @@ def why(model: aim.AimModel, blocks: Iterable[Block], count: int, radius: float 
 
 
 def encode(
-    before: Wealth, blocks: Iterable[Block], refused: dict[int, int], model: str, radius: float, combat_s: tuple[float, float] | None = None
+    before: Wealth,
+    blocks: Iterable[Block],
+    refused: dict[int, int],
+    model: str,
+    radius: float,
+    combat_s: tuple[float, float] | None = None,
+    repeated: repeats.Repeats | None = None,
 ) -> bytes:
     """A clip as msgpack, the oldest blocks left out until it fits. combat_s: that was judged, and that was not."""
     start, kept = before.copy(), list(blocks)
@@ -202,6 +209,7 @@ def encode(
             blocks=kept,
             refused={str(reason): count for reason, count in refused.items()},
             combat_s=combat_s,
+            repeated=repeated,
         )
         data = msgspec.msgpack.encode(clip)
         if len(data) <= limits.EVIDENCE_BYTES_MAX or not kept:
@@ -218,6 +226,8 @@ def decode(data: bytes) -> Clip:
         raise ValueError(f"no clip: {error}") from error
     if clip.version != VERSION:
         raise ValueError(f"a clip of version {clip.version}; this software reads {VERSION}")
+    for part in clip.repeated.found if clip.repeated is not None else []:
+        repeats.shape_of(part.first), repeats.shape_of(part.again)
     return clip
 
 
@@ -228,6 +238,8 @@ def rerun(data: bytes, model: aim.AimModel | None) -> Rerun:
     except ValueError as error:
         return Rerun(same=False, shots=0, blocks=0, log=math.nan, level="", detail=str(error))
     count = sum(len(part.shots) for part in clip.blocks)
+    if clip.repeated is not None:
+        return _repeats_again(clip.repeated)
     if not clip.model:
         return Rerun(same=True, shots=count, blocks=len(clip.blocks), log=0.0, level="", detail="refusals of the gate: nothing to compute")
     if model is None or model.id != clip.model:
@@ -247,6 +259,15 @@ def rerun(data: bytes, model: aim.AimModel | None) -> Rerun:
             same, detail = False, f"block {number}: {again}"
     level = accumulate.LEVELS[wealth.level]
     return Rerun(same=same, shots=count, blocks=len(clip.blocks), log=wealth.log, level=level, detail=detail)
+
+
+def _repeats_again(found: repeats.Repeats) -> Rerun:
+    try:
+        log, detail = repeats.rerun(found)
+    except ValueError as error:
+        return Rerun(same=False, shots=0, blocks=len(found.found), log=math.nan, level="", detail=str(error))
+    level = accumulate.LEVELS[(log >= accumulate.OBSERVE) + (log >= accumulate.REVIEW)]
+    return Rerun(same=not detail, shots=0, blocks=len(found.found), log=log, level=level, detail=detail)
 
 
 def _again(model: aim.AimModel, part: Block, radius: float, wealth: Wealth) -> str | None:

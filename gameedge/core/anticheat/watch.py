@@ -3,19 +3,22 @@
 Problem. One shot proves nothing, one refused command neither; somebody must keep the account, for every player, for ever, and be
 able to show it.
 
-Method. Two rules, each a test that may be looked at after every event:
+Method. Three rules, each a test that may be looked at after every event:
   - `aim` (and `trigger`, its name where the finger is what stands out): every tick with an enemy in sight (`stream`) and the shots in
     between (`aim`), in blocks of a second, bet against innocence (`accumulate`). A game that offers no ticks is watched by shots alone.
+  - `repeat`: movements of the cursor that were one of the player's own before again, as recordings are and hands are not (`repeats`).
   - `speed`: seconds in which the gate found a fast clock, refused one or refused commands above the rate, as a leaky sum.
 The ladder: `observe` (nothing is said aloud; `levels` tells who), `review` and `ban` raise a flag each, once; a flag recommends,
 people decide. Shots of a moment in which the player's own commands were held up by the network are not looked at; how much of a
 player's combat that is, and whether its link is bad only then, is counted too (`links`). `pool` says who should meet whom: players at
 `observe` or above, and those who could be hiding behind their link, are matched with each other.
 
-Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000. The
-clip of an aim flag holds what the decision was made of, bit for bit: `evidence.rerun` computes it again.
+Guarantee. For aim as in `accumulate`: an innocent career ever raises `review` with probability at most 1/100 and `ban` 1/10,000; `repeat`
+raises `review` with at most 1/100 more and never `ban`, as far as what `strokes` says of people holds. The clip of a flag of aim or of
+repeat holds what the decision was made of, bit for bit: `clips.rerun` computes it again.
 
-Cost. One call of the streaming model a tick, one of the shots' model a tick with shots, dictionaries of at most `CAREERS_MAX` players.
+Cost. One call of the streaming model and one of the strokes' kernel a tick, one of the shots' model a tick with shots, dictionaries of at
+most `CAREERS_MAX` players.
 """
 
 import math
@@ -27,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gameedge.core import limits
-from gameedge.core.anticheat import accumulate, aim, clips, links, stream
+from gameedge.core.anticheat import accumulate, aim, clips, links, repeats, stream
 from gameedge.core.anticheat.accumulate import Wealth
 from gameedge.core.anticheat.clips import Block, Seen
 from gameedge.core.anticheat.features import Floats
@@ -38,7 +41,8 @@ from gameedge.core.ids import PlayerId
 AIM: Final = "aim"
 TRIGGER: Final = "trigger"
 SPEED: Final = "speed"
-RULES: Final = (AIM, TRIGGER, SPEED)
+REPEAT: Final = "repeat"
+RULES: Final = (AIM, TRIGGER, SPEED, REPEAT)
 
 TICK_HZ: Final = 60
 BLOCK_MS: Final = 700.0
@@ -62,7 +66,7 @@ class Flag:
     entity: int  # -1: the player has left meanwhile
     rule: str
     level: str  # review, or ban: recommended
-    score: float  # natural logarithm of the wealth (aim, trigger); seconds with refusals (speed)
+    score: float  # natural logarithm of the wealth (aim, trigger, repeat); seconds with refusals (speed)
     reasons: tuple[str, ...]
     clip: bytes
     model: str
@@ -101,6 +105,7 @@ class Watch:
         self._waiting: deque[Flag] = deque(maxlen=FLAGS_MAX)
         self._tick_ms = 1000.0 / TICK_HZ
         self._stream = stream.Stream(capacity, model.unit, radius) if model is not None else None
+        self._repeats = repeats.Players(capacity, radius)
         self._gazing = False  # the game offers ticks
         self._seconds = links.Seconds(capacity)
         self.judged_ticks, self.unjudged_ticks = 0, 0  # of combat, all players
@@ -119,6 +124,7 @@ class Watch:
         self._of[entity] = career
         self.rtt_ms[entity] = self.jitter_ms[entity] = np.nan
         self._seconds.enter(entity)
+        self._repeats.enter(entity, player)
         if self._stream is not None:
             self._stream.restart(entity)
             self._stream.fingers[entity] = career.finger
@@ -132,6 +138,7 @@ class Watch:
             self._close(career)
             if self._stream is not None:
                 career.finger = self._stream.fingers[entity].copy()
+            self._repeats.leave(entity)
             career.entity = -1
             self._of[entity] = None
 
@@ -153,6 +160,10 @@ class Watch:
                 self._fought(career, missed, judged=False)
             if kind >= 0:
                 career.link.second(kind, bad, self._seconds.now)
+        for entity in self._repeats.step(gaze, self.rtt_ms, self.jitter_ms):
+            career = self._of[entity]
+            if career is not None:
+                self._repeated(career)
 
     def commands(self, entities: Int32s) -> None:
         """Commands came for these rows, int32 [N], a command each; -1: nobody's."""
@@ -233,7 +244,9 @@ class Watch:
         career = self._careers.get(player)
         if career is None:
             return ""
-        return "observe" if career.wealth.level >= 1 else "link" if career.link.hiding else ""
+        if career.wealth.level >= 1 or self._repeats.log(player) >= accumulate.OBSERVE:
+            return "observe"
+        return "link" if career.link.hiding else ""
 
     def link(self, player: PlayerId) -> links.Link | None:
         """How much of a player's combat was judged, and how its link is in combat and out of it. None: it was not seen here."""
@@ -241,12 +254,12 @@ class Watch:
         return career.link if career is not None else None
 
     def evidence(self, player: PlayerId) -> dict[str, float]:
-        """What is known of a player now: the log wealth of aim, seconds of speed, shots, blocks. Empty: nothing."""
+        """What is known of a player now: the log wealth of aim and of repeats, seconds of speed, shots, blocks. Empty: nothing."""
         career = self._careers.get(player)
         if career is None:
             return {}
-        blocks = float(career.wealth.blocks)
-        return {AIM: career.wealth.log, SPEED: career.bins, "shots": float(career.shots), "blocks": blocks}
+        shots, blocks = float(career.shots), float(career.wealth.blocks)
+        return {AIM: career.wealth.log, REPEAT: self._repeats.log(player), SPEED: career.bins, "shots": shots, "blocks": blocks}
 
     def _forget_one(self) -> None:
         """Make room: the career that was entered longest ago and is not playing now."""
@@ -305,6 +318,13 @@ class Watch:
         clip = clips.encode(career.before, career.blocks, career.refused, self._model.id, self._radius, _combat(career))
         log = career.wealth.log
         self._waiting.append(Flag(career.player, career.entity, rule, level, log, tuple(reasons), clip, self._model.id))
+
+    def _repeated(self, career: _Career) -> None:
+        """The account of repeats is at review."""
+        found = self._repeats.evidence(career.entity)
+        clip = clips.encode(Wealth(), [], career.refused, "", self._radius, _combat(career), found)
+        score, reasons = found.found[-1].log, tuple(repeats.words(found)[:REASONS_MAX])
+        self._waiting.append(Flag(career.player, career.entity, REPEAT, accumulate.LEVELS[2], score, reasons, clip, ""))
 
     def _fast(self, career: _Career, now_ms: float) -> None:
         """The clock or the count ran ahead: count seconds in which that happened, less what leaked since."""
