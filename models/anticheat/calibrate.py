@@ -28,7 +28,7 @@ from models.anticheat.data import Crowds, Shots
 from models.anticheat.recurrent import block_shares, figures_of
 
 BLOCK_TICKS = 42  # 700 ms
-PERSON = 0.9999
+PERSON = 0.999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
 EVENTS = 200  # blocks above a threshold, to tell how people differ in reaching it
 LAGS = 32  # blocks apart, in which a good or a bad stretch shows
@@ -217,4 +217,5 @@ def null(found: Found, rows: range, person: float = PERSON) -> tuple[np.ndarray,
     """The table of aim.AimModel.null with `rows` filled from blocks of innocents, and the inflation of each column."""
     rates = borne(found, person)
     shares = [max([float(share) for share, rate in zip(SHARES, rates, strict=True) if rate <= tail], default=0.0) for tail in aim.TAILS]
-    return _table(found, shares, rows), [round(tail / share, 2) if share else math.inf for tail, share in zip(aim.TAILS, shares, strict=True)]
+    factors = [round(tail / share, 2) if share else math.inf for tail, share in zip(aim.TAILS, shares, strict=True)]
+    return _table(found, shares, rows), factors

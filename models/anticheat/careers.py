@@ -2,9 +2,10 @@
 
 No innocent was ever recorded for 1,000 hours. What is simulated, block by block: a person is drawn whose rate of high blocks differs
 from the average as people were found to differ (a gamma distribution with the spread that `calibrate.spread` finds), has good and bad
-stretches as innocents were found to have (`calibrate.lingering`: blocks that follow each other are alike), and then plays
-blocks whose p-values fall into the columns of the null with the rates of that person and stretch. The rates of the average person are measured on
-innocents, each as if one block more had reached it. Every career is played in full, three million blocks of it.
+stretches as innocents were found to have (`calibrate.lingering`: blocks that follow each other are alike), and then plays blocks whose
+p-values fall into the columns of the null with the rates of that person and stretch. The rates of the average person are measured on
+innocents, each as if one block more had reached it. Every career is played in full, three million blocks of it. `replayed` supposes none
+of that: its careers are sessions as innocents of the arena played them, one drawn after another.
 
 The rest of the report is what happens where that is wrong (`WORSE`), one thing at a time and on top of the measured rates or of the
 higher ones that the null says: everybody's rates larger, people who differ more, days of good and bad form (blocks that depend on each

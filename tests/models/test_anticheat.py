@@ -222,7 +222,7 @@ def test_careers_of_played_sessions() -> None:
 
 def test_an_artifacts_name_does_not_hang_on_the_order_of_its_metadata() -> None:
     tensors = {"a": np.arange(3, dtype=np.float32)}
-    parts = [train.ordered(safetensors.numpy.save(tensors, {name: "1" for name in names})) for names in ("xyz", "zyx", "yzx")]
+    parts = [train.ordered(safetensors.numpy.save(tensors, dict.fromkeys(names, "1"))) for names in ("xyz", "zyx", "yzx")]
     assert len(set(parts)) == 1
     assert (safetensors.numpy.load(parts[0])["a"] == tensors["a"]).all()
 

@@ -48,6 +48,7 @@ from gameedge.core.game import (
 )
 from gameedge.core.kernel import kernel
 
+STREAM_VERSION: Final = 1  # raise it when the meaning of a figure changes
 STREAM_TICKS: Final = 60
 STREAM_TICKS_MIN: Final = 20
 STREAM_COUNT: Final = 38
