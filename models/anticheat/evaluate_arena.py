@@ -16,7 +16,7 @@ from models.anticheat.plots import Axis
 # 110 s of play: a little more than 60 s with an enemy in sight. Few people among the machines: innocents have crowds of their own.
 TEST_JOBS = [Job(seed, seconds=110.0, honest=0.25) for seed in range(301, 309)]
 DUTY_JOBS = {0.3: [Job(seed, seconds=110.0, honest=0.25, duty=0.3) for seed in range(321, 325)]}
-INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(401, 409)]
+INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(409, 417)]
 LEFT_OUT_PEOPLE = INNOCENT_JOBS
 HELD_OUT = ("snap", "smooth", "minjerk", "wind", "splice", "trigger", "macro")
 TICK_HZ = 60

@@ -81,9 +81,9 @@ FINGER: Final = (0.4, 0.1, 0.0, 0.0)
 _FINGER_MEMORY: Final = 40.0  # presses
 _FINGER_PRIOR: Final = 8.0  # presses that what is said before anything is known weighs
 _PRESSED_USUAL, _LET_GO_USUAL = 0.74, 0.29  # above all but one in thousands of people
-# Presses alike (gaze.py) that are above all but one in thousands of people's seconds. Below it chance decides, and since it is remembered
-# over two dozen presses, what happened by chance once would be bet on for half a minute: a second would say what the one before it said.
-_REPEAT_USUAL: Final = 28
+# Presses alike (gaze.py): the most that any of 512 people had in three minutes. Below it chance decides, and since it is remembered over
+# two dozen presses, what happened by chance once would be bet on for half a minute, one second saying what the one before it said.
+_REPEAT_USUAL: Final = 40
 _LEFT_TICKS: Final = 2  # let go so soon after the line left
 
 
