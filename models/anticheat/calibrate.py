@@ -5,6 +5,15 @@ uniform; for one person it is not, and a person whose blocks score high three ti
 e-process in the end. So each column of the null is the threshold that not the average person but the person at `PERSON` of all
 people stays under: per person the rate of exceeding is taken as beta distributed around the pooled rate, with a spread fitted by
 moments (the part of the variance between people that binomial chance does not explain).
+
+People differ the more, the rarer what is counted is. So the spread is measured where the threshold comes to lie and not where it would
+lie if people were alike: `null` goes up from threshold to threshold until the person at `PERSON` reaches it no more often than the
+column says. That holds for every column, common ones too. What it bounds: for all but 1 - PERSON of people every column is a p-value of
+their own, and their wealth obeys Ville's inequality; the share of careers ever sent to review is then at most 1/100 + 1 - PERSON, where
+people are as those who made the null and each person's blocks do not hang together (`careers.WORSE` says what happens where they do).
+
+Innocents play for `train.NULL_JOBS`' three minutes: what is counted of a finger over its last 40 presses fills up within the first, and
+the rates of a null made of first minutes are a quarter below those that a career is lived with.
 """
 
 import math
@@ -19,8 +28,11 @@ from models.anticheat.data import Crowds, Shots
 from models.anticheat.recurrent import block_shares, figures_of
 
 BLOCK_TICKS = 42  # 700 ms
-PERSON = 0.9999
+PERSON = 0.999
 BLOCKS_MIN = 25  # of a person, to tell anything about the person
+EVENTS = 200  # blocks above a threshold, to tell how people differ in reaching it
+LAGS = 32  # blocks apart, in which a good or a bad stretch shows
+SHARES = np.geomspace(0.98, 1e-5, 120)  # of innocents' blocks: thresholds that are looked at
 SCORE_TOP = 60.0
 ALONE, WITH_TICKS = range(aim.SHOT_COUNTS), range(aim.SHOT_COUNTS, aim.BLOCK_COUNTS)  # rows of the null
 
@@ -118,35 +130,73 @@ def spread(exceeds: np.ndarray, who: np.ndarray) -> float:
     _, index, n = np.unique(who, return_inverse=True, return_counts=True)
     k = np.bincount(index, exceeds)[n >= BLOCKS_MIN]
     n = n[n >= BLOCKS_MIN]
-    q = exceeds.mean()
-    if len(n) < 20 or q <= 0.0:
+    if len(n) < 20 or not k.any():
         return math.nan
     # E[k (k - 1)] = n (n - 1) E[rate^2].
-    square = (k * (k - 1)).sum() / (n * (n - 1)).sum()
+    square, q = (k * (k - 1)).sum() / (n * (n - 1)).sum(), k.sum() / n.sum()
     return float(max(square / (q * q) - 1.0, 0.0))
 
 
-def inflation(exceeds: np.ndarray, who: np.ndarray) -> float:
-    """How many times the pooled rate the person at PERSON of all people exceeds."""
-    relative = spread(exceeds, who)
-    if math.isnan(relative):
-        return 10.0
-    # A gamma distribution of rates with that spread, by Monte Carlo: 200,000 people.
+def lingering(exceeds: np.ndarray, who: np.ndarray, apart: float) -> tuple[float, int]:
+    """How much a person's rate of exceeding changes from stretch to stretch of blocks: its relative variance beyond `apart`, that between
+    people, and the length of a stretch. By moments: were a rate drawn anew every so many blocks, the covariance of two blocks would fall in
+    a line from the variance to 0 over that many.
+
+    exceeds: bool, a block each, in order of time for each person."""
+    order = np.argsort(who, kind="stable")
+    hit, who = exceeds[order].astype(np.float64), who[order]
+    square = max(float(hit.mean()) ** 2, 1e-12)
+    beyond = []
+    for lag in range(1, LAGS + 1):
+        same = who[lag:] == who[:-lag]
+        beyond.append(max(float((hit[lag:] * hit[:-lag])[same].mean()) / square - 1.0 - apart, 0.0) if same.any() else 0.0)
+    if beyond[0] <= 0.0:
+        return 0.0, 1
+    return beyond[0], round(1.0 + 2.0 * sum(beyond) / beyond[0])
+
+
+def at_person(share: float, relative: float, person: float = PERSON) -> float:
+    """The rate of the person at `person` of all people, whose rates are beta distributed with this mean and relative variance."""
     if relative < 1e-9:
+        return share
+    n = (1.0 - share) / (relative * share) - 1.0
+    if n <= 0.0:
         return 1.0
-    rates = np.random.default_rng(0).gamma(1.0 / relative, relative, 200_000)
-    return float(np.quantile(rates, PERSON))
+    return float(np.quantile(np.random.default_rng(0).beta(share * n, (1.0 - share) * n, 200_000), person))
 
 
-def _table(found: Found, factors: np.ndarray, rows: range) -> np.ndarray:
-    """Thresholds that are reached by at most tail / factor of the innocents' blocks of each cohort and kind: the null's `rows`."""
+def _ranks(found: Found) -> np.ndarray:
+    """The share of innocents' blocks of the same cohort and kind that score as high as each."""
+    out = np.ones(len(found["mean"]))
+    cell = found["cohort"] * aim.BLOCK_COUNTS + found["row"]
+    for one in np.unique(cell):
+        at = np.flatnonzero(cell == one)
+        scores = np.sort(found["mean"][at])
+        out[at] = (len(at) - np.searchsorted(scores, found["mean"][at], side="left")) / len(at)
+    return out
+
+
+def borne(found: Found, person: float = PERSON) -> np.ndarray:
+    """For each of SHARES the rate of the person at `person`, where the threshold is that which so many of all blocks reach. How people
+    differ is measured at that threshold and never falls as it gets rarer; where fewer than EVENTS blocks reach it, it stays."""
+    ranks, relative, out = _ranks(found), 0.0, []
+    for share in SHARES:
+        exceeds = ranks <= share
+        if exceeds.sum() >= EVENTS:
+            relative = max(relative, spread(exceeds, found["who"]))
+        out.append(at_person(share, relative, person))
+    return np.maximum.accumulate(np.array(out)[::-1])[::-1]
+
+
+def _table(found: Found, shares: Sequence[float], rows: range) -> np.ndarray:
+    """Thresholds that are reached by at most `shares` of the innocents' blocks of each cohort and kind: the null's `rows`."""
     table = np.full((aim.COHORTS, aim.BLOCK_COUNTS, len(aim.TAILS)), np.float32(SCORE_TOP))
     for c in range(aim.COHORTS):
         for row in rows:
             scores = np.sort(found["mean"][(found["cohort"] == c) & (found["row"] == row)])
-            for k, (tail, factor) in enumerate(zip(aim.TAILS, factors, strict=True)):
-                # Conformal: (exceeding + 1) / (n + 1) must stay under the tail.
-                over = math.floor(tail / factor * (len(scores) + 1)) - 1
+            for k, share in enumerate(shares):
+                # Conformal: (exceeding + 1) / (n + 1) must stay under it.
+                over = math.floor(share * (len(scores) + 1)) - 1
                 if over >= 0 and len(scores) > over:
                     table[c, row, k] = scores[len(scores) - 1 - over] + 1e-4
             table[c, row] = np.maximum.accumulate(table[c, row])
@@ -163,10 +213,9 @@ def p_values(found: Found, table: np.ndarray) -> np.ndarray:
     return out
 
 
-def null(found: Found, rows: range) -> tuple[np.ndarray, list[float]]:
+def null(found: Found, rows: range, person: float = PERSON) -> tuple[np.ndarray, list[float]]:
     """The table of aim.AimModel.null with `rows` filled from blocks of innocents, and the inflation of each column."""
-    pooled = p_values(found, _table(found, np.ones(len(aim.TAILS)), rows))
-    factors = [min(max(inflation(pooled <= tail, found["who"]), 1.0), 40.0) if tail < 0.3 else 1.0 for tail in aim.TAILS]
-    # A rarer event never has the smaller factor: the far tail has too few counts to say otherwise.
-    factors = np.maximum.accumulate(factors)
-    return _table(found, factors, rows), [round(float(f), 2) for f in factors]
+    rates = borne(found, person)
+    shares = [max([float(share) for share, rate in zip(SHARES, rates, strict=True) if rate <= tail], default=0.0) for tail in aim.TAILS]
+    factors = [round(tail / share, 2) if share else math.inf for tail, share in zip(aim.TAILS, shares, strict=True)]
+    return _table(found, shares, rows), factors

@@ -1,9 +1,11 @@
 """Innocent careers of 1,000 hours, simulated: how many would ever be sent to review, or recommended for a ban?
 
 No innocent was ever recorded for 1,000 hours. What is simulated, block by block: a person is drawn whose rate of high blocks differs
-from the average as people were found to differ (a gamma distribution with the spread that `calibrate.spread` finds), and then plays
-blocks whose p-values fall into the columns of the null with that person's rates. The rates of the average person are measured on
-innocents, each as if one block more had reached it. Every career is played in full, three million blocks of it.
+from the average as people were found to differ (a gamma distribution with the spread that `calibrate.spread` finds), has good and bad
+stretches as innocents were found to have (`calibrate.lingering`: blocks that follow each other are alike), and then plays blocks whose
+p-values fall into the columns of the null with the rates of that person and stretch. The rates of the average person are measured on
+innocents, each as if one block more had reached it. Every career is played in full, three million blocks of it. `replayed` supposes none
+of that: its careers are sessions as innocents of the arena played them, one drawn after another.
 
 The rest of the report is what happens where that is wrong (`WORSE`), one thing at a time and on top of the measured rates or of the
 higher ones that the null says: everybody's rates larger, people who differ more, days of good and bad form (blocks that depend on each
@@ -117,22 +119,30 @@ def _gamma(rng: np.random.Generator, spread: float, count: int) -> np.ndarray:
     return rng.gamma(1.0 / spread, spread, count) if spread > 1e-6 else np.ones(count)
 
 
+def _prior(blocks: int) -> np.ndarray:
+    n = np.arange(blocks) + 2.0
+    return np.asarray(accumulate.prior(0) * (2 * np.log(2.0) ** 2) / (n * np.log(n) ** 2))
+
+
+def _stakes(strict: float) -> np.ndarray:
+    """What each bet pays at each column, p-values taken `strict` times as large."""
+    tails, kappa = np.array([1.0, *aim.TAILS]), np.array(accumulate.KAPPAS)
+    return np.asarray(kappa[None] * np.minimum(strict * tails[:, None], 1.0) ** (kappa[None] - 1.0))
+
+
 def _play(base: np.ndarray, crowd: Crowd, careers: int, blocks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The highest wealth of each career: of the ordinary account, cut at 10,000, and of the strict one, cut there too."""
-    tails, kappa = np.array([1.0, *aim.TAILS]), np.array(accumulate.KAPPAS)
-    n = np.arange(blocks) + 2.0
-    prior = accumulate.prior(0) * (2 * np.log(2.0) ** 2) / (n * np.log(n) ** 2)
+    tails, prior = np.array([1.0, *aim.TAILS]), _prior(blocks)
     rng = np.random.default_rng(seed)
     factors = crowd.factor * _gamma(rng, crowd.spread, careers)
     forms = _gamma(rng, crowd.form, _FORMS if crowd.form > 0.0 else 1)
     seeds = rng.integers(1, 2**63, careers, dtype=np.uint64)
     rates = base * np.where((tails < 0.3) & (tails > 0.0), (0.3 / tails) ** crowd.heavier, 1.0)
-    stop = float(np.exp(accumulate.BAN)) * len(kappa)
+    stop = float(np.exp(accumulate.BAN)) * len(accumulate.KAPPAS)
 
     def highest(strict: float, which: np.ndarray) -> np.ndarray:
-        stakes = kappa[None] * np.minimum(strict * tails[:, None], 1.0) ** (kappa[None] - 1.0)
         args = rates, factors[which], forms, crowd.stretch, prior, stop, seeds[which]
-        return np.asarray(_careers(stakes, *args)) / len(kappa)
+        return np.asarray(_careers(_stakes(strict), *args)) / len(accumulate.KAPPAS)
 
     peaks = highest(1.0, np.arange(careers))
     # The strict account is never the richer one: those who stayed poor need not be played again.
@@ -140,6 +150,51 @@ def _play(base: np.ndarray, crowd: Crowd, careers: int, blocks: int, seed: int) 
     rich = np.flatnonzero(peaks >= np.exp(accumulate.BAN) * (1 - 1e-9))
     sure[rich] = highest(accumulate.STRICT, rich)
     return peaks, sure
+
+
+@njit(cache=True, fastmath=True)
+def _sessions(stakes, columns, starts, prior, stop, seeds):  # type: ignore[no-untyped-def]
+    """As `_careers`, of sessions as they were played, drawn anew one after another. columns: uint8, of all sessions; starts: where each
+    begins, and the end of the last."""
+    peaks = np.empty(seeds.shape[0])
+    for c in range(seeds.shape[0]):
+        x = seeds[c]
+        a, b, d, e, peak = 0.0, 0.0, 0.0, 0.0, 0.0
+        n = 0
+        while n < prior.shape[0] and peak < stop:
+            x = _next(x)
+            which = np.int64(x >> np.uint64(33)) % (starts.shape[0] - 1)
+            for i in range(starts[which], starts[which + 1]):
+                k, w = columns[i], prior[n]
+                a = stakes[k, 0] * (a + w)
+                b = stakes[k, 1] * (b + w)
+                d = stakes[k, 2] * (d + w)
+                e = stakes[k, 3] * (e + w)
+                peak = max(peak, a + b + d + e)
+                n += 1
+                if peak >= stop or n >= prior.shape[0]:
+                    break
+        peaks[c] = peak
+    return peaks
+
+
+def replayed(p: np.ndarray, who: np.ndarray, careers: int, blocks: int = BLOCKS, seed: int = 7) -> dict[str, Any]:
+    """Careers of sessions as innocents played them, drawn with replacement: nothing is supposed about how the blocks of a session hang
+    together or how people differ, but whoever plays for 1,000 h is somebody else in every session.
+
+    p: p-values of innocents' blocks, in order of time for each of `who`."""
+    tails = np.array([1.0, *aim.TAILS])
+    order = np.argsort(who, kind="stable")
+    columns = (np.searchsorted(-tails, 1e-12 - p[order], side="right") - 1).astype(np.uint8)
+    _, first = np.unique(who[order], return_index=True)
+    starts = np.append(first, len(p)).astype(np.int64)
+    seeds = np.random.default_rng(seed).integers(1, 2**63, careers, dtype=np.uint64)
+    stop = float(np.exp(accumulate.BAN)) * len(accumulate.KAPPAS)
+    peaks, sure = (
+        np.asarray(_sessions(_stakes(strict), columns, starts, _prior(blocks), stop, seeds)) / len(accumulate.KAPPAS)
+        for strict in (1.0, accumulate.STRICT)
+    )
+    return {"sessions": len(first), "blocks_each": blocks} | _told(peaks, sure)
 
 
 def _told(peaks: np.ndarray, sure: np.ndarray) -> dict[str, Any]:
@@ -161,14 +216,21 @@ def _told(peaks: np.ndarray, sure: np.ndarray) -> dict[str, Any]:
 
 
 def simulate(
-    observed: np.ndarray, spread: float, careers: int, worse: int = WORSE_CAREERS, blocks: int = BLOCKS, seed: int = 5
+    observed: np.ndarray,
+    spread: float,
+    careers: int,
+    worse: int = WORSE_CAREERS,
+    blocks: int = BLOCKS,
+    seed: int = 5,
+    stretches: tuple[float, int] = (0.0, 1_000),
 ) -> dict[str, Any]:
     """observed: share of innocents' blocks at or above each column of aim.TAILS; spread: the relative variance between people; worse:
-    careers of each crowd of `WORSE` (0: none)."""
+    careers of each crowd of `WORSE` (0: none); stretches: the relative variance between stretches and their length in blocks."""
     base = np.array([1.0, *np.maximum(observed, 1e-7)])
-    peaks, sure = _play(base, Crowd(spread=spread), careers, blocks, seed)
+    peaks, sure = _play(base, Crowd(spread=spread, form=stretches[0], stretch=stretches[1]), careers, blocks, seed)
     said = np.array([1.0, *aim.TAILS])
     found: dict[str, Any] = {"hours": blocks / BLOCKS_PER_S / 3_600, "blocks_each": blocks, "spread_between_people": round(spread, 3)}
+    found |= {"spread_between_stretches": round(stretches[0], 3), "stretch_blocks": stretches[1]}
     found |= _told(peaks, sure)
     if worse:
         found["worse"] = {

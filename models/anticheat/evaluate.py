@@ -55,10 +55,18 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
     every = np.concatenate([p, calibrate.p_values(seen, model.null)])
     # As if one block more had reached each: what was never seen is not taken for impossible.
     pooled = np.array([float(((every <= tail).sum() + 1) / (len(every) + 1)) for tail in aim.TAILS])
-    # The spread between people: the largest of the columns that are reached often enough to see it.
+    # The spread between people and between stretches: the largest of the columns that are reached often enough to see it.
     who = np.concatenate([found["who"], seen["who"]])
-    factor_spread = max(calibrate.spread(every <= tail, who) for tail in (0.2, 0.1, 0.05, 0.03))
-    simulated = careers.simulate(pooled, factor_spread, number)
+    columns = [(every <= tail, calibrate.spread(every <= tail, who)) for tail in (0.2, 0.1, 0.05, 0.03)]
+    apart = max(spread for _, spread in columns)
+    stretches = max(calibrate.lingering(exceeds, who, spread) for exceeds, spread in columns)
+    simulated = careers.simulate(pooled, apart, number, stretches=stretches)
+    as_played = {
+        "everybody": careers.replayed(every, who, max(number // 3, 1)),
+        "not those who made the null": careers.replayed(p, found["who"], max(number // 3, 1)),
+    }
+    for row in as_played.values():
+        del row["curve"]
     peak = max(float(player["logs"].max()) for player in players.values())
     if plot is not None:
         note = "at or under the line: p-values are valid; the gap is what people differ by"
@@ -79,6 +87,7 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
         "cohorts": cohorts,
         "cohorts_largest_to_smallest_at_0.1": round(ratio, 2),
         "careers": simulated,
+        "careers_of_sessions_as_played": as_played,
     }
 
 

@@ -16,7 +16,7 @@ from models.anticheat.plots import Axis
 # 110 s of play: a little more than 60 s with an enemy in sight. Few people among the machines: innocents have crowds of their own.
 TEST_JOBS = [Job(seed, seconds=110.0, honest=0.25) for seed in range(301, 309)]
 DUTY_JOBS = {0.3: [Job(seed, seconds=110.0, honest=0.25, duty=0.3) for seed in range(321, 325)]}
-INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(401, 403)]
+INNOCENT_JOBS = [Job(seed, seconds=110.0, honest=1.0) for seed in range(409, 417)]
 LEFT_OUT_PEOPLE = INNOCENT_JOBS
 HELD_OUT = ("snap", "smooth", "minjerk", "wind", "splice", "trigger", "macro")
 TICK_HZ = 60
@@ -234,7 +234,7 @@ def arena_part(model: aim.AimModel, plot: Path, processes: int, *, left_out: boo
     seen = judged(model, each(train.NULL_JOBS, train.KEEP, processes))
     players = follow(blocks, model.null)
     people = follow(unseen, model.null) | people_of(players)
-    every = people | follow(seen, model.null)  # those of the null too (60 s of play each): 1 in 1,000 needs many
+    every = people | follow(seen, model.null)  # those of the null too: 1 in 1,000 needs many
     curves(players, plot)
     roc(players, every, plot)
     found: dict[str, Any] = {"per_shot": shots, "per_block": per_block(blocks), "players": by_label(players | people)}

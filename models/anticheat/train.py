@@ -4,6 +4,7 @@ Three sets of crowds that share no player: to train on, to calibrate the null on
 """
 
 import argparse
+import json
 from pathlib import Path
 from time import perf_counter
 
@@ -12,7 +13,8 @@ import safetensors.numpy
 
 from gameedge.core.anticheat import aim
 from gameedge.core.anticheat import features as figures
-from gameedge.inference.artifacts import file_name
+from gameedge.core.anticheat.accumulate import UNSTEADY
+from gameedge.inference.artifacts import file_name, load_aim
 from models.anticheat import calibrate, mlp, recurrent
 from models.anticheat.data import CLASS_OF as CLASS_OF
 from models.anticheat.data import Blocks, Crowds, Job, Shots, collect
@@ -29,7 +31,8 @@ TRIES = 8  # machines that an attacker who may query scores has to choose from
 TRAIN_JOBS = [Job(seed, honest=0.4) for seed in range(1, 17)]
 FUSE_JOBS = [Job(seed, honest=0.4) for seed in (21, 22)]
 ODDS_JOBS = [Job(seed, honest=0.5) for seed in (31, 32, 33)]
-NULL_JOBS = [Job(seed, honest=1.0) for seed in range(201, 217)]
+# Longer than the others: a career is lived with all that is remembered of a player, of which there is nothing at first.
+NULL_JOBS = [Job(seed, seconds=180.0, honest=1.0) for seed in range(201, 217)]
 
 
 def fit(shots: Shots, leave_out: str | None = None, epochs: int = EPOCHS, seed: int = SEED) -> dict[str, np.ndarray]:
@@ -128,12 +131,25 @@ def odds(tensors: dict[str, np.ndarray], crowds: Crowds) -> np.ndarray:
 
 
 def calibrated(tensors: dict[str, np.ndarray], innocents: Crowds) -> tuple[aim.AimModel, dict[str, list[float]]]:
-    """The model with its null."""
+    """The model with its null: of the blocks that the watch would bet on and of those on unsteady links."""
     model = aim.AimModel.from_tensors("aim-new", tensors)
     alone, used_alone = calibrate.null(calibrate.blocks(innocents.shots, model.judge(innocents.shots.figures).score), calibrate.ALONE)
-    ticks, used = calibrate.null(calibrate.ticks(innocents, model), calibrate.WITH_TICKS)
+    found = calibrate.ticks(innocents, model)
+    use = found["safe"] | (found["cohort"] == UNSTEADY)
+    ticks, used = calibrate.null({name: column[use] for name, column in found.items()}, calibrate.WITH_TICKS)
     tensors["null"] = np.concatenate([alone[:, : aim.SHOT_COUNTS], ticks[:, aim.SHOT_COUNTS :]], axis=1)
     return aim.AimModel.from_tensors("aim-new", tensors), {"inflation_shots": used_alone, "inflation_ticks": used}
+
+
+def ordered(data: bytes) -> bytes:
+    """A safetensors file with its metadata in order of name: the library writes them in another order each time, and the name of an
+    artifact is the hash of its bytes."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def save(tensors: dict[str, np.ndarray], out: Path) -> Path:
@@ -144,7 +160,7 @@ def save(tensors: dict[str, np.ndarray], out: Path) -> Path:
         "classes": ",".join(aim.CLASSES),
         "seed": str(SEED),
     }
-    data = safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    data = ordered(safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata))
     out.mkdir(parents=True, exist_ok=True)
     path = out / file_name("aim", data)
     for old in out.glob("aim-*.safetensors"):
@@ -154,18 +170,25 @@ def save(tensors: dict[str, np.ndarray], out: Path) -> Path:
     return path
 
 
+def networks(crowds: Crowds) -> dict[str, np.ndarray]:
+    print(f"{len(crowds.shots.kind)} shots, {len(crowds.blocks.kind)} blocks", flush=True)
+    return fit(crowds.shots) | fit_stream(crowds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder; older weights of the same name are removed")
     parser.add_argument("--keep", type=Path, default=KEEP, help="folder of crowds that were played before")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--null-only", action="store_true", help="keep the networks of the artifact there is and make the null anew")
     options = parser.parse_args()
     began = perf_counter()
-    crowds = collect(TRAIN_JOBS, options.keep, options.processes)
-    print(f"{len(crowds.shots.kind)} shots, {len(crowds.blocks.kind)} blocks, after {perf_counter() - began:.0f} s")
-    tensors = fit(crowds.shots) | fit_stream(crowds)
-    tensors["fuse"] = fuse(tensors, collect(FUSE_JOBS, options.keep, options.processes))
-    tensors["odds"] = odds(tensors, collect(ODDS_JOBS, options.keep, options.processes))
+    if options.null_only:
+        tensors = dict(load_aim().tensors)
+    else:
+        tensors = networks(collect(TRAIN_JOBS, options.keep, options.processes))
+        tensors["fuse"] = fuse(tensors, collect(FUSE_JOBS, options.keep, options.processes))
+        tensors["odds"] = odds(tensors, collect(ODDS_JOBS, options.keep, options.processes))
     print(f"networks after {perf_counter() - began:.0f} s; fuse {tensors['fuse'].tolist()}", flush=True)
     innocents = collect(NULL_JOBS, options.keep, options.processes)
     _, used = calibrated(tensors, innocents)

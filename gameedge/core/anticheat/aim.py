@@ -30,7 +30,7 @@ from gameedge.core.errors import ArtifactError
 from gameedge.core.kernel import kernel
 
 KIND: Final = "aim-network"
-FEATURE_VERSION: Final = VERSION
+FEATURE_VERSION: Final = VERSION + stream.STREAM_VERSION  # of the figures of shots and of ticks
 CLASSES: Final = ("human", "snap", "smooth", "minjerk", "wind", "splice", "trigger", "macro", "esp")
 HUMAN: Final = 0
 TRIGGER: Final = CLASSES.index("trigger")
