@@ -52,7 +52,7 @@ class Arena:
 
     @staticmethod
     def warm() -> None:
-        """Compile or load every kernel; see `gameedge.edge.app.warm_game`."""
+        """Compile or load every kernel; see `gameedge.edge.serve.warm_game`."""
         from gameedge.arena.warm import warm  # which plays this class
 
         warm()
