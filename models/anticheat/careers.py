@@ -26,7 +26,7 @@ BLOCKS_PER_S: Final = 0.85  # measured in the arena: blocks a second of play
 HOURS: Final = 1_000.0
 BLOCKS: Final = int(BLOCKS_PER_S * 3_600 * HOURS)
 WORSE_CAREERS: Final = 1_500
-_FORMS: Final = 4_096  # rates of stretches to draw from
+_FORMS: Final = 1_024  # rates of stretches to draw from
 _BUCKETS: Final = 256
 
 
@@ -58,22 +58,24 @@ def _rates(base, factor, edges, starts):  # type: ignore[no-untyped-def]
 def _careers(stakes, base, factors, forms, stretch, prior, stop, seeds):  # type: ignore[no-untyped-def]
     """The highest wealth of each career, a sum over the four bets; a career is over where it reaches `stop`."""
     levels = stakes.shape[0]
-    peaks, edges = np.empty(factors.shape[0]), np.empty(levels + 1)
-    edges[levels] = -1.0
-    starts = np.empty(_BUCKETS, np.uint8)
+    peaks, edges = np.empty(factors.shape[0]), np.empty((forms.shape[0], levels + 1))
+    edges[:, levels] = -1.0
+    starts = np.empty((forms.shape[0], _BUCKETS), np.uint8)
     for c in range(factors.shape[0]):
+        for f in range(forms.shape[0]):  # once a career: stretches may be of a few blocks
+            _rates(base, factors[c] * forms[f], edges[f], starts[f])
         x = seeds[c]
         a, b, d, e, peak = 0.0, 0.0, 0.0, 0.0, 0.0
         n = 0
         while n < prior.shape[0] and peak < stop:
             x = _next(x)
-            _rates(base, factors[c] * forms[np.int64(x >> np.uint64(40)) % forms.shape[0]], edges, starts)
+            f = np.int64(x >> np.uint64(40)) % forms.shape[0]
             for i in range(n, min(n + stretch, prior.shape[0])):
                 x = _next(x)
                 u = x >> np.uint64(32)
-                k = np.int64(starts[u >> np.uint64(24)])
+                k = np.int64(starts[f, u >> np.uint64(24)])
                 drawn = np.float64(u)
-                while drawn < edges[k + 1]:
+                while drawn < edges[f, k + 1]:
                     k += 1
                 w = prior[i]
                 a = stakes[k, 0] * (a + w)
