@@ -20,7 +20,7 @@ import safetensors.numpy
 
 from gameedge.inference.artifacts import file_name
 from models.anticheat import hands, mouse, mousenet, real, score
-from models.anticheat.train import WEIGHTS
+from models.anticheat.train import WEIGHTS, ordered
 
 SEED = 20_261
 BATCH, KEEP_EVERY = 512, 500
@@ -325,7 +325,7 @@ def save(nets: Sequence[dict[str, np.ndarray]], out: Path) -> Path:
         number = known[plan.hz] = known.get(plan.hz, -1) + 1
         tensors |= {f"{name}_{plan.hz}_{number}": np.ascontiguousarray(tensor) for name, tensor in net.items()}
     metadata = {"kind": score.KIND, "version": score.VERSION, "classes": ",".join(mousenet.CLASSES), "seed": str(SEED)}
-    data = safetensors.numpy.save(tensors, metadata)
+    data = ordered(safetensors.numpy.save(tensors, metadata))
     path = out / file_name(score.NAME, data)
     for old in out.glob(f"{score.NAME}-*.safetensors"):
         if old != path:
