@@ -22,9 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     report.add_argument("--processes", type=int, default=2)
     report.add_argument("--no-real", action="store_true", help="leave recorded people out: what results.json says of them stays")
     report.add_argument("--no-left-out", action="store_true", help="train no models without a family each: what results.json says stays")
-    report.add_argument("--real-only", action="store_true", help="only what concerns recorded people; the rest of the report stays")
-    report.add_argument("--left-out-only", action="store_true", help="only recorded people, networks without a family each; the rest stays")
-    report.add_argument("--innocents-only", action="store_true", help="only innocents and their careers; the rest of the report stays")
+    report.add_argument("--only", choices=("real", "real-left-out", "arena", "innocents"), help="one part; the rest of results.json stays")
     options = parser.parse_args(argv)
     try:
         if options.command == "score-aim":
@@ -33,16 +31,17 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         from models.anticheat import evaluate
 
-        if options.real_only:
-            found = evaluate.real_only(left_out=not options.no_left_out)
-        elif options.left_out_only:
-            found = evaluate.left_out_only()
-        elif options.innocents_only:
-            found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
-        else:
-            found = evaluate.run(
-                careers=options.careers, processes=options.processes, real=not options.no_real, left_out=not options.no_left_out
-            )
+        match options.only:
+            case "real":
+                found = evaluate.real_only(left_out=not options.no_left_out)
+            case "real-left-out":
+                found = evaluate.left_out_only()
+            case "arena":
+                found = evaluate.arena_only(processes=options.processes, left_out=not options.no_left_out)
+            case "innocents":
+                found = evaluate.innocents_only(careers=options.careers, processes=options.processes)
+            case _:
+                found = evaluate.run(options.careers, options.processes, real=not options.no_real, left_out=not options.no_left_out)
         print(json.dumps(found, indent=2) if options.json else evaluate.text(found))
         return 0
     except (score.InputError, ArtifactError, OSError) as error:

@@ -94,63 +94,67 @@ def innocents(model: aim.AimModel, found: calibrate.Found, seen: calibrate.Found
 # --------------------------------------------------------------------------------------------------------------- together
 
 
+def known(out: Path) -> dict[str, Any]:
+    """What results.json says already."""
+    file = out / "results.json"
+    return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+
+
+def write(out: Path, found: dict[str, Any]) -> None:
+    """Put these parts into results.json; it is read anew, since minutes may have passed and others may have written to it."""
+    (out / "results.json").write_text(json.dumps(known(out) | found, indent=2) + "\n", "utf-8")
+
+
 def real_only(out: Path = HERE, left_out: bool = True) -> dict[str, Any]:
-    """What concerns recorded people; in results.json below `out` only these parts are replaced. left_out: see `run`."""
-    plot, file = out / "plots", out / "results.json"
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    """What concerns recorded people. left_out: see `run`."""
+    plot = out / "plots"
     found = {"real": evaluate_aim.real_people(plot), "real_plain": evaluate_aim.real_plain(plot), "strokes": evaluate_strokes.run(plot)}
-    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")  # what follows takes minutes
+    write(out, found)  # what follows takes minutes
     apart = evaluate_aim.real_left_out() if left_out else {"skipped": "--no-left-out"}
     if "skipped" in apart:  # the figures concern networks that were trained for them alone, so earlier ones still hold
-        apart = known.get("real_family_left_out", apart)
+        apart = known(out).get("real_family_left_out", apart)
     found["real_family_left_out"] = apart
-    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
+    write(out, found)
     return found
 
 
 def left_out_only(out: Path = HERE) -> dict[str, Any]:
-    """Recorded people, with each family left out of training: minutes of it; in results.json below `out` only this part is replaced."""
+    """Recorded people, with each family left out of training."""
     found = {"real_family_left_out": evaluate_aim.real_left_out()}
-    file = out / "results.json"
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}  # after the minutes: others may have written to it
-    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
+    write(out, found)
+    return found
+
+
+def arena_only(processes: int = 2, left_out: bool = True, out: Path = HERE) -> dict[str, Any]:
+    """What concerns the arena's machines. left_out: see `run`."""
+    model = load_aim()
+    simulated = evaluate_arena.arena_part(model, out / "plots", processes, left_out=left_out)
+    if not left_out:
+        simulated["family_left_out"] = known(out).get("simulated", {}).get("family_left_out", {"skipped": "--no-left-out"})
+    found = {"model": model.id, "simulated": simulated}
+    write(out, found)
     return found
 
 
 def innocents_only(careers: int = 30_000, processes: int = 2, out: Path = HERE) -> dict[str, Any]:
-    """What concerns innocents of the arena and their careers; in results.json below `out` only this part is replaced."""
-    model, file = load_aim(), out / "results.json"
+    """What concerns innocents of the arena and their careers."""
+    model = load_aim()
     unseen, seen = (judged(model, each(jobs, train.KEEP, processes)) for jobs in (INNOCENT_JOBS, train.NULL_JOBS))
     found = {"innocents": innocents(model, unseen, seen, careers, out / "plots")}
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    file.write_text(json.dumps(known | found, indent=2) + "\n", "utf-8")
+    write(out, found)
     return found
-
-
-def real_before(out: Path) -> dict[str, Any]:
-    """What results.json says of recorded people already."""
-    file = out / "results.json"
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    return {part: known[part] for part in ("real", "real_plain", "strokes", "real_family_left_out") if part in known} or {
-        "real": {"skipped": "--no-real"}
-    }
 
 
 def run(careers: int = 30_000, processes: int = 2, real: bool = True, left_out: bool = True, out: Path = HERE) -> dict[str, Any]:
     """Everything; also writes results.json and plots/ below `out`. left_out: train models without a family each, most of the time it takes;
     else what results.json says of that stays."""
-    plot, file = out / "plots", out / "results.json"
-    model = load_aim()
-    simulated, unseen, seen = evaluate_arena.arena_part(model, plot, processes, left_out=left_out)
-    if not left_out and file.exists():
-        known = json.loads(file.read_text("utf-8")).get("simulated", {})
-        simulated["family_left_out"] = known.get("family_left_out", {"skipped": "--no-left-out"})
-    found: dict[str, Any] = {"model": model.id}
-    found |= real_only(out, left_out) if real else real_before(out)
-    found["simulated"] = simulated
-    found["innocents"] = innocents(model, unseen, seen, careers, plot)
-    file.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    return found
+    if real:
+        real_only(out, left_out)
+    elif "real" not in known(out):
+        write(out, {"real": {"skipped": "--no-real"}})
+    arena_only(processes, left_out, out)
+    innocents_only(careers, processes, out)
+    return known(out)
 
 
 def text(found: dict[str, Any]) -> str:

@@ -25,10 +25,10 @@ SEED = 20_260
 HIDDEN = (96, 48)
 EPOCHS = 40
 BATCH = 512
-STREAM_EPOCHS = 12
-ATTACKED_EPOCHS = 4
+STREAM_EPOCHS = 10
+ATTACKED_EPOCHS = 3
 TRIES = 8  # machines that an attacker who may query scores has to choose from
-TRAIN_JOBS = [Job(seed, honest=0.4) for seed in range(1, 17)]
+TRAIN_JOBS = [Job(seed, honest=0.4) for seed in (*range(1, 17), *range(101, 149))]
 FUSE_JOBS = [Job(seed, honest=0.4) for seed in (21, 22)]
 ODDS_JOBS = [Job(seed, honest=0.5) for seed in (31, 32, 33)]
 # Longer than the others: a career is lived with all that is remembered of a player, of which there is nothing at first.
