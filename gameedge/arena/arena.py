@@ -108,7 +108,7 @@ class Arena:
         w.f[:, row] = 0.0
         w.f[at.DX, row] = 1.0
         w.n[:, row] = 0
-        self._gazed[row], self._glimpsed[row] = 0, at.NEVER
+        self._gazed[row], self._glimpsed[row], self._gaze.target[row] = 0, at.NEVER, -1
         w.n[at.SLOT, row] = -1
         w.n[at.FIRED, row] = w.n[at.HURT, row] = w.n[at.SNAPPED, row] = at.NEVER
         w.history[row], w.cursor[row], w.ring[row] = 0.0, 0.0, 0.0
@@ -157,7 +157,7 @@ class Arena:
             w.n[field, row] = 0
         w.f[[at.MX, at.MY, at.REWIND, at.AGO], row] = 0.0
         w.processed[row] = 0
-        self._gazed[row] = 0
+        self._gazed[row], self._gaze.target[row] = 0, -1
         self._npcs_stale = True
 
     def npcs(self) -> Int32s:

@@ -73,6 +73,30 @@ def test_without_input_or_an_enemy_in_sight_there_is_nothing() -> None:
     assert not arena.gaze().fresh.any()
 
 
+def test_whoever_takes_a_seat_looks_at_nobody_yet() -> None:
+    """Else the enemy of the player before, or of another match in the same rows, counts as in sight until the first command comes."""
+    arena = Arena(matches_max=1, entities_max=2)
+    slot, a, b = duel(arena, (4.0, 4.0), (12.0, 4.0))
+    for k in range(3):
+        send(arena, a, k + 1, command(3.0, 0.0))
+        arena.step()
+        assert arena.gaze().target[a] == b or k == 0
+    put(arena, b, 60.0, 60.0)
+    arena.seat(slot, 0, human=False)
+    arena.seat(slot, 0, human=True)
+    arena.step()
+    assert arena.gaze().target[a] == -1
+    put(arena, b, 12.0, 4.0)
+    for k in range(3):
+        send(arena, a, k + 1, command(3.0, 0.0))
+        arena.step()
+    assert arena.gaze().target[a] == b
+    arena.close_match(slot)
+    _, a, b = duel(arena, (4.0, 4.0), (60.0, 60.0))
+    arena.step()
+    assert arena.gaze().target.tolist() == [-1, -1]
+
+
 def test_looking_changes_nothing() -> None:
     digests = []
     for looks in (False, True):
