@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+import gameedge.arena
+import gameedge.core.motion
+import gameedge.core.protocol.arena_v1
 import loadtest.bots.brain
 import loadtest.bots.cheats
+import loadtest.bots.kinds
 import loadtest.bots.machines
 import loadtest.motion
 import models.anticheat.arena as simulation
-from gameedge.arena import gaze as gazing
 from gameedge.core.anticheat import aim, stream
 from gameedge.core.anticheat import features as figures
 from gameedge.core.game import GAZE_LET_GO, GAZE_PRESSED, GAZE_SIZE
@@ -127,8 +130,11 @@ def join(parts: list[Crowds]) -> Crowds:
 
 def version() -> str:
     """A hash of everything that makes the data: another one, and what was kept is not used."""
-    modules = (simulation, figures, gazing, loadtest.bots.brain, loadtest.bots.cheats, loadtest.bots.machines, loadtest.motion)
-    return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()[:10]
+    bots = (simulation, figures, loadtest.bots.brain, loadtest.bots.cheats, loadtest.bots.kinds, loadtest.bots.machines, loadtest.motion)
+    sources = [inspect.getsource(module) for module in (*bots, gameedge.core.motion, gameedge.core.protocol.arena_v1)]
+    sources += [file.read_text("utf-8") for file in sorted(Path(gameedge.arena.__file__).parent.glob("*.py"))]
+    sources.append(f"blocks of {stream.STREAM_TICKS_MIN} to {stream.STREAM_TICKS} ticks")
+    return hashlib.sha256("".join(sources).encode()).hexdigest()[:10]
 
 
 def _save(path: Path, crowd: Crowds) -> None:
