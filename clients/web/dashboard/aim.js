@@ -41,7 +41,7 @@ function drawInside(context, shot, radius, left, top, wide, high, at, small) {
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = COLOURS.text;
     let said = -Infinity;
-    for (let rings = 2; rings * radius * scale < Math.hypot(wide, high) / 2; rings *= 2) {
+    for (let rings = 2; radius * scale > 0 && rings * radius * scale < Math.hypot(wide, high) / 2; rings *= 2) {
       circle(context, cx, cy, rings * radius * scale);
       context.stroke();
       const place = cy - rings * radius * scale - 4;

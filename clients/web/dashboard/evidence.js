@@ -117,18 +117,29 @@ export class EvidenceView {
   }
 
   async decide(decision, note) {
+    if (this.busy) return; // a second click is the same decision, not a second operator
     const expected = this.found.flag.state;
+    this.busy = true;
     this.say("Deciding…");
     try {
       await call(`${this.path}/decide`, { method: "POST", body: { decision, expected, note } });
-      this.found = await call(this.path);
+      const said = `Decided: ${expected} → ${decision}.`;
+      try {
+        this.found = await call(this.path);
+      } catch (error) {
+        this.say(`${said} What is shown is from before: ${error.message}`, "good");
+        return;
+      }
+      if (this.gone) return;
       this.build();
-      this.say(`Decided: ${expected} → ${decision}.`, "good");
+      this.say(said, "good");
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) {
         this.say(`Somebody was faster: ${error.message}.`, "bad");
         this.said.append(" ", h("button", { type: "button", id: "reopen", text: "Open it again", on: { click: () => this.load().then(() => this.say("")) } }));
       } else this.say(error.message, "bad");
+    } finally {
+      this.busy = false;
     }
   }
 
