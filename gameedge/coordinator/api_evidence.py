@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from litestar import get, post
 from litestar.params import Body, Parameter
+from numpy.typing import NDArray
 
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.roles import Role, needs, who
@@ -207,8 +207,8 @@ def _repeats(given: repeats.Repeats, at_ms: int) -> RepeatsView:
                 power=_number(part.log / math.log(10)),
             )
         )
-    rule = {"kept": strokes.KEPT, "one_in": round(1 / strokes.RATE), "limit": strokes.ALIKE}
-    return RepeatsView(total=given.total, alike=given.alike, found=found, **rule)
+    one_in = round(1 / strokes.RATE)
+    return RepeatsView(total=given.total, alike=given.alike, kept=strokes.KEPT, one_in=one_in, limit=strokes.ALIKE, found=found)
 
 
 def _time(at_ms: int, ticks: int) -> int | None:

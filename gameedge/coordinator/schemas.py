@@ -446,8 +446,8 @@ class RepeatsView(Answer, frozen=True, kw_only=True):
 
 
 class ClipView(Answer, frozen=True, kw_only=True):
-    """`radius` of a target in the units of paths; `before`: blocks before the first; `levels`: powers of ten of the ladder; `repeats`: of the
-    rule of that name, else null."""
+    """`radius` of a target in the units of paths; `before`: blocks before the first; `levels`: powers of ten of the ladder; `repeats`: of
+    the rule of that name, else null."""
 
     model: str
     radius: float

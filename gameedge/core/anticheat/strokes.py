@@ -288,8 +288,8 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A stroke that was like one before. first, again: int16 [2 * POINTS]; passed: strokes that were not, since the last that was; back: how
-    many strokes before it the first was; first_tick, tick: when each was over, in steps of `Strokes`."""
+    """A stroke that was like one before. first, again: int16 [2 * POINTS]; passed: strokes that were not, since the last that was; back:
+    how many strokes before it the first was; first_tick, tick: when each was over, in steps of `Strokes`."""
 
     entity: int
     first: Shape
