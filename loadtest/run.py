@@ -17,8 +17,9 @@ import msgspec
 
 from gameedge.core.errors import ConfigError, RefusedError
 from gameedge_client import Client, GuestAccount
+from loadtest.bots.kinds import CHEATS
 from loadtest.fleet import Fleet
-from loadtest.scenario import Scenario, check, load, modes, seconds
+from loadtest.scenario import Scenario, check, load, seconds, weights
 
 REPORT_S: Final = 1.0
 REACH_S: Final = 20.0  # how long the coordinator may take to come up
@@ -33,6 +34,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--scenario", metavar="NAME", help="a file of loadtest/scenarios, or a path ending in .toml")
     options.add_argument("--players", type=int, metavar="N")
     options.add_argument("--cheaters", type=float, metavar="SHARE")
+    options.add_argument(
+        "--cheats", metavar="KIND[:WEIGHT],...", help=f"kinds of cheaters: {', '.join(CHEATS)}; else the first four in turn"
+    )
     options.add_argument("--flaky", type=float, metavar="SHARE")
     options.add_argument("--modes", metavar="MODE[:WEIGHT],...")
     options.add_argument("--for", dest="duration", metavar="TIME", help="such as 30s; until stopped where it is left out")
@@ -50,7 +54,7 @@ def settings(given: argparse.Namespace) -> Scenario:
     for key in Scenario.__struct_fields__:
         value = getattr(given, key, None)
         if value is not None:
-            values[key] = modes(value) if key == "modes" else value
+            values[key] = weights(key, value) if key in ("modes", "cheats") else value
     try:
         return check(msgspec.convert(values, Scenario))
     except msgspec.ValidationError as error:

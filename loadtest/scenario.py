@@ -24,12 +24,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One run of bots. Field names are the keys of scenario files."""
 
     players: Annotated[int, Meta(ge=1, le=PLAYERS_MAX, description="how many bots")] = 60
-    cheaters: Annotated[Share, Meta(description="share that cheats, the families in turn")] = 0.1
+    cheaters: Annotated[Share, Meta(description="share that cheats")] = 0.1
     flaky: Annotated[Share, Meta(description="share whose connections break")] = 0.05
     modes: Annotated[dict[str, Weight], Meta(description="mode = weight; each match is drawn anew")] = msgspec.field(
         default_factory=lambda: {"duel": 1.0, "squads": 1.0, "ffa": 1.0, "coop": 1.0}
     )
-    cheats: Annotated[dict[str, Weight], Meta(description="cheat family = weight; empty: all in turn")] = {}
+    cheats: Annotated[dict[str, Weight], Meta(description="kind of cheat = weight; empty: the four plain ones in turn")] = {}
     duration: Annotated[str, Meta(description="such as 30s or 5m; empty: until stopped")] = ""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1, description="the same seed makes the same crowd")] = 1
     wan: Annotated[bool, Meta(description="emulate the players' distances")] = True
@@ -47,16 +47,16 @@ def seconds(text: str) -> float | None:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def modes(text: str) -> dict[str, float]:
-    """`duel:3,ffa` as weights (1 where none is given). Raises ConfigError."""
-    weights: dict[str, float] = {}
+def weights(key: str, text: str) -> dict[str, float]:
+    """`duel:3,ffa` as weights (1 where none is given). Raises ConfigError that names the key."""
+    found: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         name, _, weight = part.strip().partition(":")
         try:
-            weights[name] = float(weight or 1)
+            found[name] = float(weight or 1)
         except ValueError:
-            raise ConfigError(f"modes {text!r}: {part.strip()!r} is not mode or mode:weight") from None
-    return weights
+            raise ConfigError(f"{key} {text!r}: {part.strip()!r} is not name or name:weight") from None
+    return found
 
 
 def check(scenario: Scenario) -> Scenario:
@@ -71,7 +71,7 @@ def check(scenario: Scenario) -> Scenario:
         raise ConfigError(f"modes = {scenario.modes}: names of modes with weights, at least one above 0")
     unknown = set(scenario.cheats) - set(CHEATS)
     if unknown or (scenario.cheats and not sum(scenario.cheats.values()) > 0):
-        raise ConfigError(f"cheats = {scenario.cheats}: families are {', '.join(CHEATS)}, at least one weight above 0")
+        raise ConfigError(f"cheats = {scenario.cheats}: kinds are {', '.join(CHEATS)}, at least one weight above 0")
     if scenario.coordinator_region not in world.regions():
         raise ConfigError(f"coordinator_region = {scenario.coordinator_region!r}: one of {', '.join(world.regions())}")
     return scenario

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from litestar import get, post
 from litestar.params import Body, Parameter
+from numpy.typing import NDArray
 
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.roles import Role, needs, who
@@ -30,11 +31,14 @@ from gameedge.coordinator.schemas import (
     MatchTeam,
     MatchView,
     RegionMatches,
+    RepeatsView,
+    RepeatView,
     ShotView,
 )
 from gameedge.coordinator.services import Services
-from gameedge.core.anticheat import accumulate, aim, clips
+from gameedge.core.anticheat import accumulate, aim, clips, repeats, strokes
 from gameedge.core.anticheat.gate import GATE_FIRST, GATE_REASONS
+from gameedge.core.anticheat.watch import TICK_HZ
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.game import REFUSAL_NAMES
 from gameedge.state.base import Evidence, MatchRecord
@@ -60,11 +64,12 @@ def evidence_routes(services: Services) -> list[Any]:
 
     @get("/regions/{region:str}/flags/{flag:str}", summary="Evidence of a flag", responses=operator_errors(404), opt=OPERATOR)
     async def show(region: Name, flag: FlagName, request: AnyRequest) -> EvidenceView:
-        """The shots that spoke, with the way of the cursor; what each block was worth; earlier decisions. Written to the audit log."""
+        """The shots that spoke, with the way of the cursor, or the movements that came again; what each was worth; earlier decisions.
+        Written to the audit log."""
         await services.audit("evidence_open", address_of(request), region=region, flag=flag)
         found = await services.asking.ask(region, "evidence_get", {"flag": flag}, Evidence, who=who())
         try:
-            clip, unreadable = clip_view(clips.decode(found.clip)), ""
+            clip, unreadable = clip_view(clips.decode(found.clip), found.at_ms), ""
         except ValueError as error:
             clip, unreadable = None, str(error)
         return EvidenceView(
@@ -157,8 +162,8 @@ def flag_view(evidence: Evidence) -> FlagView:
     )
 
 
-def clip_view(clip: clips.Clip) -> ClipView:
-    """As a page draws it: numbers that JSON can say."""
+def clip_view(clip: clips.Clip, at_ms: int) -> ClipView:
+    """As a page draws it: numbers that JSON can say. at_ms: when the flag was raised."""
     levels = {"observe": accumulate.OBSERVE, "review": accumulate.REVIEW, "ban": accumulate.BAN}
     return ClipView(
         model=clip.model,
@@ -176,7 +181,44 @@ def clip_view(clip: clips.Clip) -> ClipView:
             )
             for part in clip.blocks
         ],
+        repeats=_repeats(clip.repeated, at_ms) if clip.repeated is not None else None,
     )
+
+
+def _repeats(given: repeats.Repeats, at_ms: int) -> RepeatsView:
+    number, found = given.before, []
+    last = given.found[-1].tick if given.found else 0  # the flag was raised in this tick
+    for part in given.found:
+        number += part.passed + 1
+        first, again = repeats.shape_of(part.first), repeats.shape_of(part.again)
+        turn, mirrored = repeats.turn(first, again)
+        times = [_time(at_ms, last - tick) if part.back else None for tick in (part.tick, part.first_tick)]
+        found.append(
+            RepeatView(
+                number=number,
+                first_number=number - part.back if part.back else None,
+                at_ms=times[0],
+                first_at_ms=times[1],
+                **{name: _points(z) for name, z in zip(("first", "again"), repeats.onto(first, again), strict=True)},
+                turn=round(turn, 1),
+                mirrored=mirrored,
+                differ=round(repeats.rest(first, again), 6),
+                likeness=_number(part.likeness),
+                power=_number(part.log / math.log(10)),
+            )
+        )
+    one_in = round(1 / strokes.RATE)
+    return RepeatsView(total=given.total, alike=given.alike, kept=strokes.KEPT, one_in=one_in, limit=strokes.ALIKE, found=found)
+
+
+def _time(at_ms: int, ticks: int) -> int | None:
+    """So many ticks before; None: the clip's ticks are none."""
+    before = ticks * 1000 // TICK_HZ
+    return at_ms - before if 0 <= before < at_ms else None
+
+
+def _points(z: NDArray[np.complex128]) -> list[float]:
+    return [round(value, 4) for p in z.tolist() for value in (p.real, p.imag)]
 
 
 def _refusal(code: str) -> str:

@@ -414,8 +414,40 @@ class BlockView(Answer, frozen=True, kw_only=True):
     shots: list[ShotView]
 
 
+class RepeatView(Answer, frozen=True, kw_only=True):
+    """A movement of the cursor that was an earlier one again. `first`, `again`: x0, y0, x1, y1... even in time, of mean 0 and spread 1, the
+    first mirrored (where `mirrored` says so) and turned by `turn` degrees onto the other; `differ`: what is left, a part of their size;
+    `likeness`: what the rule looks at, below RepeatsView.limit; `number`: which of the player's movements it was, `first_number` the first;
+    times in Unix ms; `power`: of ten, of the wealth after it. null: not kept."""
+
+    number: int
+    first_number: int | None
+    at_ms: int | None
+    first_at_ms: int | None
+    first: Sequence[float]
+    again: Sequence[float]
+    turn: float
+    mirrored: bool
+    differ: float
+    likeness: float | None
+    power: float | None
+
+
+class RepeatsView(Answer, frozen=True, kw_only=True):
+    """`total`: movements judged; `alike`: of these an earlier one again; `kept`: so many earlier ones are compared with; `one_in`: how
+    seldom a person's is."""
+
+    total: int
+    alike: int
+    kept: int
+    one_in: int
+    limit: float
+    found: list[RepeatView]
+
+
 class ClipView(Answer, frozen=True, kw_only=True):
-    """`radius` of a target in the units of paths; `before`: blocks before the first; `levels`: powers of ten of the ladder."""
+    """`radius` of a target in the units of paths; `before`: blocks before the first; `levels`: powers of ten of the ladder; `repeats`: of
+    the rule of that name, else null."""
 
     model: str
     radius: float
@@ -424,6 +456,7 @@ class ClipView(Answer, frozen=True, kw_only=True):
     levels: dict[str, float]
     refused: dict[str, int]
     blocks: list[BlockView]
+    repeats: RepeatsView | None = None
 
 
 class EvidenceView(Answer, frozen=True, kw_only=True):

@@ -27,6 +27,10 @@ def up(
     regions: Annotated[int, typer.Option(help="how many regions")] = 3,
     bots: Annotated[int, typer.Option(help="simulated players; 0: none")] = 60,
     cheaters: Annotated[float, typer.Option(help="the share of bots that cheats")] = 0.1,
+    cheats: Annotated[
+        str,
+        typer.Option(help="kinds of cheaters, each with a weight or without: homing:2,recordings; without it the four plain ones in turn"),
+    ] = "",
     edges_per_region: Annotated[int, typer.Option(help="edge processes of each region")] = 1,
     processes_max: Annotated[int, typer.Option(help="start and stop processes of a region by its load, up to this many; 0: never")] = 0,
     slots: Annotated[int, typer.Option(help="players that a process takes; 0: as many as it can")] = 0,
@@ -50,6 +54,7 @@ def up(
         edges_per_region=edges_per_region,
         bots=bots,
         cheaters=cheaters,
+        cheats=cheats,
         port=port,
         seed=seed,
         game=game,

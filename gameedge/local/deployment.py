@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -35,6 +36,7 @@ EDGE_DRAIN_MS: Final = 3_000  # of a stop here: matches are short, and the playe
 BOTS_STOP_S: Final = 10.0
 RESTART_S: Final = (0.2, 5.0)  # first and longest pause before a child is started again
 ARENA: Final = "gameedge.arena:Arena"  # the game that the bots play
+_CHEATS: Final = re.compile(r"[a-z]{1,32}(:\d{1,4})?(,[a-z]{1,32}(:\d{1,4})?){0,15}")  # which there are, the bots know
 CALM_S: Final = 30.0  # a child that ran this long begins at the first pause again
 
 
@@ -46,6 +48,7 @@ class Plan:
     edges_per_region: int = 1
     bots: int = 60
     cheaters: float = 0.1
+    cheats: str = ""  # kinds of cheaters, `kind` or `kind:weight`, with commas between; empty: the harness's own mix
     port: int = 8080
     seed: int = 1
     game: str = ARENA
@@ -189,6 +192,7 @@ class Deployment:
         plan = self.plan
         argv = [sys.executable, "-m", "loadtest", "run", "--coordinator", self.url, "--players", str(plan.bots)]
         argv += ["--cheaters", str(plan.cheaters), "--seed", str(plan.seed)]
+        argv += ["--cheats", plan.cheats] if plan.cheats else []
         log = self.folder / "logs" / "bots.log"
         self.bots = ChildProcess("bots", argv, log=log, on_line=json_lines(self._hear_bots), env=child_env())
         await self.bots.start()
@@ -339,6 +343,8 @@ def check_plan(plan: Plan) -> None:
         raise ConfigError(f"--bots {plan.bots}: 0 to 2000")
     if not 0.0 <= plan.cheaters <= 1.0:
         raise ConfigError(f"--cheaters {plan.cheaters}: a share, 0 to 1")
+    if plan.cheats and not _CHEATS.fullmatch(plan.cheats):
+        raise ConfigError(f"--cheats {plan.cheats[:64]!r}: kinds of cheaters, such as homing:2,recordings")
     if plan.bots and plan.game != ARENA:
         raise ConfigError(f"--game {plan.game}: the bots play {ARENA} only; add --bots 0")
     if plan.bots and not has_bots():

@@ -218,7 +218,7 @@ class Player:
     # --------------------------------------------------------------------------------------------------- a match
 
     async def _play(self, session: Session, match: Match) -> None:
-        brain = brain_for(self.kind, match.info.team, self.person, self.rng)
+        brain = brain_for(self.kind, match.info.team, self.person, self.rng, recorded=self.index)
         cutter = asyncio.create_task(self._cut(session), name=f"cuts of bot {self.index}") if self.kind is Kind.FLAKY else None
         try:
             await self._command(match, brain, session)

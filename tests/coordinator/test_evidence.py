@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from functools import cache
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
 
 from gameedge.bus import topics
 from gameedge.bus.payloads import Answer, Codec
 from gameedge.coordinator.tokens import Signer
 from gameedge.core.anticheat import clips
-from gameedge.core.anticheat.watch import Watch
+from gameedge.core.anticheat.watch import REPEAT, Flag, Watch
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, RegionId
 from gameedge.inference.artifacts import load_aim
 from gameedge.state.base import Evidence
+from tests.core.anticheat.test_strokes import play, recorded
 from tests.core.anticheat.test_watch import shots
 from tests.end_to_end.inprocess import OPERATOR, Stack, stack
 
@@ -30,28 +33,39 @@ def cheat() -> list[Evidence]:
     watch.rtt_ms[0], watch.jitter_ms[0] = 40.0, 2.0
     for k in range(60):
         watch.shots(shots(1, seed=k, snap=k >= 14), 100 * (k + 1))
-    return [
-        Evidence(
-            flag=FlagId(f"f_{number}"),
-            player=flag.player,
-            match=MatchId("m_1"),
-            at_ms=1_800_000_000_000,
-            rule=flag.rule,
-            score=flag.score,
-            reasons=list(flag.reasons),
-            clip=flag.clip,
-            state="recommended" if flag.level == "ban" else "open",
-            model=flag.model,
-        )
-        for number, flag in enumerate(watch.flags(), 1)
-    ]
+    return [evidence(f"f_{number}", flag) for number, flag in enumerate(watch.flags(), 1)]
+
+
+@cache
+def repeating() -> Evidence:
+    """The flag of a player of eight recordings."""
+    watch = Watch(1, load_aim())
+    watch.enter(0, PlayerId("p_tape"))
+    play(watch, recorded(60, 8))
+    return evidence("f_again", next(flag for flag in watch.flags() if flag.rule == REPEAT))
+
+
+def evidence(name: str, flag: Flag) -> Evidence:
+    """As a process keeps it."""
+    return Evidence(
+        flag=FlagId(name),
+        player=flag.player,
+        match=MatchId("m_1"),
+        at_ms=1_800_000_000_000,
+        rule=flag.rule,
+        score=flag.score,
+        reasons=list(flag.reasons),
+        clip=flag.clip,
+        state="recommended" if flag.level == "ban" else "open",
+        model=flag.model,
+    )
 
 
 @contextlib.asynccontextmanager
 async def world() -> AsyncIterator[tuple[Stack, httpx.AsyncClient]]:
     async with stack() as made, httpx.AsyncClient(base_url=made.url, headers={"Authorization": f"Bearer {OPERATOR}"}) as client:
-        for evidence in cheat():
-            await made.store.evidence_add(evidence)
+        for flag in cheat():
+            await made.store.evidence_add(flag)
         yield made, client
 
 
@@ -81,6 +95,40 @@ async def test_a_flag_is_found_opened_and_appealed() -> None:
         entries = [json.loads(entry) for entry in (await client.get("/v1/admin/audit")).json()["entries"]]
         assert [entry["action"] for entry in entries[::-1]] == ["evidence_open", "evidence_appeal", "evidence_open"]
         assert {entry["who"] for entry in entries} == {"operator_token"}
+
+
+async def test_a_repeat_is_shown_as_both_movements_and_when_each_was_made() -> None:
+    async with world() as (made, client):
+        await made.store.evidence_add(repeating())
+        shown = (await client.get(f"{FLAGS}/f_again")).json()
+        assert (shown["flag"]["rule"], shown["clip"]["blocks"]) == (REPEAT, [])
+        told = shown["clip"]["repeats"]
+        found = told["found"]
+        assert told["total"] > told["alike"] >= len(found) >= 4
+        for repeat in found:
+            first, again = (np.array(repeat[name]).reshape(-1, 2) for name in ("first", "again"))
+            assert np.sqrt(((first - again) ** 2).sum(axis=1).mean()) == pytest.approx(repeat["differ"], abs=1e-3)
+            assert repeat["likeness"] < told["limit"]
+            assert 1 <= repeat["first_number"] < repeat["number"] <= told["total"]
+            assert repeat["first_at_ms"] < repeat["at_ms"] <= shown["flag"]["at_ms"]
+        assert found[-1]["at_ms"] == shown["flag"]["at_ms"]
+        assert found[-1]["power"] >= shown["clip"]["levels"]["review"] - 1e-9
+        assert [repeat["number"] for repeat in found] == sorted(repeat["number"] for repeat in found)
+        again = (await client.post(f"{FLAGS}/f_again/appeal")).json()
+        assert (again["same"], again["blocks"], again["level"]) == (True, len(found), "review")
+
+
+async def test_a_repeat_of_before_times_were_kept_is_shown_without_them() -> None:
+    async with world() as (made, client):
+        clip = clips.decode(repeating().clip)
+        assert clip.repeated is not None
+        odd = msgspec.structs.replace(clip.repeated.found[0], tick=-(1 << 60), first_tick=1 << 60)
+        old = [msgspec.structs.replace(part, back=0, first_tick=0, tick=0) for part in clip.repeated.found[1:]]
+        changed = msgspec.structs.replace(clip, repeated=msgspec.structs.replace(clip.repeated, found=[odd, *old]))
+        await made.store.evidence_add(msgspec.structs.replace(repeating(), clip=msgspec.msgpack.encode(changed)))
+        found = (await client.get(f"{FLAGS}/f_again")).json()["clip"]["repeats"]["found"]
+        assert {(repeat["first_at_ms"], repeat["first_number"]) for repeat in found[1:]} == {(None, None)}
+        assert found[0]["first_at_ms"] is None
 
 
 async def test_of_two_operators_who_decide_one_flag_one_is_told() -> None:
@@ -123,8 +171,8 @@ async def test_viewers_see_no_evidence() -> None:
 
 async def test_a_clip_that_cannot_be_read_says_so() -> None:
     async with world() as (made, client):
-        evidence = msgspec.structs.replace(cheat()[0], flag=FlagId("f_bad"), clip=b"\xc1", score=float("inf"))
-        await made.store.evidence_add(evidence)
+        bad = msgspec.structs.replace(cheat()[0], flag=FlagId("f_bad"), clip=b"\xc1", score=float("inf"))
+        await made.store.evidence_add(bad)
         shown = (await client.get(f"{FLAGS}/f_bad")).json()
         assert (shown["clip"], shown["flag"]["score"]) == (None, None)
         assert "no clip" in shown["unreadable"]

@@ -84,6 +84,8 @@ def test_durations_of_another_form_are_refused(text: str) -> None:
         (Plan(bots=10**6), "--bots"),
         (Plan(cheaters=1.5), "--cheaters"),
         (Plan(cheaters=float("nan")), "--cheaters"),
+        (Plan(cheats="homing recordings"), "--cheats 'homing recordings': kinds"),
+        (Plan(cheats="homing:-1"), "--cheats"),
     ],
 )
 def test_plans_that_cannot_work_name_the_option(plan: Plan, option: str) -> None:

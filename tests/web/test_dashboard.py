@@ -6,20 +6,23 @@ use `fleet`: regions that are nothing but their messages on the bus.
 
 import asyncio
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gameedge.bus.payloads import Quantiles
 from gameedge.config import Listen
+from gameedge.core.anticheat import clips
 from gameedge.core.ids import FlagId
 from gameedge.local.child import free_port
 from gameedge.telemetry import compact
 from tests.coordinator.fleet import AUTH, OPERATOR, Fleet, config, fleet
-from tests.coordinator.test_evidence import cheat
+from tests.coordinator.test_evidence import cheat, repeating
 from tests.end_to_end.inprocess import OPERATOR as STACK_OPERATOR
 from tests.end_to_end.inprocess import Stack, stack
 from tests.web.browser import AXE
@@ -65,7 +68,7 @@ async def sign_in(page: Any, url: str, token: str, view: str = "") -> None:
 @contextlib.asynccontextmanager
 async def flagged() -> AsyncIterator[Stack]:
     async with stack() as made:
-        for evidence in cheat():
+        for evidence in (*cheat(), repeating()):
             await made.store.evidence_add(evidence)
         yield made
 
@@ -95,6 +98,55 @@ async def test_a_clip_is_replayed_decided_and_appealed() -> None:
         kept = await made.store.evidence_get(FlagId("f_1"))
         assert kept is not None
         assert kept.state == "upheld"
+
+
+async def test_a_repeat_is_drawn_as_both_movements_with_when_each_was_made() -> None:
+    clip = clips.decode(repeating().clip)
+    assert clip.repeated is not None
+    count = len(clip.repeated.found)
+    async with flagged() as made, browser() as page:
+        await sign_in(page, made.url, STACK_OPERATOR, "#/flag/test-1/f_again")
+        await page.wait_for_selector("#uphold")
+        colours = """c => {const seen = [0, 0]; const {data} = c.getContext('2d').getImageData(0, 0, c.width, c.height);
+            for (let k = 0; k < data.length; k += 4) { if (data[k] > 1.5 * data[k + 2] && data[k + 3] > 60) seen[0] += 1;
+            if (data[k + 2] > Math.max(150, 1.5 * data[k]) && data[k + 3] > 200) seen[1] += 1; } return seen;}"""
+        recorded, again = await page.locator("canvas.replay").evaluate(colours)
+        assert recorded > again > 300  # the broad one below the thin one
+        assert await page.locator(".arc").count() == await page.locator("circle.again").count() == count
+        assert "They differ by 0." in await page.locator(".alike-words").text_content()
+        facts = await page.locator(".facts dd").all_text_contents()
+        assert re.fullmatch(r"\d\d:\d\d:\d\d · movement \d+", facts[0])
+        assert re.fullmatch(r"0[78]:\d\d:\d\d · movement \d+", facts[1])
+        assert re.fullmatch(r"\d+ (s|min), \d+ movements", facts[2])
+        first = await page.locator(".legend p").text_content()
+        await page.locator("circle.again").nth(0).click()
+        assert await page.locator(".legend p").text_content() != first
+        assert await page.locator(".facts dd").all_text_contents() != facts
+        assert await page.locator(".arc.on").count() == 1
+        await page.locator(".scene").focus()
+        await page.keyboard.press("ArrowRight")
+        assert f"repeat 2 of {count}" in await page.locator(".legend p").text_content()
+        before = await page.locator("input[type=range]").input_value()
+        await page.click("#replay-play")
+        await page.wait_for_function("before => document.querySelector('input[type=range]').value !== before", arg=before)
+        await page.click("#appeal")
+        await page.wait_for_selector(f".said.good >> text=The same bits came out: {count} repeats, level review")
+        await page.dblclick("#uphold")
+        await page.wait_for_selector(".decision.upheld")
+        await page.wait_for_selector(".said.good >> text=Decided")
+        await page.reload()
+        await page.wait_for_selector("#uphold")
+        assert await page.locator(".history li").count() == 1  # a second click is not a second operator
+
+
+async def test_a_clip_whose_target_has_no_size_hangs_nobody() -> None:
+    async with stack() as made, browser() as page:
+        flag = cheat()[0]
+        clip = msgspec.structs.replace(clips.decode(flag.clip), radius=-1.0)
+        await made.store.evidence_add(msgspec.structs.replace(flag, clip=msgspec.msgpack.encode(clip)))
+        await sign_in(page, made.url, STACK_OPERATOR, "#/flag/test-1/f_1")
+        await page.wait_for_selector("#uphold")
+        await page.get_by_label("Shot before").click()
 
 
 async def test_of_two_operators_the_second_is_told_who_was_faster() -> None:
@@ -243,7 +295,7 @@ async def test_what_others_wrote_is_text() -> None:
 async def test_nothing_is_wider_than_the_screen(wide: int, high: int, tmp_path: Path) -> None:
     async with flagged() as made, browser(wide, high) as page:
         await sign_in(page, made.url, STACK_OPERATOR)
-        for view in ("#/", "#/region/test-1", "#/flags", "#/access", "#/flag/test-1/f_1"):
+        for view in ("#/", "#/region/test-1", "#/flags", "#/access", "#/flag/test-1/f_1", "#/flag/test-1/f_again"):
             await page.evaluate("view => { location.hash = view; }", view)
             await page.wait_for_selector("#uphold" if "flag/" in view else "h1:visible")
             await asyncio.sleep(0.3)
@@ -265,6 +317,7 @@ async def test_no_view_has_what_axe_finds_wrong(wide: int) -> None:
             ("#/flags", "#flag-filter"),
             ("#/access", "#for-whom"),
             ("#/flag/test-1/f_2", "#uphold"),
+            ("#/flag/test-1/f_again", ".alike-words"),
         ):
             if view.startswith("#"):
                 await page.evaluate("view => { location.hash = view; }", view)

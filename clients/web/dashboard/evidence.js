@@ -1,16 +1,10 @@
-// The evidence viewer: why somebody was flagged, shot by shot, and what a person decides about it.
+// The evidence viewer: why somebody was flagged, shot by shot or movement by movement, and what a person decides about it.
 
 import { ApiError, call, path } from "./api.js";
-import { ask, h, s, setAttribute, setText } from "./dom.js";
-import { ms, when } from "./format.js";
-import { Replay, thumbnail } from "./replay.js";
-
-const SCORES = 96;
-const WEALTH = 96;
-const LOUDEST = 6;
-const STEPS = 32; // of the slider, a shot
-
-const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+import { ask, h, setText } from "./dom.js";
+import { when } from "./format.js";
+import { Repeats } from "./repeats.js";
+import { Shots } from "./shots.js";
 
 export class EvidenceView {
   constructor(region, flag, may) {
@@ -23,7 +17,7 @@ export class EvidenceView {
   }
 
   end() {
-    this.replay?.end();
+    this.picture?.end();
     this.gone = true;
   }
 
@@ -53,8 +47,8 @@ export class EvidenceView {
 
   build() {
     const { flag, clip } = this.found;
-    this.replay?.end();
-    this.shots = (clip?.blocks ?? []).flatMap((block, k) => block.shots.map((shot) => ({ ...shot, block: k })));
+    this.picture?.end();
+    this.picture = picture(clip, flag.at_ms);
     const encoded = encodeURIComponent(this.region);
     this.element.replaceChildren(
       h(
@@ -69,121 +63,15 @@ export class EvidenceView {
       h(
         "div",
         { class: "evidence-grid" },
-        h(
-          "div",
-          { class: "evidence-main" },
-          this.buildScene(clip),
-          clip && this.shots.length ? this.buildTimeline(clip) : h("p", { class: "panel", text: this.found.unreadable || "This flag has no shots: it was raised by what the gate refused." }),
-        ),
+        h("div", { class: "evidence-main" }, ...(this.picture ? [this.picture.scene.element, this.picture.timeline] : [h("p", { class: "panel", text: this.found.unreadable || without(clip) })])),
         this.buildSide(flag),
       ),
       clip && Object.keys(clip.refused).length ? buildRefused(clip.refused) : "",
     );
-    if (this.replay) {
-      const loudest = this.shots.reduce((best, shot, k) => ((shot.score ?? -99) > (this.shots[best].score ?? -99) ? k : best), 0);
-      this.replay.seek(loudest, this.replay.last);
-    }
-  }
-
-  buildScene(clip) {
-    if (!clip || !this.shots.length) return h("div", { class: "panel scene" }, h("p", { class: "soft", text: "Nothing to replay." }));
-    const canvas = h("canvas", { class: "replay", role: "img", "aria-label": "Replay of the cursor around the target" });
-    this.caption = h("p", { class: "small soft", "aria-live": "off" });
-    this.button = h("button", { type: "button", class: "primary", text: "Play", id: "replay-play", on: { click: () => this.toggle() } });
-    this.slider = h("input", { type: "range", min: 0, max: this.shots.length * STEPS - 1, value: 0, "aria-label": "Place in the clip", class: "grow", on: { input: () => this.slid() } });
-    const speed = h(
-      "select",
-      { "aria-label": "Speed", on: { change: () => (this.replay.speed = Number(speed.value)) } },
-      ...[[0.1, "slow ×0.1"], [0.25, "×0.25"], [0.5, "×0.5"], [1, "real time"]].map(([value, text]) => h("option", { value, text, selected: value === 0.5 })),
-    );
-    this.replay = new Replay(canvas, this.shots, clip.radius, () => this.moved());
-    const go = (by) => () => this.replay.seek(this.replay.shot + by);
-    const scene = h(
-      "section",
-      { class: "panel scene", "aria-label": "Replay", tabindex: -1 },
-      h("div", { class: "stage" }, canvas),
-      h(
-        "div",
-        { class: "row legend small", "aria-hidden": "true" },
-        h("span", { class: "key path", text: "cursor" }),
-        h("span", { class: "key line", text: "line of fire" }),
-        h("span", { class: "key target", text: "target" }),
-        this.caption,
-      ),
-      h(
-        "div",
-        { class: "row wrap transport" },
-        h("button", { type: "button", "aria-label": "Shot before", text: "‹", on: { click: go(-1) } }),
-        this.button,
-        h("button", { type: "button", "aria-label": "Next shot", text: "›", on: { click: go(1) } }),
-        this.slider,
-        speed,
-      ),
-    );
-    scene.addEventListener("keydown", (event) => this.key(event));
-    return scene;
-  }
-
-  key(event) {
-    if (event.target.matches("input, select, button") && event.key !== "Escape") return;
-    if (event.key === " ") this.toggle();
-    else if (event.key === "ArrowRight") this.replay.seek(this.replay.shot + 1);
-    else if (event.key === "ArrowLeft") this.replay.seek(this.replay.shot - 1);
-    else return;
-    event.preventDefault();
-  }
-
-  toggle() {
-    if (this.replay.playing) this.replay.pause();
-    else this.replay.play();
-  }
-
-  slid() {
-    const place = Number(this.slider.value);
-    if (this.replay.playing) this.replay.pause();
-    this.replay.seek(Math.floor(place / STEPS), (place % STEPS) * (this.replay.last / (STEPS - 1)));
-  }
-
-  moved() {
-    const { shot: k, at, last, playing } = this.replay;
-    const shot = this.shots[k];
-    setText(this.button, playing ? "Pause" : "Play");
-    this.slider.value = k * STEPS + Math.round((at / last) * (STEPS - 1));
-    setAttribute(this.slider, "aria-valuetext", `shot ${k + 1} of ${this.shots.length}, ${Math.round(((last - at) * 1000) / 60)} ms before it left`);
-    setText(this.caption, `shot ${k + 1} of ${this.shots.length} · tick ${shot.tick}`);
-    if (this.shownShot === k) return;
-    this.shownShot = k;
-    this.showFacts(shot);
-    if (this.marker) {
-      const left = (this.wide * (k + 0.5)) / this.shots.length;
-      setAttribute(this.marker, "x1", left);
-      setAttribute(this.marker, "x2", left);
-    }
-  }
-
-  showFacts(shot) {
-    const facts = [
-      ["score (log odds of a machine)", shot.score === null ? "not usable" : shot.score.toFixed(2)],
-      ["result", shot.hit ? "hit" : "missed"],
-      ["target in sight for", shot.visible_ms === null ? "?" : ms(shot.visible_ms)],
-      ["cursor on target for", shot.on_target_ms === null ? "?" : ms(shot.on_target_ms)],
-      ["since the shot before", shot.since_ms === null ? "?" : ms(shot.since_ms)],
-      ["distance", shot.distance === null ? "?" : shot.distance.toFixed(1)],
-    ];
-    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })]));
-    const classes = this.found.clip.classes;
-    this.shares.replaceChildren(
-      ...classes.map((name, k) => {
-        const bar = h("span", { class: `share-bar ${k ? "machine" : "human"}` });
-        bar.style.inlineSize = `${100 * (shot.shares[k] ?? 0)}%`;
-        return h("li", {}, h("span", { text: name }), h("span", { class: "share-track" }, bar), h("span", { class: "number", text: `${Math.round(100 * (shot.shares[k] ?? 0))} %` }));
-      }),
-    );
+    this.picture?.start();
   }
 
   buildSide(flag) {
-    this.facts = h("dl", { class: "facts" });
-    this.shares = h("ul", { class: "shares plain" });
     return h(
       "aside",
       { class: "evidence-side" },
@@ -194,9 +82,7 @@ export class EvidenceView {
         h("ol", { class: "reasons" }, ...flag.reasons.map((reason) => h("li", { text: reason }))),
       ),
       this.buildDecide(flag),
-      this.shots.length
-        ? h("section", { class: "panel", "aria-labelledby": "shot-title" }, h("h2", { id: "shot-title", text: "This shot looks like" }), this.shares, this.facts)
-        : "",
+      this.picture?.side,
     );
   }
 
@@ -231,18 +117,29 @@ export class EvidenceView {
   }
 
   async decide(decision, note) {
+    if (this.busy) return; // a second click is the same decision, not a second operator
     const expected = this.found.flag.state;
+    this.busy = true;
     this.say("Deciding…");
     try {
       await call(`${this.path}/decide`, { method: "POST", body: { decision, expected, note } });
-      this.found = await call(this.path);
+      const said = `Decided: ${expected} → ${decision}.`;
+      try {
+        this.found = await call(this.path);
+      } catch (error) {
+        this.say(`${said} What is shown is from before: ${error.message}`, "good");
+        return;
+      }
+      if (this.gone) return;
       this.build();
-      this.say(`Decided: ${expected} → ${decision}.`, "good");
+      this.say(said, "good");
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) {
         this.say(`Somebody was faster: ${error.message}.`, "bad");
         this.said.append(" ", h("button", { type: "button", id: "reopen", text: "Open it again", on: { click: () => this.load().then(() => this.say("")) } }));
       } else this.say(error.message, "bad");
+    } finally {
+      this.busy = false;
     }
   }
 
@@ -250,7 +147,7 @@ export class EvidenceView {
     this.say(`Computing again in ${this.region}…`);
     try {
       const again = await call(`${this.path}/appeal`, { method: "POST" });
-      const text = `${again.shots} shots in ${again.blocks} blocks`;
+      const text = this.found.clip?.repeats ? `${again.blocks} repeats` : `${again.shots} shots in ${again.blocks} blocks`;
       this.say(again.same ? `The same bits came out: ${text}, level ${again.level || "none"}. ${again.detail}` : `NOT the same: ${again.detail}`, again.same ? "good" : "bad");
     } catch (error) {
       this.say(error.message, "bad");
@@ -268,80 +165,17 @@ export class EvidenceView {
       this.say(error.message, "bad");
     }
   }
+}
 
-  // Scores of all shots as bars, and below them how the wealth of evidence grew, block by block.
-  buildTimeline(clip) {
-    const wide = window.innerWidth < 700 ? 420 : 900; // in its own units: letters stay legible
-    this.wide = wide;
-    const step = wide / this.shots.length;
-    const scores = this.shots.map((shot) => shot.score ?? 0);
-    const most = Math.max(4, ...scores.map(Math.abs));
-    const middle = SCORES / 2;
-    const bars = this.shots.map((shot, k) => {
-      const high = (Math.abs(scores[k]) / most) * (middle - 4);
-      const kind = scores[k] > 0 ? "machine" : "human";
-      return s(
-        "rect",
-        { class: `score ${kind}`, x: (k * step + step * 0.12).toFixed(1), width: Math.max(1, step * 0.76).toFixed(1), y: (scores[k] > 0 ? middle - high : middle).toFixed(1), height: Math.max(1, high).toFixed(1), on: { click: () => this.replay.seek(k) } },
-        s("title", { text: `shot ${k + 1}, tick ${shot.tick}: score ${scores[k].toFixed(1)}` }),
-      );
-    });
-    const top = SCORES + 26;
-    const powers = clip.blocks.map((block) => Math.max(0, block.power ?? 0));
-    const high = Math.max(5, ...powers);
-    const y = (power) => top + WEALTH - (WEALTH * power) / high;
-    let at = 0;
-    const points = [`0,${y(0).toFixed(1)}`];
-    const walls = [];
-    clip.blocks.forEach((block, k) => {
-      at += block.shots.length * step;
-      points.push(`${at.toFixed(1)},${y(powers[k]).toFixed(1)}`);
-      if (k < clip.blocks.length - 1) walls.push(s("line", { class: "wall", x1: at, x2: at, y1: 0, y2: top + WEALTH }));
-    });
-    const levels = Object.entries(clip.levels).map(([name, power], k) => [
-      s("line", { class: `level ${name}`, x1: 0, x2: wide, y1: y(power), y2: y(power) }),
-      s("text", { class: "label", x: 4 + 110 * k, y: y(power) - 4, text: `${name}: 1 in ${Math.round(10 ** power).toLocaleString("en")}` }),
-    ]);
-    this.marker = s("line", { class: "marker", y1: 0, y2: top + WEALTH, x1: -9, x2: -9 });
-    const loudest = this.shots
-      .map((shot, k) => [shot, k])
-      .sort((a, b) => (b[0].score ?? -99) - (a[0].score ?? -99))
-      .slice(0, LOUDEST);
-    const thumbs = loudest.map(([shot, k]) => {
-      const canvas = h("canvas", { "aria-hidden": "true" });
-      requestAnimationFrame(() => thumbnail(canvas, shot, clip.radius));
-      return h(
-        "button",
-        { type: "button", class: "thumb", on: { click: () => this.showShot(k) } },
-        canvas,
-        h("span", { class: "unseen", text: "Replay " }),
-        h("span", { class: "small", text: `shot ${k + 1} · ${(shot.score ?? 0).toFixed(1)}` }),
-      );
-    });
-    return h(
-      "section",
-      { class: "panel timeline", "aria-labelledby": "timeline-title" },
-      h("h2", { id: "timeline-title", text: "Over time" }),
-      h("div", { class: "thumbs" }, ...thumbs),
-      h("p", { class: "small soft", text: "Above: each shot's score, up is like a machine, down like a person. Below: the odds that an honest career ever looks like this." }),
-      s(
-        "svg",
-        { viewBox: `0 -4 ${wide} ${top + WEALTH + 8}`, role: "img", class: "scores", "aria-label": `Scores of ${this.shots.length} shots in ${clip.blocks.length} blocks; the wealth ends at ten to the power of ${(powers.at(-1) ?? 0).toFixed(1)}` },
-        ...walls,
-        s("line", { class: "base", x1: 0, x2: wide, y1: middle, y2: middle }),
-        ...bars,
-        ...levels.flat(),
-        s("polyline", { class: "wealth", points: points.join(" ") }),
-        this.marker,
-      ),
-    );
-  }
+// What there is to see of a clip; null: nothing.
+function picture(clip, atMs) {
+  if (clip?.repeats?.found.length) return new Repeats(clip, atMs);
+  return clip?.blocks.some((block) => block.shots.length) ? new Shots(clip) : null;
+}
 
-  showShot(k) {
-    this.replay.seek(k, calm() ? this.replay.last : 0);
-    if (!calm()) this.replay.play();
-    this.element.querySelector(".scene").scrollIntoView({ block: "nearest" });
-  }
+function without(clip) {
+  if (clip.blocks.length) return "No shot is in this clip: the way of the cursor between shots raised the flag. What each moment was worth: gameedge admin review show.";
+  return "There is nothing to replay: this flag was raised by what the server's rules refused.";
 }
 
 function buildRefused(refused) {

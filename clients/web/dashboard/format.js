@@ -22,8 +22,13 @@ export function span(milliseconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-export const when = (unix) => new Date(unix).toISOString().replace("T", " ").slice(0, 19);
-export const clock = (unix) => new Date(unix).toISOString().slice(11, 19);
+// A time that is none (a region's or a log's fault) is not the page's end.
+const iso = (unix) => {
+  const time = new Date(unix);
+  return Number.isNaN(time.getTime()) ? "?" : time.toISOString();
+};
+export const when = (unix) => iso(unix).replace("T", " ").slice(0, 19);
+export const clock = (unix) => iso(unix).slice(-13, -5);
 
 // An upper bound of a histogram, short enough to stand below a bar.
 export const bound = (value) => (value >= 1000 ? `${Math.round(value / 1000)}k` : String(value));

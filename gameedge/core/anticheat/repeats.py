@@ -27,13 +27,17 @@ AWAY_MAX: Final = 1_024  # players who are not playing, whose strokes are known:
 
 class Repeat(msgspec.Struct, frozen=True, array_like=True):
     """A stroke that was like one before. passed: strokes judged since the last that was, which were not; first, again: int16 little-endian
-    [2 * strokes.POINTS]; log: of the account after it."""
+    [2 * strokes.POINTS]; log: of the account after it; back: how many strokes before it the first was, 0: not kept; first_tick, tick: when
+    each was over, in ticks of the same process: for people, nothing is decided by them."""
 
     passed: int
     first: bytes
     again: bytes
     likeness: float
     log: float
+    back: int = 0
+    first_tick: int = 0
+    tick: int = 0
 
 
 class Repeats(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +105,8 @@ class Players:
                 continue
             log = self._strokes.log(again.entity)
             first, second = again.first.astype("<i2").tobytes(), again.again.astype("<i2").tobytes()
-            record.found.append(Repeat(again.passed, first, second, again.likeness, log))
+            when = again.back, again.first_tick, again.tick
+            record.found.append(Repeat(again.passed, first, second, again.likeness, log, *when))
             if len(record.found) > EVIDENCE:
                 gone = record.found.popleft()
                 record.before = _advance(record.parts, record.before, gone.passed)
@@ -162,11 +167,26 @@ def shape_of(data: bytes) -> strokes.Shape:
 
 def onto(first: strokes.Shape, again: strokes.Shape) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
     """Both as complex [POINTS], of spread 1, the first turned (and mirrored) onto the second as well as can be."""
-    a, b = (shape[: strokes.POINTS] + 1j * shape[strokes.POINTS :] for shape in (first.astype(float), again.astype(float)))
-    a, b = (z / max(float(np.sqrt((np.abs(z) ** 2).mean())), 1e-9) for z in (a, b))
-    ways = [(abs(np.vdot(z, b)), z) for z in (a, np.conj(a))]
-    z = max(ways, key=lambda way: way[0])[1]
+    a, b = _plane(first), _plane(again)
+    z = np.conj(a) if _mirrored(a, b) else a
     return z * np.vdot(z, b) / max(abs(np.vdot(z, b)), 1e-9), b
+
+
+def turn(first: strokes.Shape, again: strokes.Shape) -> tuple[float, bool]:
+    """By how many degrees `onto` turned the first, against the clock, and whether it mirrored it (at the x axis) before."""
+    a, b = _plane(first), _plane(again)
+    mirrored = _mirrored(a, b)
+    return float(np.degrees(np.angle(np.vdot(np.conj(a) if mirrored else a, b)))), mirrored
+
+
+def _plane(shape: strokes.Shape) -> NDArray[np.complex128]:
+    """complex [POINTS], of spread 1."""
+    z = shape[: strokes.POINTS] + 1j * shape[strokes.POINTS :].astype(float)
+    return z / max(float(np.sqrt((np.abs(z) ** 2).mean())), 1e-9)
+
+
+def _mirrored(a: NDArray[np.complex128], b: NDArray[np.complex128]) -> bool:
+    return bool(abs(np.vdot(np.conj(a), b)) > abs(np.vdot(a, b)))
 
 
 def rest(first: strokes.Shape, again: strokes.Shape) -> float:

@@ -18,7 +18,7 @@ Guarantee. By Ville's inequality the account of an innocent ever reaches 1/a wit
 one of them, whatever they did before; it was measured on recorded people (models/anticheat/evaluate_strokes.py). No stroke alone is
 evidence. A recording that is played once, or is bent anew each time by more than a hand's own tremor, is not found.
 
-Cost. One compiled kernel over all players a tick; `KEPT` x 64 bytes and some, 20 KB a player.
+Cost. One compiled kernel over all players a tick; `KEPT` x 84 bytes and some, 22 KB a player.
 
 Source: Procrustes analysis (Gower 1975); e-detectors (Shin, Ramdas and Rinaldo 2023).
 """
@@ -181,20 +181,23 @@ def _nearest(shape: Any, about: Any, shapes: Any, abouts: Any, count: Any, room:
 
 
 @kernel
-def _judge(shape, about, s, tally, shapes, abouts, limit, near, pair):  # type: ignore[no-untyped-def]
-    """A stroke of one player is over: bet, and keep it. Its likeness to one before where it is like one, then in `pair`; else -1."""
+def _judge(shape, about, s, tally, shapes, abouts, made, now, limit, near, pair, first):  # type: ignore[no-untyped-def]
+    """A stroke of one player is over: bet, and keep it. Its likeness to one before where it is like one, then both are in `pair`, and in
+    `first` how many strokes before it that one was, and when it was over; else -1. now: the tick."""
     alike, count = -1.0, min(s[3], KEPT)
     nearest, at = _nearest(shape, about, shapes, abouts, count, near)
     if at >= 0 and nearest < limit:
         alike = nearest
         for k in range(2 * POINTS):
             pair[0, k], pair[1, k] = shapes[k, at], shape[k]
+        first[0], first[1] = (s[3] - at - 1) % KEPT + 1, made[at]
     bet(tally, s[3], alike >= 0.0)
     to = s[3] % KEPT
     for k in range(2 * POINTS):
         shapes[k, to] = shape[k]
     for k in range(3):
         abouts[k, to] = about[k]
+    made[to] = now
     s[3] += 1
     return alike
 
@@ -232,11 +235,11 @@ def _advance(p: Any, s: Any, floor: Any, way: Any) -> Any:
 
 
 @kernel
-def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, found, room):  # type: ignore[no-untyped-def]
+def _step(fresh, rows, now, floor, way, limit, state, path, tally, shapes, abouts, made, found, room):  # type: ignore[no-untyped-def]
     """A tick of everybody. state: int32 [capacity, 6] samples kept, where the stroke began (or _IDLE, _LONG), ticks without input, strokes
     judged, of these alike, judged since; path: float64 [capacity, _ROOM, 3], places and, in [0, 2], the peak; found: who was alike, the two
-    shapes, the likeness, and the strokes before it that were not. Answers how many were."""
-    who, pairs, likeness, passed = found
+    shapes, the likeness, the strokes before it that were not, and of the first how many strokes before and when. Answers how many were."""
+    who, pairs, likeness, passed, firsts = found
     q, shape, about, near = room
     over = 0
     for e in range(fresh.shape[0]):
@@ -257,7 +260,7 @@ def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, fo
             if _about(shape, about):
                 s[5] += 1
                 likeness[over] = _judge(  # type: ignore[no-untyped-call]
-                    shape, about, s, tally[e], shapes[e], abouts[e], limit, near, pairs[over]
+                    shape, about, s, tally[e], shapes[e], abouts[e], made[e], now, limit, near, pairs[over], firsts[over]
                 )
                 if likeness[over] >= 0.0:
                     who[over], passed[over] = e, s[5] - 1
@@ -271,10 +274,12 @@ def _step(fresh, rows, floor, way, limit, state, path, tally, shapes, abouts, fo
 
 @dataclass(slots=True)
 class Past:
-    """What is known of a player's strokes between two matches. shapes: int16 [2 * POINTS, n]; abouts: float32 [3, n]."""
+    """What is known of a player's strokes between two matches. shapes: int16 [2 * POINTS, n]; abouts: float32 [3, n]; made: int64 [n],
+    ticks."""
 
     shapes: Shape
     abouts: NDArray[np.float32]
+    made: NDArray[np.int64]
     tally: NDArray[np.float64]
     strokes: int
     alike: int
@@ -283,13 +288,17 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A stroke that was like one before. first, again: int16 [2 * POINTS]; passed: strokes that were not, since the last that was."""
+    """A stroke that was like one before. first, again: int16 [2 * POINTS]; passed: strokes that were not, since the last that was; back:
+    how many strokes before it the first was; first_tick, tick: when each was over, in steps of `Strokes`."""
 
     entity: int
     first: Shape
     again: Shape
     likeness: float
     passed: int
+    back: int
+    first_tick: int
+    tick: int
 
 
 class Strokes:
@@ -302,8 +311,11 @@ class Strokes:
         self._tally = np.zeros((capacity, len(STAKES)))
         self._shapes = np.zeros((capacity, 2 * POINTS, KEPT), np.int16)
         self._abouts = np.zeros((capacity, 3, KEPT), np.float32)
+        self._made = np.zeros((capacity, KEPT), np.int64)
+        self._tick = 0
         pairs = np.zeros((capacity, 2, 2 * POINTS), np.int16)
-        self._found = np.zeros(capacity, np.int32), pairs, np.zeros(capacity), np.zeros(capacity, np.int32)
+        firsts = np.zeros((capacity, 2), np.int64)
+        self._found = np.zeros(capacity, np.int32), pairs, np.zeros(capacity), np.zeros(capacity, np.int32), firsts
         self._room = np.zeros((POINTS, 2)), np.zeros(2 * POINTS, np.int16), np.zeros(3, np.float32), np.zeros((4, KEPT), np.float32)
         self._state[:, 1] = _IDLE
         gaze = Gaze.empty(capacity)
@@ -312,16 +324,19 @@ class Strokes:
 
     def step(self, gaze: Gaze, fresh: Bools) -> list[Again]:
         """Take a tick; the strokes that ended with it and were like one before. fresh: bool [N], rows that are looked at."""
+        self._tick += 1
         over = _step(  # type: ignore[no-untyped-call]
-            *(fresh, gaze.rows, self._floor, self._way, self._alike, self._state, self._path, self._tally),
-            *(self._shapes, self._abouts, self._found, self._room),
+            *(fresh, gaze.rows, self._tick, self._floor, self._way, self._alike, self._state, self._path, self._tally),
+            *(self._shapes, self._abouts, self._made, self._found, self._room),
         )
         return list(self._again(over)) if over else []
 
     def _again(self, over: int) -> Iterator[Again]:
-        who, pairs, likeness, passed = self._found
+        who, pairs, likeness, passed, firsts = self._found
         for k in range(over):
-            yield Again(int(who[k]), pairs[k, 0].copy(), pairs[k, 1].copy(), float(likeness[k]), int(passed[k]))
+            back, first_tick = firsts[k].tolist()
+            shapes = pairs[k, 0].copy(), pairs[k, 1].copy()
+            yield Again(int(who[k]), *shapes, float(likeness[k]), int(passed[k]), back, first_tick, self._tick)
 
     def log(self, entity: int) -> float:
         """The natural logarithm of the account."""
@@ -339,7 +354,7 @@ class Strokes:
         if past is None:
             return
         n = past.shapes.shape[1]
-        self._shapes[entity, :, :n], self._abouts[entity, :, :n] = past.shapes, past.abouts
+        self._shapes[entity, :, :n], self._abouts[entity, :, :n], self._made[entity, :n] = past.shapes, past.abouts, past.made
         self._tally[entity] = past.tally
         self._state[entity, 3:] = past.strokes, past.alike, past.passed
 
@@ -347,8 +362,8 @@ class Strokes:
         """What is known of the player who moved this entity; the stroke under way is over and not judged."""
         strokes, alike, passed = self._state[entity, 3:].tolist()
         n = min(strokes, KEPT)
-        shapes, abouts = self._shapes[entity, :, :n].copy(), self._abouts[entity, :, :n].copy()
-        return Past(shapes, abouts, self._tally[entity].copy(), strokes, alike, passed)
+        shapes, abouts, made = self._shapes[entity, :, :n].copy(), self._abouts[entity, :, :n].copy(), self._made[entity, :n].copy()
+        return Past(shapes, abouts, made, self._tally[entity].copy(), strokes, alike, passed)
 
 
 def log_of(parts: NDArray[np.float64]) -> float:

@@ -90,6 +90,39 @@ def test_what_was_recorded_is_found_when_it_is_played_again() -> None:
         assert repeats.rest(again.first, again.again) < 0.02
 
 
+def test_a_repeat_knows_which_movement_it_was_and_when_that_was_made() -> None:
+    """Also where the oldest of those that are kept were overwritten, and after another match."""
+    seen, gaze, rng = strokes.Strokes(1, RADIUS), Gaze.empty(1), np.random.default_rng(0)
+    first = joined([hand(k) for k in range(strokes.KEPT + 80)])
+    again = joined([turned(hand(k), rng) for k in range(strokes.KEPT + 20, strokes.KEPT + 60)])
+    ends: list[int] = []  # the tick in which each stroke was over
+    start, found = seen._tick, 0
+    for tick, z in enumerate(np.concatenate([first, again]), start + 1):
+        if tick == start + len(first):
+            seen.put(0, seen.take(0))
+        alike = seen.step(rows(gaze, z), gaze.fresh)
+        if seen.counts(0)[0] > len(ends):
+            ends.append(tick)
+        for repeat in alike:
+            assert repeat.tick == tick
+            assert repeat.first_tick == ends[len(ends) - 1 - repeat.back]
+            found += tick > len(first)
+    assert len(ends) > strokes.KEPT
+    assert found > 20
+
+
+def test_how_it_was_turned_and_mirrored_is_told() -> None:
+    rng = np.random.default_rng(5)
+    z = hand(1)[::3][: strokes.POINTS]
+    for mirrored in (False, True):
+        angle = rng.uniform(-170, 170)
+        w = (np.conj(z) if mirrored else z) * np.exp(1j * np.radians(angle))
+        first, again = (np.floor(np.r_[p.real, p.imag] * 100).astype(np.int16) for p in (z - z.mean(), w - w.mean()))
+        told = repeats.turn(first, again)
+        assert told[1] is mirrored
+        assert told[0] == pytest.approx(angle, abs=1.0)
+
+
 def test_hands_do_not_repeat_themselves() -> None:
     seen = strokes.Strokes(1, RADIUS)
     found = follow(seen, joined([hand(1_000 + k) for k in range(400)]))
