@@ -43,7 +43,7 @@ class Alarms:
         found: dict[tuple[str, str, str], Alarm] = {}
         for alarm in _all(registry, now_ms, bus_online, store_ms):
             found[alarm.region, alarm.edge, alarm.do] = alarm
-        self._since = {key: self._since.get(key, now_ms) for key in found}
+        self._since = {key: min(now_ms, self._since.get(key, now_ms)) for key in found}  # a clock that stepped back hides none
         held = [
             msgspec.structs.replace(alarm, since_ms=self._since[key])
             for key, alarm in found.items()
@@ -60,7 +60,7 @@ def _all(registry: Registry, now_ms: int, bus_online: bool, store_ms: float | No
     for region in registry.regions.values():
         doubts = {edge.edge: registry.doubt(edge, now_ms) for edge in region.edges.values()}
         gone = [edge for edge in region.edges.values() if doubts[edge.edge] == "offline"]
-        recent = [edge for edge in gone if edge.presence is not None and now_ms - edge.gone_ms < OFFLINE_SHOWN_MS]
+        recent = [edge for edge in gone if edge.presence is not None and now_ms - registry.gone_ms(edge) < OFFLINE_SHOWN_MS]
         if gone and len(gone) == len(region.edges) and recent:
             yield _of(region, None, "critical", "no process is online", "start its processes; players are placed elsewhere")
         else:

@@ -98,7 +98,8 @@ class Exchange:
         now_ms = self._services.now_ms()
         if message.topic.endswith("/proposing"):
             name = topics.parse_coordinator(message.topic)
-            if name is not None and name != self._services.name and len(self._others) < limits.REGIONS_MAX:
+            room = name in self._others or len(self._others) < limits.REGIONS_MAX
+            if name is not None and name != self._services.name and room:
                 self._others[name] = now_ms
             return
         names = topics.parse_waiting(message.topic)
@@ -143,7 +144,8 @@ class Exchange:
     async def _say(self) -> None:
         """That we propose: of several coordinators the one with the least name does. Where two do, regions grant a ticket to one."""
         services, now_ms = self._services, self._services.now_ms()
-        self._others = {name: at for name, at in self._others.items() if now_ms - at < BEATS_MS}
+        # Also what was heard before the clock stepped back is old.
+        self._others = {name: at for name, at in self._others.items() if abs(now_ms - at) < BEATS_MS}
         if services.bus.online and not 0 <= now_ms - self._beat_ms < BEAT_MS:
             self._beat_ms = now_ms
             with contextlib.suppress(RefusedError):
@@ -151,8 +153,8 @@ class Exchange:
 
     async def _look(self) -> list[Crossing]:
         now_ms = self._services.now_ms()
-        self._heard = {names: heard for names, heard in self._heard.items() if now_ms - heard.at_ms < FRESH_MS}
-        self._avoid = {key: until for key, until in self._avoid.items() if until > now_ms}
+        self._heard = {names: heard for names, heard in self._heard.items() if abs(now_ms - heard.at_ms) < FRESH_MS}
+        self._avoid = {key: until for key, until in self._avoid.items() if 0 < until - now_ms <= FORBIDDEN_MS}
         shown: dict[tuple[str, str], dict[RegionId, Heard]] = {}
         for (region, mode), heard in self._heard.items():
             shown.setdefault((mode, heard.rules), {})[region] = heard

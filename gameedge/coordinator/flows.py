@@ -30,7 +30,7 @@ class Flows:
         self._slices[-1][nearest(latitude, longitude), region] += 1
 
     def _turn(self, now_ms: int) -> None:
-        if self._began_ms is None:
+        if self._began_ms is None or now_ms < self._began_ms:  # the first one, or the clock stepped back
             self._began_ms = now_ms
         passed = min(SLICES, (now_ms - self._began_ms) // SLICE_MS)
         if passed > 0:

@@ -42,6 +42,7 @@ class Edge:
     report: EdgeReport | None = None
     heard_ms: int | None = None  # the last live report (a retained one may be a week old)
     first_ms: int = 0
+    came_ms: int = 0  # when it came online last
     gone_ms: int = 0  # when it went offline
     heart: Heart | None = None  # None: no heartbeat yet (a release before them, or a moment ago)
     placed: int = 0  # players sent there that its reports do not show yet
@@ -74,6 +75,7 @@ class Registry:
         self.on_spot: Callable[[RegionId, SpotReport, int], None] = _nobody
         self._bus_online = False
         self._bus_since_ms = 0
+        self._looked_ms = 0
 
     # -- what is heard
 
@@ -108,6 +110,7 @@ class Registry:
             return
         self.version += 1
         if presence.online:
+            entry.came_ms = entry.came_ms if entry.online else now_ms
             entry.online, entry.presence = True, presence
         else:
             entry.online, entry.gone_ms, entry.heard_ms, entry.placed, entry.heart = False, now_ms, None, 0, None
@@ -158,8 +161,10 @@ class Registry:
 
     def steer(self, region: RegionId, desired: Desired) -> None:
         """A region's desired state, said by this coordinator or heard from another. What it lacks of what is known here is said again.
-        KeyError: no such region."""
-        known = self.regions[region]
+        Nothing happens where the region was forgotten meanwhile: whoever steers waits for the broker in between."""
+        known = self.regions.get(region)
+        if known is None:
+            return
         merged = merge(known.desired, desired)
         if merged != known.desired:
             known.desired = merged
@@ -168,10 +173,22 @@ class Registry:
 
     def note_bus(self, online: bool, now_ms: int) -> None:
         """Tell whether the broker is connected: while it is not, silence proves nothing."""
+        if now_ms < self._looked_ms:
+            self._step_back(self._looked_ms - now_ms)
+        self._looked_ms = now_ms
         if online and not self._bus_online:
             self._bus_since_ms = now_ms
             self.outdated |= {name for name, region in self.regions.items() if region.desired.revision}
         self._bus_online = online
+
+    def _step_back(self, step_ms: int) -> None:
+        """The clock did: what was heard keeps its age and its order, or nobody would be missed until the clock is where it was."""
+        self._bus_since_ms -= step_ms
+        for edge in (edge for region in self.regions.values() for edge in region.edges.values()):
+            edge.first_ms, edge.came_ms, edge.gone_ms = edge.first_ms - step_ms, edge.came_ms - step_ms, edge.gone_ms - step_ms
+            edge.heard_ms = None if edge.heard_ms is None else edge.heard_ms - step_ms
+            if edge.heart is not None:
+                edge.heart.heard_ms -= step_ms
 
     # -- what is known
 
@@ -179,8 +196,7 @@ class Registry:
         """Why this process may not be there or not work now; empty: it is fine; `offline`: it is gone."""
         if not edge.online or edge.presence is None:
             return "offline"
-        since = max(edge.heard_ms or edge.first_ms, self._bus_since_ms)
-        if self._bus_online and now_ms - since > LOST_MS:
+        if self._bus_online and now_ms - max(_alive_ms(edge), self._bus_since_ms) > LOST_MS:
             return "offline"
         if edge.heard_ms is None:
             return "no report yet"
@@ -191,6 +207,11 @@ class Registry:
         if edge.report is not None and not edge.report.store_ok:
             return "its store cannot be reached"
         return "another region has its name" if edge.stranger else ""
+
+    @staticmethod
+    def gone_ms(edge: Edge) -> int:
+        """Since when an offline process is gone: its last will says it, or it was not heard of since."""
+        return _alive_ms(edge) if edge.online else edge.gone_ms
 
     def loads(self, now_ms: int) -> list[RegionLoad]:
         """What placement needs, regions without a process included."""
@@ -263,11 +284,17 @@ class Registry:
         place = self.regions.get(region)
         if place is not None:
             place.edges.pop(edge, None)
+            self.version += 1  # a table that still has it would send players there
             if not place.edges and not place.desired.revision:
                 del self.regions[region]
 
     def _drop(self, why: str) -> None:
         self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def _alive_ms(edge: Edge) -> int:
+    """When a process that says it is online was surely there last."""
+    return max(edge.first_ms, edge.came_ms) if edge.heard_ms is None else edge.heard_ms
 
 
 def _settle_place(region: Region) -> None:

@@ -43,6 +43,8 @@ class Scale:
                 continue
             seen = self._seen.setdefault(name, _Seen(Desire(self._settings, len(reports)), players=players, at_s=now_ms / 1000))
             elapsed = now_ms / 1000 - seen.at_s
+            if elapsed < 0:  # the clock stepped back: what is timed begins anew
+                seen.desire, seen.players, seen.at_s = Desire(self._settings, seen.desire.count), players, now_ms / 1000
             if elapsed > 0:
                 rate = max(0.0, (players - seen.players) / elapsed + players / DEFAULTS.stay_s)
                 seen.arrivals_per_s += min(1.0, elapsed / SMOOTH_S) * (rate - seen.arrivals_per_s)

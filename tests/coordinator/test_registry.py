@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
 from gameedge.bus.payloads import Desired, EdgeReport, Presence, encode
+from gameedge.config import CoordinatorConfig
+from gameedge.coordinator.alarms import HOLD_MS, OFFLINE_SHOWN_MS, Alarms
+from gameedge.coordinator.placing import Placing
 from gameedge.coordinator.registry import LOST_MS, SUSPECTED_MS, Registry
 from gameedge.core import limits
+from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import EdgeId, RegionId
+from gameedge.core.routing.placement import Seen
 
 EU, E1 = RegionId("eu"), EdgeId("e1")
 
@@ -256,3 +261,39 @@ def test_round_trips_between_regions_are_kept_bounded_and_forgotten() -> None:
     for bad in (b'{"at_ms":1,"regions_ms":{"us":-1}}', b'{"at_ms":1,"regions_ms":{"us":NaN}}', b'{"at_ms":1,"regions_ms":{"us":1e99}}'):
         registry.hear(BusMessage(topics.report(EU, E1), bad, retained=False), 2_000_000)
     assert registry.dropped == {"bad_report": 3}
+
+
+def test_a_process_that_comes_back_is_there_before_its_first_report() -> None:
+    """Its name was known long before: that it was silent while it was away says nothing."""
+    registry = started(0)
+    registry.hear(presence(online=False), 60_000)
+    registry.hear(presence(), 600_000)
+    assert doubt(registry, 600_000) == "no report yet"
+    assert doubt(registry, 600_001 + LOST_MS) == "offline"
+
+
+def test_a_table_that_was_made_before_a_process_was_forgotten_is_not_used() -> None:
+    registry = started(1_000)
+    placing = Placing(CoordinatorConfig(redis="memory://", bus="memory://"), registry)
+    assert placing.place(Seen(), [], None, 1_000, lambda: 0.5)[0].region == EU
+    registry.hear(BusMessage(topics.presence(EU, E1), b"", False), 1_010)
+    with pytest.raises(UnavailableError, match="no region is online"):
+        placing.place(Seen(), [], None, 1_020, lambda: 0.5)
+
+
+def test_a_lost_process_is_an_alarm_until_it_was_away_for_long() -> None:
+    """Nobody's will said that it is gone (its host lost power while the broker was restarted): silence alone does."""
+    registry, alarms = started(0), Alarms()
+
+    def look(now_ms: int) -> list[tuple[str, str]]:
+        return [(alarm.what, alarm.edge) for alarm in alarms.look(registry, now_ms, bus_online=True, store_ms=1.0)]
+
+    registry.hear(presence(edge="e2", url="ws://h:2"), 0)
+    for at in range(0, LOST_MS + 20_000, 500):
+        registry.hear(report(), at)
+        shown = look(at)
+        if at > SUSPECTED_MS + 5_000 and not 0 <= at - LOST_MS <= HOLD_MS + 500:  # there it becomes another alarm
+            assert [edge for _, edge in shown] == ["e2"], at
+    assert shown == [("is offline", "e2")]
+    registry.hear(report(), 2 * OFFLINE_SHOWN_MS)
+    assert look(2 * OFFLINE_SHOWN_MS) == []
