@@ -107,7 +107,7 @@ def config_routes(services: Services) -> list[Any]:
 
 def _expect(expected: int | None, now: Version) -> None:
     if expected is not None and expected != now.number:
-        raise RefusedError(Reason.OUT_OF_ORDER, f"version {now.number} is the newest by now, by {now.who}; look at it, then try again")
+        raise policy.newer(now)
 
 
 async def _store(

@@ -11,6 +11,7 @@ Guarantee. What is not valid is never stored. A rollback is a new version with a
 VERSIONS_MAX are kept). While the store is away everybody goes on with the newest version seen.
 """
 
+import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -119,17 +120,34 @@ def check(config: CoordinatorConfig, overrides: Overrides, known: set[str]) -> l
     return warnings
 
 
+def newer(now: Version) -> RefusedError:
+    """Why a change that was made from another version than `now` is refused."""
+    by = f", by {now.who}" if now.who else ""
+    return RefusedError(Reason.OUT_OF_ORDER, f"version {now.number} is the newest by now{by}; look at it, then try again")
+
+
 class LivePolicy:
     """The newest version as this coordinator knows it, and the way to make another."""
 
     def __init__(self, config: CoordinatorConfig, store: GlobalStore) -> None:
         self._config, self._store = config, store
+        self._turn = asyncio.Lock()  # or a look that began before a change would come back with what was before it
         self.now = NONE
 
     async def look(self) -> bool:
-        """Whether there is a newer version; it is `now` then. Raises UnavailableError. One that this release cannot read is left."""
+        """Whether there is another version than `now`; it is `now` then. Raises UnavailableError. One that this release cannot read is
+        left. A store that lost all versions has none: it is as configured."""
+        async with self._turn:
+            return await self._look()
+
+    async def _look(self) -> bool:
         number, entries = await self._store.versions(DOCUMENT, 1)
-        if number == self.now.number or not entries:
+        if number == self.now.number:
+            return False
+        if not number:
+            self.now = NONE
+            return True
+        if not entries:
             return False
         try:
             found = _decode.decode(entries[0])
@@ -159,11 +177,11 @@ class LivePolicy:
 
     async def put(self, version: Version) -> None:
         """Store it where its number follows the newest one. Raises RefusedError(OUT_OF_ORDER) and says who was faster."""
-        if not await self._store.version_add(DOCUMENT, msgspec.json.encode(version), version.number - 1):
-            await self.look()
-            text = f"version {self.now.number} is the newest by now, by {self.now.who}; look at it, then try again"
-            raise RefusedError(Reason.OUT_OF_ORDER, text)
-        self.now = version
+        async with self._turn:
+            if not await self._store.version_add(DOCUMENT, msgspec.json.encode(version), version.number - 1):
+                await self._look()
+                raise newer(self.now)
+            self.now = version
 
     def settings(self) -> tuple[int | None, int | None]:
         """`fill_ms` and `npc_level` for the regions' desired state."""
