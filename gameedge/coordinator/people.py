@@ -179,6 +179,7 @@ class People:
             await asyncio.sleep(ERASE_AGAIN_S)
             try:
                 for player, regions in (await self._services.store.erasing()).items():
+                    await self._services.store.account_erase(player)  # who began may have died before it
                     known = [region for region in regions if region in self._services.registry.regions]
                     if any(player not in self._services.registry.regions[region].desired.blocked for region in known):
                         await self.block(player, self.token_end_ms())
