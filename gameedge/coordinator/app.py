@@ -177,18 +177,26 @@ def _take(services: Services, message: BusMessage) -> None:
 async def _watch(services: Services) -> None:
     """Twice a second: is the store there, is the broker, and who is online."""
     while True:
-        services.registry.note_bus(services.bus.online, services.now_ms())
-        await _repeat_desired(services)
-        services.events.look(services.registry, services.now_ms())
         try:
-            services.store_ms = await services.store.ping()
-            await services.follow_policy()
-            if services.bus.online:
-                await services.apply_settings()  # a region that came, or another coordinator that was behind
-        except RefusedError:
-            services.store_ms = None
-        _measure(services)
+            await _look(services)
+        except Exception as error:  # a fault of ours in one look must not end all of them
+            services.metrics.counter("coordinator_errors_total", where="watch").add()
+            log.fault("watch_failed", error)
         await asyncio.sleep(WATCH_S)
+
+
+async def _look(services: Services) -> None:
+    services.registry.note_bus(services.bus.online, services.now_ms())
+    await _repeat_desired(services)
+    services.events.look(services.registry, services.now_ms())
+    try:
+        services.store_ms = await services.store.ping()
+        await services.follow_policy()
+        if services.bus.online:
+            await services.apply_settings()  # a region that came, or another coordinator that was behind
+    except RefusedError:
+        services.store_ms = None
+    _measure(services)
 
 
 async def _repeat_desired(services: Services) -> None:

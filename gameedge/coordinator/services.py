@@ -266,12 +266,18 @@ class Services:
         """Tell the other coordinators what was done here."""
         while True:
             await asyncio.sleep(TELL_S)
-            if (told := self.events.untold()) is None:
-                continue
             try:
-                await self.bus.publish(topics.told(self.name), encode(told), qos=0)
-            except RefusedError:  # the broker is away
-                self.events.lost += len(told.events) + told.lost
+                if (told := self.events.untold()) is not None:
+                    await self._tell(told)
+            except Exception as error:  # a fault of ours in one message must not silence us
+                self.metrics.counter("coordinator_errors_total", where="tell").add()
+                log.fault("tell_failed", error)
+
+    async def _tell(self, told: Told) -> None:
+        try:
+            await self.bus.publish(topics.told(self.name), encode(told), qos=0)
+        except RefusedError:  # the broker is away
+            self.events.lost += len(told.events) + told.lost
 
     # -- operators
 
@@ -295,6 +301,9 @@ class Services:
         await self.audit("ban" if banned else "unban", address, player=player, reason=reason)
         account = msgspec.structs.replace(account, banned=banned)
         await self.store.account_put(account)
+        if await self.store.erased([account.player]):  # between our look and our change: what we wrote is all that is left
+            await self.store.account_erase(account.player)
+            raise RefusedError(Reason.NOT_FOUND, "this player was erased meanwhile")
         regions = await self.people.block(player, self.people.token_end_ms() if banned else None)
         return account, await self.store.ratings(account.player), regions
 
@@ -317,14 +326,18 @@ class Services:
         names = [RegionId(region) for region in regions] or sorted(self.registry.regions)
         if not names or any(name not in self.registry.regions for name in names):
             raise RefusedError(Reason.NOT_FOUND, "no such region; GET /v1/admin/status lists them")
+        steered = []
         for name in names:
-            now = self.registry.regions[name].desired
+            if (known := self.registry.regions.get(name)) is None:
+                continue  # forgotten while another was steered
+            now = known.desired
             wish = change(now.models.get(model, ModelWish()))
             desired = with_model(now, self.now_ms(), model, wish)
             fields = {key: value for key, value in msgspec.structs.asdict(wish).items() if value}
             await self.audit("model", address, region=name, model=model, revision=desired.revision, **fields)
             await self._steer(name, desired)
-        return [str(name) for name in names]
+            steered.append(str(name))
+        return steered
 
     async def _steer(self, region: RegionId, desired: Desired) -> None:
         """Say it; what another request changed meanwhile is kept. Raises UnavailableError, and nothing has changed."""
