@@ -62,6 +62,8 @@ def read_result(region: RegionId, data: bytes) -> Result:
         raise ValueError("a player twice")
     if any(not 0 <= rank <= limits.SEATS_PER_MATCH_MAX for rank in result.ranks):
         raise ValueError("a rank out of range")
+    if not 1 <= len(result.reason) <= 64 or len(result.scores) > limits.SEATS_PER_MATCH_MAX:  # told to the other coordinators
+        raise ValueError("a reason that is no word, or too many scores")
     return result
 
 

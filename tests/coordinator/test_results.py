@@ -118,6 +118,9 @@ async def test_unrated_matches_and_empty_sides_are_only_marked() -> None:
         match_result("", [[A], [B]], [0, 1]),
         match_result("m1", [[PlayerId(f"p{i}") for i in range(limits.SEATS_PER_MATCH_MAX)], [B]], [0, 1]),
         match_result("m1", [[PlayerId("p" * 65)], [B]], [0, 1]),
+        match_result("m1", [[A], [B]], [0, 1], reason="r" * 65),  # or the others would refuse all that they are told with it
+        match_result("m1", [[A], [B]], [0, 1], reason=""),
+        match_result("m1", [[A], [B]], [0, 1], scores=[0] * (limits.SEATS_PER_MATCH_MAX + 1)),
     ],
 )
 def test_results_that_make_no_sense(broken: object) -> None:
