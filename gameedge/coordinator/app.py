@@ -20,6 +20,7 @@ from gameedge.bus.payloads import encode
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator import http
 from gameedge.coordinator.live import Live
+from gameedge.coordinator.policy import check_file
 from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.services import Services
@@ -71,8 +72,9 @@ async def serve(
 ) -> AsyncIterator[Running]:
     """A coordinator within this event loop, until the context ends. The store stays open: it is the caller's.
 
-    Waits for the store (the signing key is there) and raises ConfigError where it cannot listen.
+    Waits for the store (the signing key is there) and raises ConfigError where it cannot listen, or could place nobody as configured.
     """
+    check_file(config)
     traces = open_traces(config.traces, config.traces_share, "coordinator")
     sock = http.listen(config)
     try:
@@ -228,6 +230,10 @@ def _measure(services: Services) -> None:
         metrics.gauge("coordinator_edges", region=region.region).set(len(there))
         metrics.gauge("coordinator_players", region=region.region).set(players)
     metrics.gauge("coordinator_regions").set(regions_online)
+    for name in services.measured - services.registry.regions.keys():  # forgotten: or what they had last would stand there for ever
+        for gauge in ("coordinator_edges", "coordinator_players", "coordinator_processes_desired"):
+            metrics.gauge(gauge, region=name).set(0)
+    services.measured = set(services.registry.regions)
     services.scale.look(now_ms)
     for name, count in services.scale.desired.items():
         metrics.gauge("coordinator_processes_desired", region=name).set(count)

@@ -19,11 +19,12 @@ from msgspec import Meta
 
 from gameedge.config import CoordinatorConfig
 from gameedge.core import limits
-from gameedge.core.errors import Reason, RefusedError
+from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.ids import is_name
 from gameedge.state.base import GlobalStore
 
 DOCUMENT: Final = "policy"
+LABEL_CHARS_MAX: Final = 32  # of a residency, as an account may name it
 Regions = Annotated[list[Annotated[str, Meta(min_length=1, max_length=32)]], Meta(max_length=limits.REGIONS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -104,13 +105,19 @@ def effective(config: CoordinatorConfig, overrides: Overrides) -> CoordinatorCon
 def check(config: CoordinatorConfig, overrides: Overrides, known: set[str]) -> list[str]:
     """What is odd about it, in words. Raises RefusedError(MALFORMED) for what must not be."""
     made, warnings = effective(config, overrides), []
-    named: set[str] = {*made.allow_regions, *made.deny_regions, *made.region_cost_ms, *([made.pin_region] if made.pin_region else [])}
-    named |= {region for regions in made.residency.values() for region in regions}
-    for name in sorted(named):
+    named = {region: f"residency {label}" for label, regions in made.residency.items() for region in regions}
+    for key, names in (("region_cost_ms", made.region_cost_ms), ("deny_regions", made.deny_regions), ("allow_regions", made.allow_regions)):
+        named |= dict.fromkeys(names, key)
+    named |= {made.pin_region: "pin_region"} if made.pin_region else {}
+    for name, key in sorted(named.items()):
         if not is_name(name):
-            raise RefusedError(Reason.MALFORMED, f"{name!r} is no name of a region: use 1 to 32 of a-z, 0-9 and -, not at the ends")
+            text = f"{key}: {name!r} is no name of a region: use 1 to 32 of a-z, 0-9 and -, not at the ends"
+            raise RefusedError(Reason.MALFORMED, text)
         if name not in known:
             warnings.append(f"no region is called {name} (yet)")
+    for label in made.residency:
+        if not 1 <= len(label) <= LABEL_CHARS_MAX:
+            raise RefusedError(Reason.MALFORMED, f"residency {label[:64]!r}: a label has 1 to {LABEL_CHARS_MAX} characters")
     if made.pin_region and (made.pin_region in made.deny_regions or (made.allow_regions and made.pin_region not in made.allow_regions)):
         raise RefusedError(Reason.MALFORMED, f"pin_region {made.pin_region} is not allowed by allow_regions and deny_regions")
     open_ = {name for name in known if name not in made.deny_regions and (not made.allow_regions or name in made.allow_regions)}
@@ -124,6 +131,14 @@ def newer(now: Version) -> RefusedError:
     """Why a change that was made from another version than `now` is refused."""
     by = f", by {now.who}" if now.who else ""
     return RefusedError(Reason.OUT_OF_ORDER, f"version {now.number} is the newest by now{by}; look at it, then try again")
+
+
+def check_file(config: CoordinatorConfig) -> None:
+    """The same of a configuration file, before anybody is placed by it. Raises ConfigError."""
+    try:
+        check(config, Overrides(), set())
+    except RefusedError as error:
+        raise ConfigError(error.detail) from error
 
 
 class LivePolicy:

@@ -77,6 +77,7 @@ class Services:
     started_ms: int = 0
     version: str = __version__
     store_ms: float | None = None  # last round trip; None: it does not answer
+    measured: set[RegionId] = field(default_factory=set)  # regions that gauges speak of
     placing: Placing = field(init=False)
     scale: Scale = field(init=False)
     asking: Asking = field(init=False)

@@ -11,13 +11,15 @@ from gameedge.bus import topics
 from gameedge.bus.base import BusMessage
 from gameedge.bus.payloads import Desired, EdgeReport, Presence, encode
 from gameedge.config import CoordinatorConfig
+from gameedge.coordinator import app
 from gameedge.coordinator.alarms import HOLD_MS, OFFLINE_SHOWN_MS, Alarms
 from gameedge.coordinator.placing import Placing
 from gameedge.coordinator.registry import LOST_MS, SUSPECTED_MS, Registry
 from gameedge.core import limits
-from gameedge.core.errors import UnavailableError
+from gameedge.core.errors import ConfigError, UnavailableError
 from gameedge.core.ids import EdgeId, RegionId
 from gameedge.core.routing.placement import Seen
+from tests.coordinator.fleet import config, fleet, until
 
 EU, E1 = RegionId("eu"), EdgeId("e1")
 
@@ -297,3 +299,28 @@ def test_a_lost_process_is_an_alarm_until_it_was_away_for_long() -> None:
     assert shown == [("is offline", "e2")]
     registry.hear(report(), 2 * OFFLINE_SHOWN_MS)
     assert look(2 * OFFLINE_SHOWN_MS) == []
+
+
+async def test_gauges_of_a_region_that_was_forgotten_are_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "WATCH_S", 0.01)
+    async with fleet() as world:
+        await world.report("eu", players=17)
+        metrics = world.running.services.metrics
+        await until(lambda: metrics.value("coordinator_players", region="eu") == 17)
+        await world.bus.publish(topics.presence(EU, E1), b"", retain=True)
+        await until(lambda: metrics.value("coordinator_players", region="eu") == metrics.value("coordinator_edges", region="eu") == 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"allow_regions": ["EU West"]}, "allow_regions: 'EU West' is no name of a region"),
+        ({"residency": {"de": ["eu_west"]}}, "residency de: 'eu_west' is no name"),
+        ({"residency": {"x" * 33: ["eu"]}}, "a label has 1 to 32"),
+        ({"pin_region": "eu", "deny_regions": ["eu"]}, "pin_region eu is not allowed"),
+    ],
+)
+async def test_a_file_by_which_nobody_could_be_placed_is_refused_at_the_start(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        async with fleet(config(**wrong)):
+            pass
