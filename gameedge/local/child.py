@@ -79,9 +79,14 @@ class ChildProcess:
         if self.alive:
             return
         await self._finish_reader()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         guard = _guard()
-        with self.log.open("ab") as log:
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            file = self.log.open("ab")
+        except OSError as error:
+            text = f"{self.name}: its log {self.log} cannot be written ({error.strerror}); make room, or use another folder"
+            raise ChildError(text) from error
+        with file as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self.argv,

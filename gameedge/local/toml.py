@@ -1,6 +1,7 @@
 """Configuration structs as TOML text. Reading is `gameedge.config.load`."""
 
 import json
+import re
 
 import msgspec
 
@@ -14,11 +15,15 @@ def dumps(section: Section) -> str:
 
 def _table(table: dict[str, object], name: str) -> list[str]:
     lines = [f"[{name}]"] if name else []
-    lines += [f"{key} = {_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
     for key, value in table.items():
         if isinstance(value, dict):
-            lines += ["", *_table(value, f"{name}.{key}" if name else key)]
+            lines += ["", *_table(value, f"{name}.{_key(key)}" if name else _key(key))]
     return lines
+
+
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _value(text)
 
 
 def _value(value: object) -> str:

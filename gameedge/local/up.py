@@ -22,6 +22,7 @@ from gameedge import __version__
 from gameedge.admin import found
 from gameedge.coordinator.schemas import Status, Verdicts
 from gameedge.core import limits
+from gameedge.core.errors import ConfigError
 from gameedge.local import summary, view
 from gameedge.local.child import ChildError
 from gameedge.local.deployment import Deployment, Plan, check_plan, own_folder
@@ -49,9 +50,14 @@ async def run(options: Options) -> int:
     """Exit status: 0 when nothing went wrong, 1 when something did, 130 when it was cut short. Raises ConfigError."""
     check_plan(options.plan)
     folder = options.data or Path(tempfile.mkdtemp(prefix="gameedge-"))
-    with own_folder(folder):
-        session = Session(options, folder)
-        status = await session.run()
+    try:
+        with own_folder(folder):
+            session = Session(options, folder)
+            status = await session.run()
+    except ConfigError:
+        if options.data is None:
+            shutil.rmtree(folder, ignore_errors=True)  # nothing in it is of use: the error says all
+        raise
     if options.data is None:
         if not session.picture.errors:
             shutil.rmtree(folder, ignore_errors=True)

@@ -87,7 +87,7 @@ def _row(picture: Picture, region: RegionStatus) -> list[RenderableType]:
         title,
         str(sum(report.players for report in reports)),
         str(sum(report.matches for report in reports)),
-        str(sum(sum(report.queued.values()) for report in reports)),
+        str(max(sum(report.queued.values()) for report in reports)),  # the pool is the region's: each process sees all of it
         Text(f"{max(report.tick_lateness_ms.p50 for report in reports):.1f}/{late:.1f} ms", style=style),
         f"{max(report.tick_busy for report in reports):.0%}",
         f"{sum(batches) / len(batches):.0f}",

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, load
 from gameedge.coordinator.schemas import CoordinatorStatus, EdgeStatus, RegionStatus, Status, VerdictView
 from gameedge.core.errors import ConfigError
 from gameedge.core.ids import is_name
-from gameedge.local import summary, toml, view
+from gameedge.local import deployment, summary, toml, up, view
+from gameedge.local.child import ChildError, ChildProcess
 from gameedge.local.cli import duration_s
 from gameedge.local.deployment import Plan, check_plan, own_folder
 from gameedge.local.picture import FAULTS_MAX, Picture, Spread
@@ -51,6 +54,7 @@ def test_config_files_read_back_as_they_were(tmp_path: Path) -> None:
     for config in (
         EdgeConfig(region="eu", edge="e1", region_title='q"\\\té\x7f', redis="r", bus="b", token_keys=["a", "b"], latitude=-1.5, demo=True),
         CoordinatorConfig(redis="r", bus="b", listen=Listen(port=1234), operator_token="x"),
+        CoordinatorConfig(redis="r", bus="b", residency={"EU, only": ["eu-1"], 'a."b': []}, region_cost_ms={"eu-1": 2.5}),
     ):
         path.write_text(toml.dumps(config), "utf-8")
         assert load(path, type(config)) == config
@@ -195,3 +199,31 @@ def test_an_empty_picture_can_be_shown() -> None:
     assert "players 0" in view.line(Picture(), 0.0)
     assert Picture().lateness() == (0.0, 0.0)
     assert Quantiles() == Quantiles(p50=0.0, p99=0.0)
+
+
+def test_a_pool_that_two_processes_see_is_one_pool() -> None:
+    picture = Picture()
+    picture.hear_status(status(edge(queued={"duel": 5, "squads": 2}), edge(queued={"duel": 5, "squads": 2})), 1.0)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(view.screen(picture, {}, 1.0))
+    row = next(line for line in console.file.getvalue().splitlines() if "Frankfurt" in line)  # type: ignore[attr-defined]
+    assert "  7  " in row
+    assert "14" not in row
+
+
+async def test_a_child_whose_log_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    child = ChildProcess("store", ["true"], log=tmp_path / "file" / "store.log")
+    with pytest.raises(ChildError, match=r"store: its log .* cannot be written"):
+        await child.start()
+
+
+async def test_a_start_that_is_refused_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise ConfigError("no Redis: install it")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(deployment, "redis_server", none)
+    with pytest.raises(ConfigError, match="no Redis"):
+        await up.run(up.Options(plan=Plan(bots=0)))
+    assert os.listdir(tmp_path) == []
