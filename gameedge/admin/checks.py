@@ -53,8 +53,20 @@ def warning(check: str, subject: str, found: str, do: str) -> Finding:
     return Finding(check=check, subject=subject, level="warning", found=found, do=do)
 
 
+def broken(error: Exception) -> list[Finding]:
+    """A check that failed by itself."""
+    text = f"a check of the doctor failed: {type(error).__name__}: {error}"
+    return [fault("doctor", "itself", text, "look at what it names; the other findings stand")]
+
+
 async def together(*jobs: Awaitable[list[Finding]]) -> list[Finding]:
-    return [finding for found in await asyncio.gather(*jobs) for finding in found]
+    """All findings, in the order of the jobs; one that raises is a finding, too."""
+    found: list[Finding] = []
+    for said in await asyncio.gather(*jobs, return_exceptions=True):
+        if isinstance(said, BaseException) and not isinstance(said, Exception):
+            raise said
+        found += broken(said) if isinstance(said, Exception) else said
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------------------- stores
@@ -117,7 +129,10 @@ async def broker(name: str, url: str) -> list[Finding]:
 
     if url.startswith("memory://"):
         return [warning("broker", name, "memory:// reaches nobody outside of one process", "name an mqtt:// for more than a trial")]
-    where = _without_password(url)
+    try:
+        where = _without_password(url)
+    except ValueError as error:
+        return [fault("broker", name, f"`bus` is no address: {error}", "write mqtt://host:port")]
     do = f"start the MQTT broker at {where}, or correct `bus`; without it regions are not steered and ratings stand still"
     number = secrets.token_hex(8)
     topic = topics.answers(f"doctor-{number}")
@@ -188,8 +203,11 @@ async def admin_api(client: httpx.AsyncClient, url: str, token: str) -> tuple[li
             said = me.json().get("detail", "") if me.headers.get("content-type", "").startswith("application/json") else ""
             return [fault("token", url, f"refused: {said or me.status_code}", "ask an owner for a token, or correct operator_token")], None
         began = time.time() * 1000
-        status = (await client.get(f"{url}/v1/admin/status", headers=headers)).json()
+        answer = await client.get(f"{url}/v1/admin/status", headers=headers)
         now = (began + time.time() * 1000) / 2
+        if answer.status_code != 200:
+            return [fault("coordinator", url, f"it does not say its status ({answer.status_code})", "look at its log")], None
+        status = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeEncodeError):
         return [], None  # said by `coordinator`
     mine = me.json()
@@ -283,14 +301,17 @@ async def doors(client: httpx.AsyncClient, status: dict[str, Any]) -> list[Findi
 
 
 async def _door(client: httpx.AsyncClient, subject: str, edge: dict[str, Any]) -> list[Finding]:
-    parts = urlsplit(edge["url"])
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    do = "open the port from here, or correct public_url: players are sent there"
+    try:
+        parts = urlsplit(edge["url"])
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+    except ValueError as error:
+        return [fault("port", subject, f"{edge['url']} is no address ({error})", do)]
     try:
         async with asyncio.timeout(ANSWER_S):
             _, writer = await asyncio.open_connection(parts.hostname, port)
             writer.close()
     except (OSError, TimeoutError) as error:
-        do = "open the port from here, or correct public_url: players are sent there"
         return [fault("port", subject, f"{edge['url']} cannot be reached ({error or 'no answer'})", do)]
     found = [ok("port", subject, f"{edge['url']} takes connections")]
     if not edge["admin_url"] or urlsplit(edge["admin_url"]).hostname not in ("127.0.0.1", "localhost", "::1"):

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,16 +117,23 @@ async def examine(to: Target, known: Known) -> list[Finding]:
 def _here(known: Known) -> list[Finding]:
     listens = [(name, config.players) for name, config in known.edges] + [(name, config.listen) for name, config in known.coordinators]
     folders = [Path(known.running.folder)] if known.running is not None else []
-    return [
-        *checks_local.machine(),
-        *(checks_local.children(known.running) if known.running is not None else []),
-        *checks_local.files(known.edges, known.pids),
-        *checks_local.disk(folders),
-        *checks_local.artifacts(known.edges),
-        *checks_local.rules(known.edges),
-        *checks_local.certificates(listens),
-        *checks_local.secrets_of(name for name, config in known.coordinators if config.operator_token),
+    jobs: list[Callable[[], list[Finding]]] = [
+        checks_local.machine,
+        lambda: checks_local.children(known.running) if known.running is not None else [],
+        lambda: checks_local.files(known.edges, known.pids),
+        lambda: checks_local.disk(folders),
+        lambda: checks_local.artifacts(known.edges),
+        lambda: checks_local.rules(known.edges),
+        lambda: checks_local.certificates(listens),
+        lambda: checks_local.secrets_of(name for name, config in known.coordinators if config.operator_token),
     ]
+    findings: list[Finding] = []
+    for job in jobs:
+        try:
+            findings += job()
+        except Exception as error:  # an artifact or a file that nobody thought of must not hide what the others found
+            findings += checks.broken(error)
+    return findings
 
 
 def stores(known: Known) -> dict[str, str]:

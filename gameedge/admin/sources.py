@@ -15,9 +15,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import typer
+from rich.console import Console
 
-from gameedge.admin.asking import ask, fail
-from gameedge.admin.client import ABSENT, NOT_FOUND, REFUSED, path
+from gameedge.admin.asking import ask, fail, target_of
+from gameedge.admin.client import ABSENT, NOT_FOUND, REFUSED, AdminError, call, path
 from gameedge.config import EdgeConfig, load
 from gameedge.core import limits
 from gameedge.core.errors import ArtifactError, ConfigError, Reason, RefusedError
@@ -194,10 +195,19 @@ class CoordinatorSource:
         fail(f"no flag {flag[:64]!r} among those that this coordinator heard of; if it is older, name its --region", NOT_FOUND)
 
     def listed(self, state: str, player: str, limit: int) -> list[dict[str, Any]]:
+        """A region that does not answer is named on stderr; where none does, the command ends."""
         found: list[dict[str, Any]] = []
         params = {"status": state, "player": player, "limit": min(limit, 500)}
-        for region in self._regions():
-            answer = ask(self.context, "GET", path("regions", region, "flags"), params=params)
+        to, regions, silent = target_of(self.context), self._regions(), 0
+        for region in regions:
+            try:
+                answer = call(to.url, to.token, "GET", path("regions", region, "flags"), params=params)
+            except AdminError as error:
+                silent += 1
+                if error.status != ABSENT or silent == len(regions):
+                    fail(str(error), error.status, error)
+                Console(stderr=True).print(f"not complete: {region} did not answer: {error}", markup=False, soft_wrap=True)
+                continue
             found += [{**flag, "region": region} for flag in answer["flags"]]
         return sorted(found, key=lambda flag: -flag["at_ms"])[:limit]
 

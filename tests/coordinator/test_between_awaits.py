@@ -15,6 +15,7 @@ from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.state.memory_global import MemoryGlobalStore
 from tests.coordinator.fleet import AUTH, Fleet, config, fleet, until
 
+
 class Forgetting:
     """The bus of a coordinator, on which an operator clears a region's retained messages while something else is being said."""
 
