@@ -20,6 +20,9 @@ HEAD: Final = f"""# The coordinator's HTTP API
 Bodies and answers are JSON; every error is `{{"reason", "detail", "retry_after_ms"}}` with a word of the
 [close codes](protocol.md#close-codes). The whole description, with the form of every body, is `/schema/openapi.json` of a running
 coordinator (OpenAPI 3.1). Calls below `/v1/admin` take `Authorization: Bearer TOKEN`; [who may do what](operate.md#who-may-do-what).
+
+Beside these there is one WebSocket, `/v1/admin/live`: the state of all regions once a second, as the dashboard shows it. Its messages are
+described at the head of [live.py](../gameedge/coordinator/live.py).
 """
 
 
