@@ -16,13 +16,7 @@ from gameedge.coordinator.api_public import operator_errors as _errors
 from gameedge.coordinator.api_tokens import token_routes
 from gameedge.coordinator.live import live_route
 from gameedge.coordinator.roles import Role, check_declared, guard, needs
-from gameedge.coordinator.schemas import (
-    Audit,
-    DesiredView,
-    Status,
-    Verdicts,
-    VerdictView,
-)
+from gameedge.coordinator.schemas.world import Audit, DesiredView, Status, Verdicts, VerdictView
 from gameedge.coordinator.services import Services
 from gameedge.coordinator.status import status_view
 from gameedge.core import limits

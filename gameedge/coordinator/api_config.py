@@ -11,7 +11,7 @@ from gameedge.coordinator.api_public import AnyRequest, address_of, operator_err
 from gameedge.coordinator.events import KINDS, Event
 from gameedge.coordinator.policy import EDGE_KEYS, KEYS, Overrides, Version, as_values
 from gameedge.coordinator.roles import Role, acting, needs, who
-from gameedge.coordinator.schemas import (
+from gameedge.coordinator.schemas.policy import (
     ConfigChange,
     ConfigChanged,
     ConfigDiff,

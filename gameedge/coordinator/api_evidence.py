@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.roles import Role, needs, who
-from gameedge.coordinator.schemas import (
+from gameedge.coordinator.schemas.evidence import (
     AppealView,
     BlockView,
     ClipView,
@@ -28,13 +28,11 @@ from gameedge.coordinator.schemas import (
     EvidenceView,
     FlagList,
     FlagView,
-    MatchTeam,
-    MatchView,
-    RegionMatches,
     RepeatsView,
     RepeatView,
     ShotView,
 )
+from gameedge.coordinator.schemas.matches import MatchTeam, MatchView, RegionMatches
 from gameedge.coordinator.services import Services
 from gameedge.core.anticheat import accumulate, aim, clips, repeats, strokes
 from gameedge.core.anticheat.gate import GATE_FIRST, GATE_REASONS

@@ -10,9 +10,8 @@ from gameedge.coordinator.api_evidence import match_view
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.everywhere import Heard, ask_regions
 from gameedge.coordinator.roles import Role, needs, who
-from gameedge.coordinator.schemas import (
+from gameedge.coordinator.schemas.matches import (
     AllMatches,
-    BanRequest,
     MatchInRegion,
     MatchShown,
     MatchStopped,
@@ -21,8 +20,9 @@ from gameedge.coordinator.schemas import (
     Queues,
     QueueShadows,
     ShadowInRegion,
-    SilentView,
 )
+from gameedge.coordinator.schemas.people import BanRequest
+from gameedge.coordinator.schemas.world import SilentView
 from gameedge.coordinator.services import Services
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.state.base import MatchRecord

@@ -8,7 +8,7 @@ from litestar.params import Body, Parameter
 from gameedge.bus.payloads import ModelWish
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.roles import Role, needs
-from gameedge.coordinator.schemas import ModelInRegion, ModelOnEdge, ModelRequest, ModelsView
+from gameedge.coordinator.schemas.models import ModelInRegion, ModelOnEdge, ModelRequest, ModelsView
 from gameedge.coordinator.services import Services
 from gameedge.core.errors import Reason, RefusedError
 

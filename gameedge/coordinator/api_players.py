@@ -9,19 +9,9 @@ from litestar.params import Body, Parameter
 from gameedge.coordinator.api_public import AnyRequest, PlayerPath, address_of, operator_errors, rating_view
 from gameedge.coordinator.everywhere import Heard
 from gameedge.coordinator.roles import Role, needs, who
-from gameedge.coordinator.schemas import (
-    AccountView,
-    BanRequest,
-    EraseRequest,
-    Found,
-    FoundPlayers,
-    PlacementExplained,
-    PlayerLive,
-    Receipt,
-    SessionLive,
-    SilentView,
-    VerdictView,
-)
+from gameedge.coordinator.schemas.people import AccountView, BanRequest, EraseRequest, Found, FoundPlayers, PlayerLive, Receipt, SessionLive
+from gameedge.coordinator.schemas.players import PlacementExplained
+from gameedge.coordinator.schemas.world import SilentView, VerdictView
 from gameedge.coordinator.services import Services
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError

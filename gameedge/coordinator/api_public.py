@@ -9,8 +9,8 @@ from litestar.params import Body, Parameter
 
 from gameedge.coordinator.placing import why_view
 from gameedge.coordinator.registry import BEACONS_MAX
-from gameedge.coordinator.schemas import (
-    ErrorBody,
+from gameedge.coordinator.schemas.base import ErrorBody
+from gameedge.coordinator.schemas.players import (
     Guest,
     GuestRequest,
     Health,

@@ -7,7 +7,7 @@ from litestar.params import Body
 
 from gameedge.coordinator.api_public import AnyRequest, address_of, operator_errors
 from gameedge.coordinator.roles import Role, acting, needs
-from gameedge.coordinator.schemas import Me, TokenIssued, TokenRequest
+from gameedge.coordinator.schemas.people import Me, TokenIssued, TokenRequest
 from gameedge.coordinator.services import Services
 
 

@@ -7,7 +7,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
-from gameedge.coordinator.schemas import ErrorBody
+from gameedge.coordinator.schemas.base import ErrorBody
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics

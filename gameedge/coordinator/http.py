@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator import api_admin, api_public, errors, web
-from gameedge.coordinator.schemas import ErrorBody
+from gameedge.coordinator.schemas.base import ErrorBody
 from gameedge.coordinator.services import Services
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError, Reason

@@ -26,7 +26,7 @@ from gameedge.coordinator.alarms import Alarm, Alarms
 from gameedge.coordinator.live_messages import Bye, Detail, Flow, Frame, Hello, Look, RegionRow, State, Token
 from gameedge.coordinator.registry import Region
 from gameedge.coordinator.roles import Operator, Role, authenticate, check_role, needs
-from gameedge.coordinator.schemas import VerdictView
+from gameedge.coordinator.schemas.world import VerdictView
 from gameedge.coordinator.services import Services
 from gameedge.coordinator.status import edge_status
 from gameedge.core import limits

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from gameedge.coordinator.alarms import Alarm
 from gameedge.coordinator.roles import Role
-from gameedge.coordinator.schemas import EdgeStatus, VerdictView
+from gameedge.coordinator.schemas.world import EdgeStatus, VerdictView
 from gameedge.core import limits
 from gameedge.core.errors import Reason
 

@@ -9,7 +9,7 @@ import msgspec
 from gameedge.bus.payloads import SpotReport
 from gameedge.config import CoordinatorConfig
 from gameedge.coordinator.registry import Registry
-from gameedge.coordinator.schemas import PlacementExplained, WhyRegion
+from gameedge.coordinator.schemas.players import PlacementExplained, WhyRegion
 from gameedge.core.ids import RegionId
 from gameedge.core.routing.netmap import NOWHERE, NetworkMap, Shift, Spot, cell_of, network_of, parse_spot
 from gameedge.core.routing.placement import Placement, Score, Seen, Table

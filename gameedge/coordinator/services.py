@@ -29,7 +29,7 @@ from gameedge.coordinator.registry import Registry
 from gameedge.coordinator.results import Results
 from gameedge.coordinator.roles import acting
 from gameedge.coordinator.scale import Scale
-from gameedge.coordinator.schemas import PlacementExplained
+from gameedge.coordinator.schemas.players import PlacementExplained
 from gameedge.coordinator.throttle import Throttle
 from gameedge.coordinator.tokens import Signer
 from gameedge.coordinator.verdicts import Verdicts

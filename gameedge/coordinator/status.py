@@ -1,7 +1,7 @@
 """The state of the world as this coordinator has it, for the admin API and the live stream."""
 
 from gameedge.coordinator.registry import Edge, Region
-from gameedge.coordinator.schemas import CoordinatorStatus, EdgeStatus, RegionStatus, Status
+from gameedge.coordinator.schemas.world import CoordinatorStatus, EdgeStatus, RegionStatus, Status
 from gameedge.coordinator.services import Services
 
 

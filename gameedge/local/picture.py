@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gameedge.bus.payloads import EdgeReport
-from gameedge.coordinator.schemas import EdgeStatus, Status, VerdictView
+from gameedge.coordinator.schemas.world import EdgeStatus, Status, VerdictView
 
 NOTES_MAX: Final = 8  # what happened lately
 FAULTS_MAX: Final = 50  # kept in words; all are counted

@@ -20,7 +20,7 @@ from rich.live import Live
 
 from gameedge import __version__
 from gameedge.admin import found
-from gameedge.coordinator.schemas import Status, Verdicts
+from gameedge.coordinator.schemas.world import Status, Verdicts
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError
 from gameedge.local import summary, view

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gameedge.coordinator.schemas import RegionStatus
+from gameedge.coordinator.schemas.world import RegionStatus
 from gameedge.local.picture import Picture
 
 VERDICTS_SHOWN = 6

@@ -6,7 +6,7 @@ import msgspec
 
 from gameedge.bus import topics
 from gameedge.bus.payloads import SpotReport
-from gameedge.coordinator.schemas import PlacementExplained
+from gameedge.coordinator.schemas.players import PlacementExplained
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.tokens import verify_token
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gameedge.bus.payloads import EdgeReport, Quantiles, Verdict
 from gameedge.config import CoordinatorConfig, EdgeConfig, Listen, load
-from gameedge.coordinator.schemas import CoordinatorStatus, EdgeStatus, RegionStatus, Status, VerdictView
+from gameedge.coordinator.schemas.world import CoordinatorStatus, EdgeStatus, RegionStatus, Status, VerdictView
 from gameedge.core.errors import ConfigError
 from gameedge.core.ids import is_name
 from gameedge.local import deployment, summary, toml, up, view
