@@ -40,12 +40,19 @@ def silent_view(heard: Heard[Any]) -> list[SilentView]:
     return [SilentView(region=one.region, edge=one.edge, why=one.why) for one in heard.silent]
 
 
+def _regions(services: Services, region: str) -> list[str]:
+    """Whom to ask: none means all. Raises RefusedError(NOT_FOUND) for a region that nobody knows."""
+    if region and region not in services.registry.regions:
+        raise RefusedError(Reason.NOT_FOUND, f"no such region: {region}; GET /v1/admin/status lists them")
+    return [region] if region else []
+
+
 def match_routes(services: Services) -> list[Any]:
     """Handlers below /v1/admin."""
 
     async def find(match: str, region: str) -> tuple[str, MatchRecord]:
         """The region of an open match. Raises RefusedError(NOT_FOUND), UnavailableError where a region could not be asked."""
-        heard = await ask_regions(services, "matches", {"match": match, "limit": "1"}, list[MatchRecord], who(), [region] if region else [])
+        heard = await ask_regions(services, "matches", {"match": match, "limit": "1"}, list[MatchRecord], who(), _regions(services, region))
         for name, _, found in heard.answers:
             if found:
                 return name, found[0]
@@ -58,7 +65,7 @@ def match_routes(services: Services) -> list[Any]:
     async def matches(region: RegionOrAll = "", limit: Limit = 100) -> AllMatches:
         """Newest first. Regions that did not answer are named."""
         args = {"limit": str(limit)}
-        heard = await ask_regions(services, "matches", args, list[MatchRecord], who(), [region] if region else [])
+        heard = await ask_regions(services, "matches", args, list[MatchRecord], who(), _regions(services, region))
         found = [MatchInRegion(region=name, match=match_view(record)) for name, _, records in heard.answers for record in records]
         found.sort(key=lambda one: -one.match.created_ms)
         return AllMatches(matches=found[:limit], silent=silent_view(heard))
@@ -94,7 +101,7 @@ def queue_routes(services: Services) -> list[Any]:
     @get("/queues", summary="Queues of all regions", responses=operator_errors(404), opt=needs(Role.VIEWER))
     async def queues(region: RegionOrAll = "", mode: Word = "") -> Queues:
         """Who waits, and which process matches."""
-        heard = await ask_regions(services, "queue_show", {"mode": mode}, list[QueueSeen], who(), [region] if region else [])
+        heard = await ask_regions(services, "queue_show", {"mode": mode}, list[QueueSeen], who(), _regions(services, region))
         found = [QueueInRegion(region=name, queue=queue) for name, _, seen in heard.answers for queue in seen]
         return Queues(queues=found, silent=silent_view(heard))
 
@@ -102,7 +109,7 @@ def queue_routes(services: Services) -> list[Any]:
     async def explain(ticket: Waiting, region: RegionOrAll = "", mode: Word = "") -> QueueExplained:
         """Which rule excludes how many of its queue, and what widens when, by the process that matches."""
         args = {"who": ticket, "mode": mode}
-        heard = await ask_regions(services, "queue_explain", args, dict[str, Any], who(), [region] if region else [])
+        heard = await ask_regions(services, "queue_explain", args, dict[str, Any], who(), _regions(services, region))
         if heard.answers:
             name, _, found = heard.answers[0]
             return QueueExplained(region=name, explained=msgspec.to_builtins(found))
@@ -114,7 +121,7 @@ def queue_routes(services: Services) -> list[Any]:
     @get("/queues/shadows", summary="Rules in shadow", responses=operator_errors(404), opt=needs(Role.VIEWER))
     async def shadows(region: RegionOrAll = "") -> QueueShadows:
         """What rules that run in shadow would have done, beside what the live ones did, by region and mode."""
-        heard = await ask_regions(services, "queue_shadow", {}, list[dict[str, Any]], who(), [region] if region else [])
+        heard = await ask_regions(services, "queue_shadow", {}, list[dict[str, Any]], who(), _regions(services, region))
         found = [ShadowInRegion(region=name, compared=one) for name, _, seen in heard.answers for one in seen]
         return QueueShadows(shadows=found, silent=silent_view(heard))
 

@@ -209,3 +209,10 @@ async def test_reports_of_dead_processes_do_not_count() -> None:
 def _report(world: Fleet) -> EdgeReport:
     edge = next(iter(world.running.services.registry.regions[RegionId("eu")].edges.values()))
     return edge.report or EdgeReport(at_ms=0)
+
+
+@pytest.mark.parametrize("path", ["matches", "matches/m_1", "queues", "queues/shadows", "queues/explain?ticket=p_1"])
+async def test_a_region_that_nobody_knows_is_no_region_that_does_not_answer(path: str) -> None:
+    async with fleet() as world:
+        answer = await world.http.get(f"/v1/admin/{path}{'&' if '?' in path else '?'}region=nowhere", headers=AUTH)
+        assert (answer.status_code, "no such region" in answer.json()["detail"]) == (404, True)
