@@ -331,7 +331,8 @@ class Exchange:
         """Until everybody has come, or can no longer; those who came are confirmed to their homes."""
         came: set[TicketId] = set()
         body = Seen(match=crossing.match, mode=crossing.mode)
-        while self._services.now_ms() < until_ms and len(came) < len(crossing.tickets):
+        # Longer than twice that is no wait but a clock that stepped back: it would hold one of CROSSINGS_MAX until then.
+        while 0 < until_ms - self._services.now_ms() <= 2 * limits.CROSSING_JOIN_MS and len(came) < len(crossing.tickets):
             await asyncio.sleep(WATCH_S)
             try:
                 said = await self._ask(crossing.plan.region, "crossing_seen", body, list[TicketId], crossing.host)

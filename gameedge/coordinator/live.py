@@ -168,7 +168,8 @@ class Live:
         if region is None:
             return None
         now_ms = self._services.now_ms()
-        reports = [edge.report for edge in region.edges.values() if edge.report is not None]
+        there = [edge for edge in region.edges.values() if self._services.registry.doubt(edge, now_ms) != "offline"]
+        reports = [edge.report for edge in there if edge.report is not None]
         edges = [edge_status(self._services, region, edge, now_ms) for _, edge in sorted(region.edges.items())]
         queued: dict[str, int] = {}
         for report in reports:

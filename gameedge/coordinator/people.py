@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gameedge.coordinator.services import Services
 
 ERASE_AGAIN_S: Final = 30.0
+CLOCKS_APART_MS: Final = 60_000  # `doctor` calls half of that a fault
 AUDIT_LOOK: Final = limits.AUDIT_ENTRIES_MAX
 log = logs.get(__name__)
 
@@ -73,8 +74,8 @@ class People:
         return told, later
 
     def token_end_ms(self) -> int:
-        """When the last token that was given out by now has ended."""
-        return self._services.now_ms() + self._services.config.token_life_ms
+        """When the last token that was given out by now has ended, also where another coordinator's clock is ahead of ours."""
+        return self._services.now_ms() + self._services.config.token_life_ms + CLOCKS_APART_MS
 
     # -- everything that is held
 

@@ -1,14 +1,18 @@
 """A clock that steps back (NTP, a virtual machine that was moved): nothing waits until it is as late again as it was."""
 
+import asyncio
+
+from gameedge.bus.memory import MemoryBroker
 from gameedge.bus.payloads import Waiting
 from gameedge.coordinator.alarms import HOLD_MS, Alarms
-from gameedge.coordinator.exchange import BEATS_MS, FRESH_MS, Heard
+from gameedge.coordinator.exchange import BEATS_MS, FRESH_MS, Crossing, Heard
 from gameedge.coordinator.flows import FEW, SLICE_MS, SLICES, Flows
 from gameedge.coordinator.registry import LOST_MS, SUSPECTED_MS, Registry
 from gameedge.coordinator.scale import Scale
-from gameedge.core.ids import EdgeId, RegionId, TicketId
+from gameedge.core.ids import EdgeId, MatchId, RegionId, TicketId
 from gameedge.core.routing.scaling import ScaleSettings
-from tests.coordinator.fleet import fleet
+from gameedge.state.memory_global import MemoryGlobalStore
+from tests.coordinator.fleet import AUTH, fleet
 from tests.coordinator.test_registry import E1, EU, doubt, presence, report, started
 
 HOUR_MS = 3_600_000
@@ -98,3 +102,16 @@ async def test_what_was_heard_before_the_step_is_old() -> None:
         await exchange._look()
         assert list(exchange._others) == ["another"]
         assert list(exchange._heard) == [("us", "duel")]
+        crossing = Crossing(MatchId("m"), "duel", "", None, E1, {}, tickets={TicketId("t1"): None})  # type: ignore[arg-type,dict-item]
+        async with asyncio.timeout(5):
+            assert await exchange._watch(crossing, services.now_ms() + HOUR_MS) == "nobody_came"
+
+
+async def test_a_ban_outlives_a_token_of_a_coordinator_whose_clock_is_ahead() -> None:
+    store, broker = MemoryGlobalStore(), MemoryBroker()
+    async with fleet(store=store, broker=broker) as ahead, fleet(store=store, broker=broker) as other:
+        ahead.clock.ahead_ms = 30_000
+        guest = await ahead.sign_up()
+        expires_ms = (await ahead.place(guest)).json()["expires_ms"]
+        assert (await other.http.post(f"/v1/admin/players/{guest['player']}/ban", headers=AUTH)).status_code == 200
+        assert other.running.services.registry.regions[EU].desired.blocked[guest["player"]] >= expires_ms

@@ -12,9 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gameedge.bus import topics
-from gameedge.bus.payloads import Quantiles
+from gameedge.bus.payloads import Presence, Quantiles, encode
 from gameedge.core import limits
-from gameedge.core.ids import RegionId
+from gameedge.core.ids import EdgeId, RegionId
 from gameedge.telemetry import compact
 from tests.coordinator.fleet import AUTH, OPERATOR, Fleet, fleet, until
 from tests.coordinator.test_admin_api import verdict
@@ -230,3 +230,17 @@ async def test_flows_show_cities_with_enough_players_and_no_positions() -> None:
         while not (flows := (await told(socket))["state"]["flows"]):
             pass
         assert flows == [["Munich", "DE", 48.0, 11.5, "eu", 4]]
+
+
+async def test_a_region_in_full_is_of_processes_that_are_there() -> None:
+    async with fleet() as world:
+        live, registry = world.running.services.live, world.running.services.registry
+        assert live is not None
+        await world.report("eu", queued={"duel": 7})
+        await until(lambda: (detail := live.detail("eu")) and detail.queued == {"duel": 7})
+        gone = Presence(online=False)
+        await world.bus.publish(topics.presence(RegionId("eu"), EdgeId("e1")), encode(gone), retain=True)
+        await until(lambda: not registry.regions[RegionId("eu")].edges[EdgeId("e1")].online)
+        detail = live.detail("eu")
+        assert detail is not None
+        assert (detail.queued, [edge.online for edge in detail.edges]) == ({}, [False])
