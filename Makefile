@@ -52,7 +52,7 @@ bench: $(STAMP)  ## run every benchmark and keep the results (ARGS="transport")
 
 train: train-anticheat  ## train the shipped models again
 
-train-anticheat: $(TORCH)  ## train the anti-cheat's models again (about half an hour on two cores; installs torch)
+train-anticheat: $(TORCH)  ## train the anti-cheat's models again (about 20 minutes on two cores; installs torch)
 	@$(BIN)/python -m models.anticheat.train
 	@$(BIN)/python -m models.anticheat.train_mouse
 
