@@ -170,10 +170,16 @@ class Lobby:
             arrival = Arrival(link, hello, resume_hash)
             if not self.arrivals.put(arrival):
                 link.session.close(close_for(Reason.UNAVAILABLE, "too much to do; try again"))
+        elif known is not None:
+            self._go_on(link, known, hello, resume_hash)
+        elif (claims := self._admitted(link, hello, "")) is not None:
+            self._open_new(link, claims, hello)
+
+    def _go_on(self, link: Link, known: Player, hello: Hello, resume_hash: str) -> None:
+        """The resume token is of a session that is here."""
+        if (claims := self._admitted(link, hello, known.token_hash)) is None:
             return
-        if (claims := self._admitted(link, hello, known.token_hash if known is not None else "")) is None:
-            return
-        if known is None or known.id != claims.sub:
+        if known.id != claims.sub:
             self._open_new(link, claims, hello)
         elif known.link is None and hello.last_s > known.session.sent_s:
             # It went on in another process meanwhile, which said more than we did: the store knows where it stands.
@@ -318,10 +324,12 @@ class Lobby:
 
     def _arrived(self, arrival: Arrival, record: SessionRecord | None) -> None:
         """The session lived in another process. Its record says where it stood."""
-        link, hello, _ = arrival
+        link, hello, resume_hash = arrival
         if hello.resume is None or link.session.state is not State.VERIFYING or link not in self._links:
             return  # gone meanwhile
-        if (claims := self._admitted(link, hello, record.token_hash if record is not None else "")) is None:
+        if (known := self._players.resuming(resume_hash)) is not None:
+            self._go_on(link, known, hello, resume_hash)  # its client tried twice, and the first try was let in just now
+        elif (claims := self._admitted(link, hello, record.token_hash if record is not None else "")) is None:
             pass
         elif record is None or record.player != claims.sub:
             self._open_new(link, claims, hello)

@@ -174,8 +174,8 @@ class Players:
         if self._writing is not None:
             await asyncio.wait([self._writing])  # its record may be under way: it would outlive what follows
         record = await self._store.session_get(player.resume_hash)
-        if record is not None and record.edge != self._edge:
-            return
+        if player.resume_hash in self._by_resume or (record is not None and record.edge != self._edge):
+            return  # the session goes on, here again or elsewhere
         if player.ticket is not None and player.mode is not None:
             await self._store.ticket_cancel(player.mode, player.ticket)
         if record is not None:

@@ -378,7 +378,8 @@ class Queueing:
             return
         player.ticket_seen_ms = now_ms
         waited_ms = max(0, self._clock.unix_ms() - player.queued_ms)
-        if waited_ms > self._rules[mode].timeout_ms:
+        rules_here = self._rules.get(mode)  # none: the ticket came with a session from a process of another release
+        if waited_ms > (rules_here.timeout_ms if rules_here is not None else limits.TICKET_MS_MAX):
             await self._store.ticket_cancel(mode, ticket)
             self.dequeued(player, Reason.NOT_FOUND, "nobody was found in time; queue again")
         else:

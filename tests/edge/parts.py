@@ -67,9 +67,9 @@ class Bench:
     def __init__(self, edge: Edge, store: MemoryRegionStore) -> None:
         self.edge, self.store = edge, store
 
-    def connect(self, player: str) -> tuple[FakeConnection, Link, Player]:
+    def connect(self, player: str, connection: FakeConnection | None = None) -> tuple[FakeConnection, Link, Player]:
         """A player with an open session."""
-        connection = FakeConnection()
+        connection = connection or FakeConnection()
         link = self.edge.lobby.accept(connection)  # type: ignore[arg-type]
         assert link is not None
         account = Account(player=PlayerId(player), secret_hash="", name=player, created_ms=0)
