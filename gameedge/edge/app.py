@@ -7,8 +7,8 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Desired
@@ -62,6 +62,7 @@ from gameedge.telemetry.traces import OFF, Traces
 
 MOVE_MS_MAX: Final = 3_000.0  # for players to follow a match that was handed over
 POLL_PARTS: Final = 50  # of a second's look at all connections
+PART_AGAIN_S: Final = 0.5  # before a part that failed begins anew
 NPC_DEADLINE_MS: Final = 2.0
 log = logs.get(__name__)
 
@@ -173,6 +174,7 @@ class Edge:
             shadow=shadow_rules,
             tell=self.events.post,
             rescue=self.failover.adopt,
+            failed=lambda: self.metrics.counter("errors_total", where="matcher").add(),
         )
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -224,7 +226,7 @@ class Edge:
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`, then drain: no new sessions or matches, running matches to their end, results stored."""
         async with asyncio.TaskGroup() as group:
-            jobs: list[tuple[str, Callable[[], Any]]] = [
+            jobs: list[tuple[str, Callable[[], Awaitable[None]]]] = [
                 ("tick", self._tick_loop),
                 ("inbox", self.events.run),
                 ("former-life", self.matches.bury_former_life),
@@ -252,14 +254,28 @@ class Edge:
                 ("pings", self.pings.run),
                 ("machine", self.machine.run),
                 ("second", self._second_loop),
+                ("queues", self._queues_loop),
+                ("connections", self._connections_loop),
             ]
             self.lanes.start(group)
-            self._tasks = [group.create_task(job(), name=name) for name, job in jobs]
+            self._tasks = [group.create_task(self._kept(name, job), name=name) for name, job in jobs]
             started()
             await self._stopping.wait()
             await self._drain()
             for task in self._tasks:
                 task.cancel()
+
+    async def _kept(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
+        """A part of the process for its whole life. What it does not handle itself is our fault, and is logged and counted; it begins anew,
+        and no match that runs here is lost for it."""
+        while True:
+            try:
+                await job()
+                return
+            except Exception as error:
+                log.fault("part_failed", error, name=name)
+                self.metrics.counter("errors_total", where=name).add()
+                await asyncio.sleep(PART_AGAIN_S)
 
     async def _drain(self) -> None:
         config = self.config
@@ -336,7 +352,7 @@ class Edge:
             return now_ms
 
     async def _second_loop(self) -> None:
-        """What is looked at about once a second; connections in parts, so that no tick waits for all of them."""
+        """What is looked at about once a second."""
         while True:
             self.queueing.store_full = self.recorder.full
             if self.rollout.watch(self.clock.monotonic_ms()):
@@ -345,8 +361,18 @@ class Edge:
             for evidence in self.watching.collect(self.clock.unix_ms()):
                 log.info("flagged", player=evidence.player, match=evidence.match, rule=evidence.rule)
                 self.recorder.flag(evidence)
+            await asyncio.sleep(1.0)
+
+    async def _queues_loop(self) -> None:
+        """Those who wait are told where they stand, about once a second."""
+        while True:
             with contextlib.suppress(RefusedError):
                 await self.queueing.tell_queues(self.reports.eta_ms)
+            await asyncio.sleep(1.0)
+
+    async def _connections_loop(self) -> None:
+        """All connections about once a second, in parts, so that no tick waits for all of them; and without a store, however slow it is."""
+        while True:
             for part in range(POLL_PARTS):
                 self.lobby.poll(part, POLL_PARTS)
                 self.lobby.close_slots(self.tick.look_at_sockets(part, POLL_PARTS), Reason.SLOW)

@@ -50,6 +50,7 @@ VACANT_LIFE_MS: Final = 1_000.0  # an answer is good for so long
 VACANT_MAX: Final = 64  # answers that wait for a look; drop oldest
 AGAIN_SHARE: Final = 0.1  # of the core for looks that only waiting asks for
 FOLLOW_MS: Final = 100.0  # between asking for a lease that somebody else holds
+FAILED_MS: Final = 500.0  # after a fault of ours
 EXPLAIN_SHARE: Final = 0.05  # of the core for explanations, in the long run...
 EXPLAIN_BURST_MS: Final = 100.0  # ...and so much of it may be asked for at once: an operator who asks thrice is answered
 RENEW_MS: Final = limits.LEASE_MS / 4
@@ -81,7 +82,7 @@ class PoolState:
 
 class Matcher:
     """`new_match` gives each match its id and seed; `waited` hears of each matched ticket's wait, `rescue` may
-    go on with a match whose process died before it is forgotten, `tell` posts to another process's inbox."""
+    go on with a match whose process died before it is forgotten, `tell` posts to another process's inbox, `failed` counts a fault."""
 
     def __init__(
         self,
@@ -98,11 +99,12 @@ class Matcher:
         shadow: Mapping[str, ModeRules] | None = None,
         tell: Callable[[EdgeId, Sequence[InboxEvent]], Awaitable[None]] | None = None,
         rescue: Callable[[MatchRecord], Awaitable[bool]] | None = None,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._modes, self._edge, self._clock = store, modes, edge, clock
         self.fill_ms = fill_ms
         self._new_match = new_match
-        self._waited = waited
+        self._waited, self._failed = waited, failed
         self._region = region
         self._tell = tell or store.inbox_post
         shadows = {mode: Shadow(mode, of) for mode, of in (shadow or {}).items()}
@@ -137,6 +139,12 @@ class Matcher:
                 self.reaper.store_away()
                 await asyncio.sleep(STORE_AWAY_MS / 1000)
                 pool.again = True
+            except Exception as error:  # one pool that breaks us must not stop the others; it is read anew
+                log.fault("matcher_failed", error, mode=mode)
+                self._failed()
+                pool.mirror.forget()
+                pool.again = True
+                await asyncio.sleep(FAILED_MS / 1000)
 
     async def _lease(self, mode: str) -> bool:
         """Take or renew it where that is due. Whether this process leads."""

@@ -1,5 +1,6 @@
 """Who hosts a match; what a dead process left, and what an outage of the store must not take for a death."""
 
+import asyncio
 from collections import Counter
 
 import msgspec
@@ -10,6 +11,7 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.core.matchmaking.propose import Proposal
+from gameedge.edge import matcher as matcher_module
 from gameedge.edge.matcher import Matcher
 from gameedge.edge.processes import choose_host
 from gameedge.edge.reaper import MISSING_MS, UNOPENED_MS
@@ -221,3 +223,26 @@ async def test_a_clock_that_steps_back_stops_nobody() -> None:
 def lone(number: int, *, trust: int = 0) -> Ticket:
     return Ticket(id=TicketId(f"t_{number}"), player=PlayerId(f"p{number}"), session=SessionId(f"s{number}"), edge=ME, mode="duel",
                   created_ms=1, trust=trust)  # fmt: skip
+
+
+async def test_a_mode_that_breaks_the_matcher_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matcher_module, "FAILED_MS", 1.0)
+    async with bench() as on:
+        matcher, looks = on.edge.matcher, Counter[str]()
+
+        async def look(mode: str) -> None:
+            looks[mode] += 1
+            if mode == "duel":
+                raise RuntimeError("a ticket that nobody thought of")
+
+        monkeypatch.setattr(matcher, "_look", look)
+        leading = asyncio.create_task(matcher.run())
+        try:
+            async with asyncio.timeout(10):
+                while looks["duel"] < 3 or looks["squads"] < 3:
+                    await asyncio.sleep(0.01)
+            assert not leading.done()
+            assert on.edge.metrics.value("errors_total", where="matcher") >= 2
+        finally:
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)

@@ -323,6 +323,9 @@ class World:
                     match,
                 )
         assert await self.store.outbox_size() == 0, (seed, "results are left in the outbox")
+        for edge in self.edges:
+            if edge.edge is not None:
+                assert edge.edge.metrics.value("errors_total") == 0, (seed, edge.name, "a part of it failed")
 
     def total(self, what: str) -> int:
         return sum(len(getattr(player.told, what)) for player in self.players)
