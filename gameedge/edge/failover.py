@@ -88,6 +88,7 @@ class Failover:
         self._game: Movable | None = edge.game if isinstance(edge.game, Movable) else None
         self._due: list[tuple[float, MatchId]] = []  # a heap: when each match of ours is packed next
         self._kept: set[MatchId] = set()  # those in it
+        self._broken: set[MatchId] = set()  # those of them that the game could not pack: not tried again
         self._hearts: dict[EdgeId, Heart] = {}
         self._wills: set[EdgeId] = set()
         self._dead: dict[EdgeId, float] = {}  # since when; until their matches are all somebody's
@@ -118,8 +119,8 @@ class Failover:
     async def first(self, match: HostedMatch) -> bool:
         """Before anybody hears of a match it can be gone on with. False: this process was asleep for so long that the match was
         given up and its tickets are queued again; nobody plays it here. Raises UnavailableError."""
-        if self._game is not None and match.id not in self._kept:
-            [ours] = await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))])
+        if self._game is not None and match.id not in self._kept and (state := self._pack(match)) is not None:
+            [ours] = await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, state)])
             if not ours:
                 self._let_go(match)
                 return False
@@ -138,9 +139,10 @@ class Failover:
         due: list[HostedMatch] = []
         while self._due and self._due[0][0] <= now_ms and len(due) < AT_ONCE:
             name = self._due[0][1]
-            if (match := self._edge.host.get(name)) is None:
+            if (match := self._edge.host.get(name)) is None or name in self._broken:
                 heapq.heappop(self._due)
                 self._kept.discard(name)
+                self._broken.discard(name)
             else:
                 heapq.heapreplace(self._due, (now_ms + CHECKPOINT_MS, name))
                 due.append(match)
@@ -149,7 +151,8 @@ class Failover:
     async def _put(self, matches: Iterable[HostedMatch]) -> None:
         by_mode: dict[str, list[tuple[MatchRecord, bytes]]] = {}
         for match in matches:
-            by_mode.setdefault(match.record.mode, []).append((match.record, self._pack(match)))
+            if (state := self._pack(match)) is not None:
+                by_mode.setdefault(match.record.mode, []).append((match.record, state))
         for mode, states in by_mode.items():
             kept = await self._edge.store.checkpoint_put(self._name, mode, states)
             self._edge.metrics.counter("checkpoints_total").add(len(states))
@@ -158,10 +161,22 @@ class Failover:
                 if not still_ours:
                     await self._disown(record)
 
-    def _pack(self, match: HostedMatch) -> bytes:
+    def _pack(self, match: HostedMatch) -> bytes | None:
+        """None: the game raised, which is this match's loss alone. It runs on, and its last state in the store stands."""
         assert self._game is not None
+        try:
+            state = self._game.pack_match(match.slot)
+        except Exception as error:
+            self._count_fault("match_not_packed", error, match.id)
+            if match.id in self._kept:
+                self._broken.add(match.id)
+            return None
         seats = [SeatKept(s.seat, s.match_token, s.session, s.joined, s.ticket.id) for s in match.seats if s.ticket is not None]
-        return _encode(Checkpoint(self._edge.clock.unix_ms(), match.opened_unix_ms, seats, self._game.pack_match(match.slot)))
+        return _encode(Checkpoint(self._edge.clock.unix_ms(), match.opened_unix_ms, seats, state))
+
+    def _count_fault(self, event: str, error: Exception, match: MatchId) -> None:
+        log.fault(event, error, match=match)
+        self._edge.metrics.counter("errors_total", where="failover").add()
 
     async def _disown(self, record: MatchRecord) -> None:
         """The store says that a match is not ours: it ended a moment ago, or another process went on with it."""
@@ -389,9 +404,11 @@ class Failover:
         assert self._game is not None
         try:
             self._game.unpack_match(match.slot, kept.state)
-        except RefusedError as error:
+        except Exception as error:  # of a game that somebody else wrote: the other matches that were taken over go on
+            if not isinstance(error, RefusedError):
+                self._count_fault("match_not_unpacked", error, match.id)
             edge.host.drop(match)
-            await self._settle_lost(record, error.detail)
+            await self._settle_lost(record, error.detail if isinstance(error, RefusedError) else "the game could not go on with its state")
             return None
         untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
         edge.matches.enter_npcs(match)
@@ -428,7 +445,9 @@ class Failover:
         open_to = [record for record in others if record.free_matches > 0 and record.free_entities >= mode.seats]
         if not open_to or self._edge.host.get(match.id) is not match:
             return
-        if not (await store.checkpoint_put(self._name, match.record.mode, [(match.record, self._pack(match))]))[0]:
+        if (state := self._pack(match)) is None:
+            return  # it is played to its end here
+        if not (await store.checkpoint_put(self._name, match.record.mode, [(match.record, state)]))[0]:
             return
         if await store.match_adopt(match.record, calmest(open_to), tell=True) is None:
             return

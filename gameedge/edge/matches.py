@@ -51,12 +51,14 @@ class Matches:
         except RefusedError as error:
             log.warning("match_not_opened", match=record.match, reason=str(error.reason), detail=error.detail)
             if error.reason is Reason.UNSUPPORTED:  # trying again would end the same way
-                await edge.store.match_close(record.mode, record.match, None)
-                for ticket in () if record.guests else record.tickets:
-                    lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=error.detail)
-                    await edge.events.post(ticket.edge, [lost])
+                await self._give_up(record, error.detail)
             else:
                 await edge.store.match_unclaim(record)
+            return
+        except Exception as error:  # of a game that somebody else wrote: else its players would wait for ever
+            log.fault("match_not_opened", error, match=record.match)
+            edge.metrics.counter("errors_total", where="game").add()
+            await self._give_up(record, "the game could not open the match; it was logged")
             return
         if edge.host.started > started:
             self.enter_npcs(match)
@@ -65,6 +67,13 @@ class Matches:
             return  # guests are told by their own regions
         for name, events in edge.seating.offers(match).items():
             await edge.events.post(name, events)
+
+    async def _give_up(self, record: MatchRecord, why: str) -> None:
+        """It is no match, and its players are told."""
+        await self._edge.store.match_close(record.mode, record.match, None)
+        for ticket in () if record.guests else record.tickets:
+            lost = InboxEvent(kind="lost", match_id=record.match, session=ticket.session, ticket=ticket.id, detail=why)
+            await self._edge.events.post(ticket.edge, [lost])
 
     def enter_npcs(self, match: HostedMatch) -> None:
         """The NPCs of a match that was just opened here begin to think."""

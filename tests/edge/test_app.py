@@ -26,11 +26,11 @@ async def running(on: Bench) -> AsyncIterator["asyncio.Task[None]"]:
         yield task
     finally:
         on.edge.stop()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def until(happens: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not happens():
             await asyncio.sleep(0.01)
 

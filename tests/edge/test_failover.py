@@ -97,6 +97,51 @@ async def test_only_as_many_as_there_is_room_for() -> None:
         assert not await on.edge.failover.adopt(records[1])
 
 
+async def test_a_match_that_the_game_cannot_pack_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(matches_max=8, connections_max=16) as on:
+        records, edge = [await started(on, number) for number in range(3)], on.edge
+        hosted = [edge.host.get(record.match) for record in records]
+        bad = hosted[1]
+        assert bad is not None
+        pack = edge.game.pack_match  # type: ignore[attr-defined]
+        before = [await on.store.checkpoint_get("duel", record.match) for record in records]
+
+        def broken(slot: int) -> bytes:
+            if slot == bad.slot:
+                raise IndexError("a studio's own bug")
+            return bytes(pack(slot))
+
+        monkeypatch.setattr(edge.game, "pack_match", broken)
+        await asyncio.sleep(0.005)
+        await edge.failover._put(edge.failover._take_due(edge.clock.monotonic_ms() + 10_000.0))
+        after = [await on.store.checkpoint_get("duel", record.match) for record in records]
+        assert [one == two for one, two in zip(before, after, strict=True)] == [False, True, False]
+        assert edge.metrics.value("errors_total", where="failover") == 1
+        again = edge.failover._take_due(edge.clock.monotonic_ms() + 20_000.0)
+        assert bad.id not in {match.id for match in again}, "it is not tried again"
+        await edge.failover.hand_over()
+        assert edge.host.get(bad.id) is bad, "it is played to its end here"
+
+
+async def test_a_match_that_the_game_cannot_unpack_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(matches_max=8, entities_max=32, connections_max=16) as on:
+        records = await left_by_another(on, 1, 2, 3)
+        unpack, calls = on.edge.game.unpack_match, 0  # type: ignore[attr-defined]
+
+        def broken(slot: int, data: bytes) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise IndexError("a studio's own bug")
+            unpack(slot, data)
+
+        monkeypatch.setattr(on.edge.game, "unpack_match", broken)
+        assert await on.edge.failover._adopt_many("duel", records) == 2
+        assert {match.id for match in on.edge.host} == {record.match for record in records[1:]}
+        assert await on.store.match_get("duel", records[0].match) is None, "it is settled: its players are told that it is lost"
+        assert on.edge.metrics.value("errors_total", where="failover") == 1
+
+
 class Forgetful(MemoryRegionStore):
     """Does what it is asked and then cannot say so."""
 

@@ -238,7 +238,7 @@ async def test_a_mode_that_breaks_the_matcher_does_not_stop_the_others(monkeypat
         monkeypatch.setattr(matcher, "_look", look)
         leading = asyncio.create_task(matcher.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while looks["duel"] < 3 or looks["squads"] < 3:
                     await asyncio.sleep(0.01)
             assert not leading.done()

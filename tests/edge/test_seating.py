@@ -1,5 +1,7 @@
 """News of matches: what concerns a player is told once, what is late is not."""
 
+import pytest
+
 from gameedge.core.game import Outcome
 from gameedge.core.ids import MatchId, TicketId
 from gameedge.core.protocol.messages import MatchEnded, MatchFound, MatchLost, MatchStarted, Refused
@@ -98,3 +100,21 @@ async def test_a_join_at_the_wrong_process_is_answered_by_where_the_match_is() -
         await on.store.match_close("duel", record.match, None)
         await on.edge.lobby.places._find_place(ada)
         assert isinstance(a.said()[0], MatchLost)
+
+
+async def test_a_match_that_the_game_cannot_open_is_lost_and_its_players_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench() as on:
+        a, _, ada = on.connect("ada")
+        record = on.record("m_1", ada)
+        await on.claim(record)
+        ada.ticket = ticket_of(ada).id
+
+        def broken(mode: str, seed: int, seats: object) -> int:
+            raise ZeroDivisionError("a studio's own bug")
+
+        monkeypatch.setattr(on.edge.game, "open_match", broken)
+        await on.edge.events.heard(InboxEvent(kind="host", match=record))
+        assert [type(message) for message in a.said()] == [MatchLost]
+        assert ada.ticket is None
+        assert await on.store.matches("duel") == []
+        assert on.edge.metrics.value("errors_total", where="game") == 1
