@@ -45,6 +45,11 @@ class Offered:
     asked: set[TicketId] = field(default_factory=set)
     yes: set[TicketId] = field(default_factory=set)
     busy: bool = False  # the store is being told how it ended
+    match: MatchRecord | None = None  # all said yes and the store has it as a match: it only has to be opened
+
+    @property
+    def accepted(self) -> bool:
+        return self.yes >= self.tickets.keys()
 
 
 class Offers:
@@ -80,10 +85,12 @@ class Offers:
 
     async def look(self) -> None:
         now_ms = self._clock.monotonic_ms()
-        for offered in [each for each in self._open.values() if now_ms > each.until_ms + GRACE_MS and not each.busy]:
-            silent = offered.tickets.keys() - offered.yes
-            try:  # all said yes and the store was away just then: it is opened now
-                await (self._off(offered, dict.fromkeys(silent, SILENT), Reason.IDLE) if silent else self._all_said_yes(offered))
+        for offered in [each for each in self._open.values() if not each.busy and (each.accepted or now_ms > each.until_ms + GRACE_MS)]:
+            try:
+                if offered.accepted:  # the store was away just then: it is opened now
+                    await self._all_said_yes(offered)
+                else:
+                    await self._off(offered, dict.fromkeys(offered.tickets.keys() - offered.yes, SILENT), Reason.IDLE)
             except RefusedError as error:
                 log.debug("offer_waits", match=offered.record.match, detail=error.detail)
 
@@ -109,8 +116,8 @@ class Offers:
         """A member's session goes on in another process, which asks for its seat: it is asked there, if it has not said yes."""
         offered = self._open.get(event.match_id or MatchId(""))
         ticket = offered.tickets.get(event.ticket or TicketId("")) if offered is not None else None
-        if offered is None or ticket is None or event.edge is None:
-            return
+        if offered is None or ticket is None or event.edge is None or offered.busy or offered.match is not None:
+            return  # or it has just ended: who asks will ask again, and finds what became of it
         session = event.session or SessionId(ticket.session)
         offered.tickets[ticket.id] = ticket = msgspec.structs.replace(ticket, session=session, edge=event.edge)
         await self._post(ticket.edge, [self._asking(offered, ticket)])
@@ -118,38 +125,48 @@ class Offers:
     async def heard(self, event: InboxEvent) -> None:
         """A member's answer. Raises UnavailableError: hear it again."""
         offered = self._open.get(event.match_id or MatchId(""))
-        if offered is None or offered.busy or event.ticket not in offered.tickets:
+        if offered is None or offered.busy or offered.match is not None or event.ticket not in offered.tickets:
             return  # it is over: whoever asks was told how
         if event.kind == "decline":
             await self._off(offered, {event.ticket: DECLINED}, None)
             return
         offered.yes.add(event.ticket)
-        if offered.yes >= offered.tickets.keys():
-            await self._all_said_yes(offered)
+        if offered.accepted:
+            try:
+                await self._all_said_yes(offered)
+            except RefusedError as error:  # nobody has to say it again: `look` opens it as soon as the store answers
+                log.debug("offer_waits", match=offered.record.match, detail=error.detail)
 
     async def withdraw_all(self) -> None:
         """The process goes away: everybody is queued again, and asked by another."""
-        for offered in [each for each in self._open.values() if not each.busy]:
+        for offered in [each for each in self._open.values() if not each.busy and each.match is None]:
             await self._off(offered, {}, None)
 
     # ----------------------------------------------------------------------------------------------------------- ends
 
     async def _all_said_yes(self, offered: Offered) -> None:
+        """The store makes it a match, and it is opened; what the store does not answer now is gone on with later. Raises RefusedError."""
         record, offered.busy = msgspec.structs.replace(offered.record, tickets=list(offered.tickets.values())), True
         try:
-            adopted = await self._store.match_adopt(record, self._edge)
-            if adopted is None:  # perhaps it was, and the answer was lost
-                now = await self._store.match_get(record.mode, record.match)
-                adopted = now if now is not None and (now.host, now.epoch) == (self._edge, record.epoch + 1) else None
+            if offered.match is None:
+                offered.match = await self._adopted(record)
+            if offered.match is not None:
+                await self._begin(offered.match)
         finally:
             offered.busy = False
         self._open.pop(record.match, None)
-        if adopted is None:
+        if offered.match is None:
             log.warning("offer_was_given_up", match=record.match)  # we were taken for dead, and its members are queued again
             await self._tell(offered.tickets.values(), "withdrawn", record, OFF)
-            return
-        self._metrics.counter("offers_ended_total", mode=record.mode, how="accepted").add()
-        await self._begin(adopted)
+        else:
+            self._metrics.counter("offers_ended_total", mode=record.mode, how="accepted").add()
+
+    async def _adopted(self, record: MatchRecord) -> MatchRecord | None:
+        adopted = await self._store.match_adopt(record, self._edge)
+        if adopted is None:  # perhaps it was, and the answer was lost
+            now = await self._store.match_get(record.mode, record.match)
+            adopted = now if now is not None and (now.host, now.epoch) == (self._edge, record.epoch + 1) else None
+        return adopted
 
     async def _off(self, offered: Offered, why: Mapping[TicketId, str], reason: Reason | None) -> None:
         record = msgspec.structs.replace(offered.record, tickets=list(offered.tickets.values()))

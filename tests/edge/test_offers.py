@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gameedge.core.errors import Reason
+from gameedge.core.errors import Reason, UnavailableError
 from gameedge.core.ids import EdgeId, MatchId
 from gameedge.core.matchmaking.propose import Proposal
 from gameedge.core.protocol.messages import Dequeued, MatchFound, MatchOffered, MatchWithdrawn, Refused
@@ -65,6 +65,32 @@ async def test_all_say_yes() -> None:
         assert (match.record.accept_ms, match.record.epoch) == (0, 1)
         assert (await on.store.match_get("duel", match.id)) == match.record
         assert (len(on.edge.offers), ada[1].offer) == (0, None)
+
+
+@pytest.mark.parametrize("call", ["match_adopt", "checkpoint_put"])
+async def test_a_match_that_all_accepted_is_opened_although_the_store_was_away(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench() as on:
+        record, (ada, bob) = await offered(on, "ada", "bob")
+        real, away = getattr(on.store, call), True
+
+        async def now_and_then(*given: object, **more: object) -> object:
+            if away:
+                raise UnavailableError("away for a moment")
+            return await real(*given, **more)
+
+        monkeypatch.setattr(on.store, call, now_and_then)
+        for who in (ada, bob):
+            say(on, who, "accept")
+        await run_lanes(on)
+        say(on, bob, "decline", n=2)
+        away = call == "match_adopt"
+        await run_lanes(on)
+        away = False
+        await on.edge.offers.look()
+        if call == "checkpoint_put":  # it is a match already: it is too late for a no
+            assert (heard(ada), heard(bob)) == ([MatchOffered, MatchFound], [MatchOffered, MatchFound])
+            assert on.edge.host.get(record.match) is not None
+        assert len(on.edge.offers) == 0
 
 
 @pytest.mark.parametrize("tag", ["decline", "cancel"])
