@@ -8,7 +8,7 @@ Method. Rows are written in place into one preallocated buffer a model (`rows`),
     budget, less what models before it in rank still need, whichever is less;
   - as many rows as fit are run, those that waited longest first, weighted by importance where the backend knows it; the rest
     is shed: it coasts, or keeps its last action, for a quarter of a second, then gets the fallback's answer;
-  - a model that raises or answers with what is not finite is answered for by the fallback, and counted.
+  - a model that raises, whatever it was asked, or answers with what is not finite is answered for by the fallback, and counted.
 A run cannot be interrupted: a deadline is kept by not starting what would not fit. A run that took longer all the same is
 counted as late, and the table learns from it.
 A model has variants (variants.py): the stable backend, and while one is tried a canary that answers for a share of the matches
@@ -30,54 +30,16 @@ from gameedge.core import limits
 from gameedge.inference import kernels
 from gameedge.inference.base import Backend, Bools, Floats, Int32s, Paced, Ranked
 from gameedge.inference.costs import CostTable
+from gameedge.inference.model import HOLD_CALLS, Model
 from gameedge.inference.variants import Figures, Trial, Variant
 
-HOLD_CALLS: Final = 15  # 250 ms at 60 Hz: how long a last action may stand in
 _INFINITE: Final = float("inf")
 ROWS_MIN: Final = 1  # rows that run whatever the table says: nobody is starved for ever
-PRIORITY_NPC: Final = 0
-PRIORITY_ANTICHEAT: Final = 1
-PRIORITY_REST: Final = 2
+PRIORITY_NPC: Final = 0  # lower ones are kept time for
 
 
 def _monotonic_ms() -> float:
     return monotonic_ns() / 1e6
-
-
-class Model:
-    """One registered model with its buffers. Use it through `Engine`."""
-
-    def __init__(
-        self, backend: Backend, capacity: int, deadline_ms: float, fallback: Backend | None, entities_max: int, priority: int
-    ) -> None:
-        if fallback is not None and (fallback.input_size, fallback.output_size) != (backend.input_size, backend.output_size):
-            raise ValueError(
-                f"fallback {fallback.name} maps {fallback.input_size} to {fallback.output_size} values, "
-                f"{backend.name} maps {backend.input_size} to {backend.output_size}: they must agree"
-            )
-        if capacity < 1 or deadline_ms <= 0:
-            raise ValueError(f"capacity {capacity} and deadline_ms {deadline_ms} must be positive")
-        self.fallback, self.deadline_ms, self.priority = fallback, deadline_ms, priority
-        self.buckets = max(0, capacity - 1).bit_length() + 1
-        padded = 1 << (self.buckets - 1)  # a backend with fixed batch sizes may read up to here
-        self.capacity = capacity
-        self.input_size, self.output_size = backend.input_size, backend.output_size
-        self.input = np.zeros((padded, backend.input_size), np.float32)
-        self.output = np.zeros((padded, backend.output_size), np.float32)
-        self.some_in = np.zeros_like(self.input)
-        self.some_out = np.zeros_like(self.output)
-        self.coasted = np.zeros_like(self.output)
-        self.chosen, self.held, self.rest = (np.zeros(padded, np.int64) for _ in range(3))
-        self.fresh = np.zeros(padded, np.bool_)
-        self.weight = np.ones(padded, np.float32)
-        self.last = np.zeros((entities_max, backend.output_size), np.float32)
-        self.age: Int32s = np.full(entities_max, HOLD_CALLS + 1, np.int32)  # calls since `last` was the model's own answer
-        self.match_draw = np.ones(entities_max, np.float32)  # 0 to 1, the same for all of a match: who meets a canary
-        self.start = 0
-        self.figures = Figures(self.buckets)
-        self.stable = Variant(backend, self.buckets)
-        self.trial: Trial | None = None
-        self.ran = False  # in this tick
 
 
 class Engine:
@@ -130,6 +92,7 @@ class Engine:
         self.rows(name, 1)[:] = 0.0
         self.run(name, entities, 1)
         self.coast(name, entities)
+        kernels.mend(model.coasted[:1], entities, model.last)
         weight, chosen = np.ones(1, np.float32), np.zeros(1, np.int64)
         kernels.most_urgent(model.age, entities, weight, 1, 0, chosen)
         kernels.accept_some(model.output[:1], entities, chosen, model.last, model.age, model.fresh)
@@ -187,8 +150,12 @@ class Engine:
         backend = model.stable.backend
         if not model.stable.paced or not isinstance(backend, Paced):
             return entities, entities[:0]
-        due: Bools = backend.due(entities)
-        return entities[due], entities[~due]
+        try:
+            due: Bools = backend.due(entities)
+            return entities[due], entities[~due]
+        except Exception:
+            model.failed(model.stable)
+            return entities, entities[:0]
 
     def rows(self, name: str, n: int) -> Floats:
         """The batch to write into, float32 [n, input_size]; a view that is valid until the next `run`."""
@@ -203,9 +170,14 @@ class Engine:
         """These entities begin anew: no last action, no hidden state."""
         model = self._models[name]
         model.age[entities] = HOLD_CALLS + 1
-        model.stable.backend.forget(entities)
+        variants = [model.stable]
         if model.trial is not None and not (model.trial.variant.heir and not model.trial.shadow):  # an heir shares the state
-            model.trial.variant.backend.forget(entities)
+            variants.append(model.trial.variant)
+        for variant in variants:
+            try:
+                variant.backend.forget(entities)
+            except Exception:
+                model.failed(variant)
         if model.fallback is not None:
             model.fallback.forget(entities)
 
@@ -215,6 +187,9 @@ class Engine:
         out = model.coasted[: len(entities)]
         if not self._coast(model, entities, out):
             np.take(model.last, entities, axis=0, out=out)
+        elif bad := kernels.mend(out, entities, model.last):
+            model.figures.not_finite += bad
+            model.stable.not_finite += bad
         return out
 
     @staticmethod
@@ -225,7 +200,7 @@ class Engine:
         try:
             backend.coast(entities, out)
         except Exception:
-            model.figures.failures += 1
+            model.failed(model.stable)
             return False
         return True
 
@@ -305,7 +280,11 @@ class Engine:
         weight, backend, costs = model.weight[:n], variant.backend, variant.costs
         weight[:] = 1.0
         if isinstance(backend, Ranked):
-            backend.importance(model.input[:n], weight)
+            try:
+                backend.importance(model.input[:n], weight)
+            except Exception:
+                model.failed(variant)
+                weight[:] = 1.0
         chosen = model.chosen[:count]
         kernels.most_urgent(model.age, entities, weight, count, model.start, chosen)
         model.start = (model.start + count) % n
@@ -353,8 +332,7 @@ class Engine:
         try:
             variant.backend.run(rows, entities, out)
         except Exception:
-            model.figures.failures += 1
-            variant.failures += 1
+            model.failed(variant)
             return False
         return True
 

@@ -34,6 +34,21 @@ def accept(out: Floats, entities: Int32s, last: Floats, age: Int32s) -> int:
 
 
 @kernel
+def mend(out: Floats, entities: Int32s, last: Floats) -> int:
+    """Where a row is not finite, its entity's last answer instead; how many were not."""
+    bad = 0
+    for i in range(entities.shape[0]):
+        total = np.float32(0.0)
+        for k in range(out.shape[1]):
+            total += out[i, k] * _ZERO
+        if total != _ZERO:
+            bad += 1
+            for k in range(out.shape[1]):
+                out[i, k] = last[entities[i], k]
+    return bad
+
+
+@kernel
 def accept_some(out: Floats, entities: Int32s, chosen: NDArray[np.int64], last: Floats, age: Int32s, fresh: NDArray[np.bool_]) -> int:
     """The same for the rows `chosen`, of which `fresh` is true after it where the answer is finite; the others grow older."""
     bad = 0
@@ -80,13 +95,6 @@ def most_urgent(age: Int32s, entities: Int32s, weight: Floats, count: int, start
             left -= 1
             chosen[j] = i
             j += 1
-
-
-@kernel
-def blank(age: Int32s, entities: Int32s, value: int) -> None:
-    """Set the age of these entities."""
-    for i in range(entities.shape[0]):
-        age[entities[i]] = value
 
 
 @kernel

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gameedge.inference.engine import HOLD_CALLS, Engine
+from gameedge.inference.engine import Engine
+from gameedge.inference.model import HOLD_CALLS
 
 
 class Ticking:

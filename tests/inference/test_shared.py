@@ -18,7 +18,8 @@ from gameedge.inference import artifacts, parity
 from gameedge.inference.artifacts import Artifact
 from gameedge.inference.backends import ways
 from gameedge.inference.backends.numpy_mlp import NumpyMlp
-from gameedge.inference.engine import HOLD_CALLS, Engine
+from gameedge.inference.engine import Engine
+from gameedge.inference.model import HOLD_CALLS
 from gameedge.inference.serve import EngineServer
 from gameedge.inference.shared import SharedNet
 

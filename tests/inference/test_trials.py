@@ -12,6 +12,7 @@ from gameedge.edge.rollout import PROBATION_MS, Rollout
 from gameedge.inference.backends.npc_policy import NpcPolicy
 from gameedge.inference.depot import Depot
 from gameedge.inference.engine import Engine
+from gameedge.inference.variants import FAILURES_MAX
 
 
 class Constant:
@@ -115,6 +116,69 @@ def test_those_that_are_not_due_coast() -> None:
     due, rest = engine.split("npc", entities)
     assert due.tolist() == [0, 3, 6]
     assert (engine.coast("npc", rest) == 2.0).all()
+
+
+class Fragile(Coasting):
+    """A studio's own: `faults` names the methods that raise."""
+
+    faults = frozenset[str]()
+
+    def _may(self, method: str) -> None:
+        if method in self.faults:
+            raise IndexError(f"{method} is broken")
+
+    def due(self, entities: np.ndarray) -> np.ndarray:
+        self._may("due")
+        return super().due(entities)
+
+    def coast(self, entities: np.ndarray, out: np.ndarray) -> None:
+        self._may("coast")
+        super().coast(entities, out)
+
+    def forget(self, entities: np.ndarray) -> None:
+        self._may("forget")
+
+    def importance(self, rows: np.ndarray, out: np.ndarray) -> None:
+        self._may("importance")
+
+
+@pytest.mark.parametrize("method", ["due", "coast", "forget"])
+def test_a_model_that_raises_in_any_of_its_methods_is_answered_for_and_goes(method: str) -> None:
+    """The tick goes on, and a release that is on probation is rolled back: of that, too, a model is judged."""
+    engine, stable, entities = setup()
+    rollout = Rollout(engine, nobody)
+    fragile = Fragile("fragile-00000000000", 4.0)
+    fragile.faults = frozenset({method})
+    engine.swap("npc", fragile)
+    run = rollout._runs["npc"]
+    run.previous, run.until_ms = stable, 1e9
+    for _ in range(FAILURES_MAX + 1):
+        engine.enter("npc", entities[:4], 0.5)
+        engine.begin_tick()
+        due, rest = engine.split("npc", entities)
+        assert np.isfinite(engine.run("npc", due, len(due))).all()
+        assert np.isfinite(engine.coast("npc", rest)).all()
+        assert len(due) + len(rest) == len(entities)
+    (said,) = rollout.watch(0.0)
+    assert "raised" in said
+    assert engine.model("npc").stable.backend is stable
+
+
+async def nobody(name: str) -> Constant:
+    raise AssertionError(name)
+
+
+def test_what_is_not_finite_between_runs_is_the_last_answer() -> None:
+    engine, entities = Engine(Ticking()), np.arange(9, dtype=np.int32)
+    paced = Coasting("paced", 4.0)
+    engine.register("npc", paced, 16, 5.0)
+    engine.rows("npc", 9)[:] = 0.0
+    assert (engine.run("npc", entities, 9) == 4.0).all()
+    paced.value = float("nan")
+    assert (engine.coast("npc", entities) == 4.0).all()
+    figures = engine.figures("npc")
+    assert figures is not None
+    assert figures.not_finite == engine.model("npc").stable.not_finite == 9
 
 
 def test_what_comes_first_is_kept_time_for() -> None:
