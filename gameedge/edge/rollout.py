@@ -60,9 +60,13 @@ class Rollout:
                 await self._stable(name, run, wish.stable, now_ms)
                 await self._trial(name, wish)
                 log.info("model_wish_met", model=name, detail=str(self._engine.model(name).stable.backend.name))
-            except (ArtifactError, ValueError) as error:
-                run.state, run.why = "refused", str(error)[:256]
-                log.error("model_refused", model=name, detail=str(error))
+            except Exception as error:  # whatever is wrong with it: what runs goes on
+                known = isinstance(error, ArtifactError | ValueError)
+                run.state, run.why = "refused", (str(error) if known else f"{type(error).__name__}: {error}")[:256]
+                if known:
+                    log.error("model_refused", model=name, detail=str(error))
+                else:
+                    log.fault("model_refused", error, model=name)
 
     async def _stable(self, name: str, run: _Run, wanted: str, now_ms: float) -> None:
         now = self._engine.model(name).stable.backend

@@ -93,6 +93,8 @@ def parse(file: str, data: bytes) -> Artifact:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (SafetensorError, ValueError) as error:
         raise ArtifactError(f"{file}: expected safetensors, found something else: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{file}: expected tensors of types that numpy has (write float32), found {error}") from error
     for tensor in tensors.values():
         tensor.flags.writeable = False
     return Artifact(match[1], digest, header.get("__metadata__", {}), tensors)

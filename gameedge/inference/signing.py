@@ -132,19 +132,46 @@ def read_secret(path: str) -> bytes | None:
 
 
 class Heights:
-    """The highest sequence of each name that was accepted, kept in a file where one is named (written whole, then renamed)."""
+    """The highest sequence of each name that was accepted, kept in a file where one is named: written whole, then renamed.
+
+    Processes of a machine may share the file: each reads what the others accepted before it judges, and takes nothing of it back."""
 
     def __init__(self, path: Path | None = None) -> None:
+        """Raises ConfigError for a file that is none of this."""
         self._path = path
         self._highest: dict[str, int] = {}
-        if path is not None and path.exists():
-            try:
-                self._highest = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-            except (OSError, msgspec.DecodeError) as error:
-                raise ConfigError(f"{path}: expected the accepted sequences, found: {error}; restore or remove it") from error
+        try:
+            self._read()
+        except ArtifactError as error:
+            raise ConfigError(str(error)) from error
+
+    def _read(self) -> None:
+        if self._path is None:
+            return
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=dict[str, int])
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            raise ArtifactError(f"{self._path}: expected the accepted sequences, found: {error}; restore or remove it") from error
+        for name, sequence in found.items():
+            self._highest[name] = max(sequence, self._highest.get(name, -1))
+
+    def _write(self, path: Path) -> None:
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                file.write(msgspec.json.encode(self._highest))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except OSError as error:
+            raise ArtifactError(f"{path}: the accepted sequence cannot be kept ({error.strerror}); the release is not used") from error
 
     def accept(self, manifest: Manifest) -> None:
-        """Raises ArtifactError for a release older than what was accepted before, unless it is signed as a rollback."""
+        """Raises ArtifactError for a release older than what was accepted before, unless it is signed as a rollback; and where the file
+        cannot be written: what is not remembered could be rolled back."""
+        self._read()
         highest = self._highest.get(manifest.name, -1)
         if manifest.sequence < highest and manifest.rollback_from < highest:
             raise ArtifactError(
@@ -154,9 +181,11 @@ class Heights:
         if manifest.sequence > highest:
             self._highest[manifest.name] = manifest.sequence
             if self._path is not None:
-                part = self._path.with_suffix(".part")
-                part.write_bytes(msgspec.json.encode(self._highest))
-                os.replace(part, self._path)
+                try:
+                    self._write(self._path)
+                except ArtifactError:
+                    self._highest[manifest.name] = highest
+                    raise
 
 
 def release(

@@ -1,6 +1,7 @@
 """Artifacts are verified before use, and every refusal names what was expected and what was found."""
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,17 @@ def test_garbage_with_the_right_hash_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="expected safetensors"):
             artifacts.read(path)
         path.unlink()
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3"])
+def test_types_that_numpy_does_not_have_are_refused(tmp_path: Path, kind: str) -> None:
+    """As they come out of a training in bfloat16."""
+    head = json.dumps({"w0": {"dtype": kind, "shape": [2], "data_offsets": [0, 4 if kind == "BF16" else 2]}}).encode()
+    data = len(head).to_bytes(8, "little") + head + bytes(4 if kind == "BF16" else 2)
+    path = tmp_path / artifacts.file_name("half", data)
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match=f"float32.*{kind}"):
+        artifacts.read(path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -113,6 +114,27 @@ def test_an_older_release_needs_a_rollback_that_is_signed(tmp_path: Path) -> Non
         depot(tmp_path, heights=again).load(old.artifact)
     release(tmp_path, content, sequence=3, rollback_from=7)
     assert depot(tmp_path, heights=again).load(old.artifact).id == old.artifact
+
+
+def test_processes_that_share_a_file_of_heights_take_nothing_of_it_back(tmp_path: Path) -> None:
+    path = tmp_path / "heights"
+    one, two = signing.Heights(path), signing.Heights(path)  # of two processes of a machine, which start together
+    old, new = release(tmp_path, data(1), sequence=3), release(tmp_path, data(2), sequence=7)
+    one.accept(new)
+    two.accept(msgspec.structs.replace(new, name="aim", sequence=1))
+    with pytest.raises(ArtifactError, match="older than release 7"):
+        signing.Heights(path).accept(old)
+    with pytest.raises(ArtifactError, match="older than release 7"):
+        two.accept(old)
+    assert sorted(entry.name for entry in tmp_path.glob("heights*")) == ["heights"], "nothing is left behind"
+
+
+def test_a_release_that_cannot_be_remembered_is_not_used(tmp_path: Path) -> None:
+    heights = signing.Heights(tmp_path / "no-such-folder" / "heights")
+    manifest = release(tmp_path, data(1), sequence=3)
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match="cannot be kept"):
+            depot(tmp_path, heights=heights).load(manifest.artifact)
 
 
 @pytest.mark.parametrize(("changed", "message"), [

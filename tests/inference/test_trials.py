@@ -241,6 +241,19 @@ async def test_desired_state_deploys_tries_and_goes_back() -> None:
     assert (rollout.rollbacks, rollout.reports()[0].state) == (2, "running")
 
 
+async def test_whatever_is_wrong_with_a_model_what_runs_goes_on() -> None:
+    engine, stable, entities = setup()
+
+    async def build(name: str) -> Constant:
+        raise KeyError("BF16")  # of a library that nobody thought of
+
+    rollout = Rollout(engine, build)
+    await rollout.want({"npc": ModelWish(stable="half-000000000000")}, 0.0)
+    (report,) = rollout.reports()
+    assert (report.state, report.stable, report.why) == ("refused", stable.name, "KeyError: 'BF16'")
+    assert (call(engine, entities) == 1.0).all()
+
+
 def test_a_canary_that_is_late_is_ended() -> None:
     clock = Ticking()
     engine, _, entities = setup(clock)
