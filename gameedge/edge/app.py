@@ -249,6 +249,7 @@ class Edge:
                 ("failover-heirs", self.failover.tell_heirs),
                 ("report", self.reports.report),
                 ("desired", self.reports.follow_desired),
+                ("models", self.reports.meet_wishes),
                 ("asks", self.asks.run),
                 ("pings-listen", self.pings.listen),
                 ("pings", self.pings.run),

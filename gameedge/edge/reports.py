@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gameedge import __version__
 from gameedge.bus import topics
 from gameedge.bus.base import Bus, BusFactory
-from gameedge.bus.payloads import Codec, Desired, EdgeReport, Presence, Quantiles, encode
+from gameedge.bus.payloads import Codec, Desired, EdgeReport, ModelWish, Presence, Quantiles, encode
 from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.anticheat.gate import GATE_FIRST, GATE_REASONS
@@ -61,6 +61,8 @@ class Reports:
         self._started_ms = edge.clock.unix_ms()
         self._url = self._ops_url = ""
         self._revision = -1
+        self._wished: dict[str, ModelWish] = {}
+        self._some_wished = asyncio.Event()
         self.store_ok = True
 
     # ------------------------------------------------------------------------------------------------------- hearing
@@ -287,10 +289,18 @@ class Reports:
                         continue
                     self._revision = desired.revision
                     self._edge.follow(desired)
-                    await self._edge.rollout.want(desired.models, self._edge.clock.monotonic_ms())
+                    self._wished = desired.models
+                    self._some_wished.set()
                     if desired.draining or self._name in desired.draining_edges:
                         log.info("drain_asked", count=desired.revision)
                         self._edge.stop()
+
+    async def meet_wishes(self) -> None:
+        """Models as they are desired now. Reading and timing one takes up to a minute, in which bans and drains must be heard."""
+        while True:
+            await self._some_wished.wait()
+            self._some_wished.clear()
+            await self._edge.rollout.want(self._wished, self._edge.clock.monotonic_ms())
 
     # ------------------------------------------------------------------------------------------------------ operators
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from gameedge.bus import topics
-from gameedge.bus.payloads import Desired, encode
+from gameedge.bus.payloads import Desired, ModelWish, encode
 from gameedge.core.ids import RegionId
 from gameedge.edge.tick import NPC_MODEL
 from gameedge.telemetry import compact
@@ -79,3 +79,32 @@ async def test_only_what_asks_this_process_drains_it_and_old_revisions_are_ignor
         assert not await say(encode(Desired(revision=4, draining=True))), "an old revision"
         assert await say(encode(Desired(revision=6, draining_edges=[ME])))
         follower.cancel()
+
+
+async def test_a_ban_is_heard_while_a_model_is_made_ready() -> None:
+    async with bench() as on:
+        edge, wishes = on.edge, list[dict[str, ModelWish]]()
+        made = asyncio.Event()
+
+        async def slow(wanted: dict[str, ModelWish], now_ms: float) -> None:
+            wishes.append(wanted)
+            await made.wait()
+
+        edge.rollout.want = slow  # type: ignore[method-assign]
+        parts = [asyncio.create_task(part()) for part in (edge.reports.follow_desired, edge.reports.meet_wishes)]
+        await asyncio.sleep(0)
+        topic = topics.desired(RegionId(REGION))
+        for number, name in enumerate(("first", "second", "third"), 1):
+            blocked = {"eve": 10**15} if name == "third" else {}
+            wish = {NPC_MODEL: ModelWish(stable=name)}
+            await edge.bus.publish(topic, encode(Desired(revision=number, models=wish, blocked=blocked)), retain=True)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert edge.lobby.blocked == {"eve": 10**15}
+        made.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [wanted[NPC_MODEL].stable for wanted in wishes] == ["first", "third"], "only the last wish counts"
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
