@@ -78,6 +78,7 @@ class Counted:
 class _Batch:
     """Requests for one net."""
 
+    name: str
     net: Backend
     asks: list[tuple[_Client, int, int]] = field(default_factory=list)  # client, sequence, rows
 
@@ -101,7 +102,7 @@ class EngineServer:
         self._served: list[_Client] = []
         self._addresses: NDArray[np.int64] = np.zeros(0, np.int64)
         self._answered: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._buffers: dict[int, tuple[Floats, Floats]] = {}
+        self._buffers: dict[str, tuple[Floats, Floats]] = {}  # by model, for the rows of several clients
         self._stopping = False
         self.counted = Counted()
 
@@ -153,7 +154,7 @@ class EngineServer:
                 continue
             n = min(max(int(client.memory.words[shared.ROWS]), 0), client.capacity)
             client.answered = self._answered[k] = sequence
-            batches.setdefault(id(client.net), _Batch(client.net)).asks.append((client, sequence, n))
+            batches.setdefault(id(client.net), _Batch(client.wanted, client.net)).asks.append((client, sequence, n))
         for batch in batches.values():
             self._answer(batch)
 
@@ -188,11 +189,12 @@ class EngineServer:
             assert memory is not None
             batch.net.run(memory.rows[:total], entities, memory.answers[:total])
             return
-        rows, answers = self._buffers.get(id(batch.net), (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)))
-        if len(rows) < total:
+        inputs, outputs = batch.net.input_size, batch.net.output_size
+        rows, answers = self._buffers.get(batch.name, (np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)))
+        if len(rows) < total or (rows.shape[1], answers.shape[1]) != (inputs, outputs):
             size = 1 << max(total - 1, 1).bit_length()
-            rows, answers = np.zeros((size, batch.net.input_size), np.float32), np.zeros((size, batch.net.output_size), np.float32)
-            self._buffers[id(batch.net)] = rows, answers
+            rows, answers = np.zeros((size, inputs), np.float32), np.zeros((size, outputs), np.float32)
+            self._buffers[batch.name] = rows, answers
         at = 0
         for client, _, n in batch.asks:
             assert client.memory is not None
@@ -270,7 +272,7 @@ class EngineServer:
                 raise ValueError(f"rows must be 1 to {limits.ENGINE_ROWS_MAX}")
             if wanted not in self._nets and len(self._nets) >= limits.ENGINE_MODELS_MAX:
                 self._forget_unused()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             self._drop(client, f"expected a line with model and rows, found: {_failed(error)}")
             return
         if wanted not in self._nets and len(self._nets) >= limits.ENGINE_MODELS_MAX:
@@ -285,6 +287,7 @@ class EngineServer:
     def _forget_unused(self) -> None:
         used = {client.wanted for client in self._clients.values()}
         self._nets = {name: net for name, net in self._nets.items() if name in used}
+        self._buffers = {name: buffers for name, buffers in self._buffers.items() if name in used}
 
     def _loaded(self) -> None:
         """Give memory to those whose model is there; let go of those that never said which."""

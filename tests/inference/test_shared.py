@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 from gameedge.core.errors import ArtifactError, ConfigError
-from gameedge.inference import artifacts, parity
+from gameedge.inference import artifacts, parity, serve, shared
 from gameedge.inference.artifacts import Artifact
 from gameedge.inference.backends import ways
 from gameedge.inference.backends.numpy_mlp import NumpyMlp
@@ -181,6 +181,75 @@ def test_what_an_engine_does_not_have_is_refused(tmp_path: Path, net: Artifact, 
         EngineServer(path, lambda name: NumpyMlp(net))
     left = ways.tuned(net, None, ("numpy", f"engine:{tmp_path}/nobody.sock")).left_out
     assert list(left) == [f"engine:{tmp_path}/nobody.sock"]
+
+
+BAD_HELLOS = {
+    "no JSON": b"hello\n",
+    "no object": b"[1, 2]\n",
+    "endless rows": b'{"model": "tiny", "rows": 1e999}\n',
+    "rows of text": b'{"model": "tiny", "rows": "many"}\n',
+    "no rows": b'{"model": "tiny", "rows": 0}\n',
+    "no model": b'{"rows": 4}\n',
+    "nested without end": b"[" * 8_000 + b"\n",
+    "no line": b"x" * 5_000,
+    "bytes": bytes(range(128, 256)) + b"\n",
+}
+
+
+def test_a_client_that_says_nonsense_costs_nobody_else_anything(tmp_path: Path, net: Artifact, process: subprocess.Popen[str]) -> None:
+    client, out = open_net(tmp_path, net), np.zeros((3, 5), np.float32)
+    for what, said in BAD_HELLOS.items():
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(20)
+            peer.connect(f"{tmp_path}/engine.sock")
+            peer.sendall(said)
+            heard = b""
+            try:
+                while data := peer.recv(4_096):
+                    heard += data
+            except ConnectionResetError:  # it was dropped with bytes unread
+                pass
+            assert b"refused" in heard or len(said) > 4_096, what
+        client.run(np.ones((3, 24), np.float32), ENTITIES[:3], out)
+        assert process.poll() is None, what
+    client.close()
+
+
+class Sums:
+    """A net of any size: each answer is the sum of its row."""
+
+    name = "sums"
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.input_size, self.output_size = inputs, outputs
+
+    def run(self, rows: np.ndarray, entities: np.ndarray, out: np.ndarray) -> None:
+        out[:] = rows.sum(axis=1, keepdims=True)
+
+    def forget(self, entities: np.ndarray) -> None:
+        pass
+
+
+def test_a_net_that_takes_anothers_place_gets_buffers_of_its_own_size(tmp_path: Path) -> None:
+    server = EngineServer(f"{tmp_path}/engine.sock", lambda name: Sums(3, 2))
+    try:
+        for inputs, outputs in ((3, 2), (5, 4)):
+            batch = serve._Batch("sums", Sums(inputs, outputs))
+            for _ in range(2):
+                descriptor = os.memfd_create("test")
+                os.ftruncate(descriptor, shared.Memory.size(4, inputs, outputs))
+                memory = shared.Memory.map(descriptor, 4, inputs, outputs)
+                os.close(descriptor)
+                memory.rows[:] = 1.0
+                batch.asks.append((serve._Client(socket.socket(), memory=memory), 1, 4))
+            server._run(batch, 8)
+            assert [(client.memory.answers == inputs).all() for client, _, _ in batch.asks if client.memory is not None] == [True, True]
+            for client, _, _ in batch.asks:
+                client.socket.close()
+        server._forget_unused()
+        assert server._buffers == {}
+    finally:
+        server.close()
 
 
 def test_an_engine_that_hangs_costs_one_wait(tmp_path: Path, net: Artifact, process: subprocess.Popen[str]) -> None:
