@@ -42,6 +42,8 @@ COMMANDS_PER_S: Final = 20
 COMMANDS_BURST: Final = 24
 CONTROL_PER_S: Final = 5
 CONTROL_BURST: Final = 20
+CONTROL_FRAMES_PER_S: Final = 16  # pings, pongs and empty fragments of one connection; close
+CONTROL_FRAMES_BURST: Final = 64
 REFUSALS_MAX: Final = 64  # refusals within ten seconds; close
 COMMANDS_DROPPED_MAX: Final = 2_000  # commands over the budget within ten seconds; close (a cheat at ten times the rate is seen)
 

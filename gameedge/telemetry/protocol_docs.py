@@ -152,6 +152,11 @@ def _budgets() -> str:
         (f"{control}: each", f"{limits.CONTROL_PER_S} a second, bursts of {limits.CONTROL_BURST}", "`refused` with `too_often`"),
         ("binary commands", f"{limits.COMMANDS_PER_S} a second, bursts of {limits.COMMANDS_BURST}", "dropped without a word"),
         ("binary commands over that budget", f"{limits.COMMANDS_DROPPED_MAX} within 10 s", "close 4002"),
+        (
+            "WebSocket pings, pongs and empty fragments, together",
+            f"{limits.CONTROL_FRAMES_PER_S} a second, bursts of {limits.CONTROL_FRAMES_BURST}",
+            "close 1008",
+        ),
         ("refusals", f"{limits.REFUSALS_MAX} within 10 s", "close 4002"),
         ("critical messages that you have not acknowledged", f"{limits.UNACKED_MESSAGES_MAX}", "close 4019, the session ends"),
         ("silence (no frame at all, WebSocket pongs count)", f"{limits.IDLE_MS_MAX} ms", "close 4018; resume"),

@@ -158,6 +158,30 @@ async def test_a_slow_reader_is_seen_and_can_be_dropped(house: House) -> None:
     await house.still_serves()
 
 
+FLOODS = {
+    "pings": (b"", frame(9, b"x")),
+    "pongs": (b"", frame(10, b"x")),
+    "empty fragments": (frame(1, b"", fin=False), frame(0, b"", fin=False)),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_frames_that_carry_nothing_are_bounded(house: House, flood: str) -> None:
+    first, again = FLOODS[flood]
+    usual, raw = await house.raw_upgraded(), await house.raw_upgraded()
+    usual.write(first + again * (limits.CONTROL_FRAMES_BURST // 2) + frame(0, b"") * bool(first) + frame(2, b"and on"))
+    raw.write(first + again * 600)
+    opcode, payload = await raw.frame()
+    while opcode == 10:  # what was in budget is answered
+        opcode, payload = await raw.frame()
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1008)
+    assert not house.endpoints[1].connection.is_open
+    assert len(house.endpoints[1].heard) <= limits.CONTROL_FRAMES_BURST + limits.CONTROL_FRAMES_PER_S * WAIT_S
+    await until(lambda: ("binary", b"and on") in house.endpoints[0].heard)
+    raw.reset()
+    usual.reset()
+
+
 async def test_a_peer_that_pings_and_never_reads_is_dropped(house: House) -> None:
     raw = await house.raw_upgraded()
     raw.writer.transport.pause_reading()  # type: ignore[attr-defined]

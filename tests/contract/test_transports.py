@@ -290,6 +290,21 @@ async def test_tls(name: str, certificate: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+async def test_tls_handshakes_are_bounded_in_time_and_number(name: str, certificate: tuple[Path, Path]) -> None:
+    files = {"certificate": str(certificate[0]), "key": str(certificate[1])}
+    house = await House(name).open(**files, handshake_ms_max=200)
+    assert await (await house.raw()).rest() == b"", "who says nothing is not waited for"
+    await house.server.close()
+    house = await House(name).open(**files, handshakes_max=2, handshake_ms_max=60_000)
+    silent = [await house.raw() for _ in range(2)]
+    await asyncio.sleep(0.05)
+    assert await (await house.raw()).rest() == b""
+    for raw in silent:
+        raw.reset()
+    await house.server.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_bad_certificate_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no-such"):
         await House(name).open(certificate=str(tmp_path / "no-such.pem"))

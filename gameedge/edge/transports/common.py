@@ -12,6 +12,7 @@ from typing import Final
 
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError
+from gameedge.core.protocol.rates import TokenBucket
 from gameedge.edge.transports.base import Accept, Connection, Endpoint, Server, TransportSettings
 from gameedge.edge.transports.doorway import Doorway
 
@@ -84,6 +85,8 @@ class Peer(Connection):
     _parts_text = False
     _timer: asyncio.TimerHandle | None = None
     _changed: Callable[[], None] | None = None
+    _control: TokenBucket | None = None  # from the first control frame on
+    _deaf = False  # nothing is read any more
     _socket: asyncio.Transport
 
     def __init__(self, settings: TransportSettings, peers: "set[Peer]") -> None:
@@ -179,7 +182,7 @@ class Peer(Connection):
         self._socket.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._lost and not self._socket.is_closing():
+        if not self._lost and not self._deaf and not self._socket.is_closing():
             self._socket.resume_reading()
 
     def send_rest(self, data: bytes) -> None:
@@ -194,9 +197,24 @@ class Peer(Connection):
         _log.exception("endpoint failed; closing its connection", extra={"remote": self.remote})
         self.close(1011, "internal error")
 
+    def take_control(self) -> bool:
+        """The budget of frames that carry nothing and cost as much as any: pings, pongs, empty fragments. False: it is not to be heard.
+        Who floods is closed and not read any more: the rest of it stays in its socket."""
+        if not self.is_open:
+            return False
+        now_ms = asyncio.get_running_loop().time() * 1000.0
+        if self._control is None:
+            self._control = TokenBucket(limits.CONTROL_FRAMES_PER_S, limits.CONTROL_FRAMES_BURST, now_ms)
+        if self._control.take(now_ms):
+            return True
+        self.close(1008, "too many pings, pongs or empty fragments")
+        self._deaf = True
+        self.pause_reading()
+        return False
+
     def data_frame(self, opcode: int, fin: bool, payload: bytes) -> None:
         """Any frame that carries text, binary or a continuation of them: all but the shells' fast path."""
-        if not self.is_open:
+        if not self.is_open or not (payload or fin or self.take_control()):
             return
         if opcode == CONTINUATION:
             if self._parts is None:
@@ -216,7 +234,7 @@ class Peer(Connection):
         return None
 
     def pong_frame(self, payload: bytes) -> None:
-        if self._endpoint is not None and self.is_open:
+        if self._endpoint is not None and self.take_control():
             try:
                 self._endpoint.on_pong(payload)
             except Exception:

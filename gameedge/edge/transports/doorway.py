@@ -12,6 +12,8 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from gameedge.core import limits
+
 ACCEPTS_AT_ONCE: Final = 16
 AGAIN_S: Final = 0.1  # after the process or the machine had no file descriptor left
 _FULL: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -39,11 +41,17 @@ async def listening(host: str, port: int, backlog: int) -> list[socket.socket]:
 
 
 class Doorway:
-    """`connect` makes a connection of an accepted socket; what it raises ends that connection alone."""
+    """`connect` makes a connection of an accepted socket; what it raises ends that connection alone. At most `coming_max` are being made
+    at once (with TLS it takes as long as the peer likes, within the transport's time); one more is dropped."""
 
-    def __init__(self, sockets: Sequence[socket.socket], connect: Callable[[socket.socket], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        connect: Callable[[socket.socket], Awaitable[object]],
+        coming_max: int = limits.HANDSHAKES_MAX,
+    ) -> None:
         self.sockets = list(sockets)
-        self._connect = connect
+        self._connect, self._coming_max = connect, coming_max
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[None]] = set()
         self._held = True
@@ -83,6 +91,9 @@ class Doorway:
                 self._loop.remove_reader(listener.fileno())  # it would be ready without end
                 self._loop.call_later(AGAIN_S, self._again, listener)
                 return
+            if len(self._coming) >= self._coming_max:
+                accepted.close()
+                continue
             accepted.setblocking(False)
             task = self._loop.create_task(self._take(accepted), name="accept")
             self._coming.add(task)

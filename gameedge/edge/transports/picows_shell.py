@@ -58,6 +58,8 @@ class _Connection(Peer, WSListener):
                 except Exception:
                     self.endpoint_failed()
         elif kind is WSMsgType.PING:
+            if not self.take_control():
+                return
             if self.buffered() > limits.WRITE_BUFFER_BYTES_MAX:  # it pings and reads no answer
                 self.abort()
             else:
@@ -230,7 +232,11 @@ class PicowsTransport(base.Transport):
         loop, context = asyncio.get_running_loop(), common.tls_context(settings)
 
         def connect(accepted: socket.socket) -> Awaitable[object]:
-            return cast(Awaitable[object], aiofastnet.connect_accepted_socket(loop, protocol, accepted, ssl=context))
+            wait_s = settings.handshake_ms_max / 1000 if context else None
+            return cast(
+                Awaitable[object],
+                aiofastnet.connect_accepted_socket(loop, protocol, accepted, ssl=context, ssl_handshake_timeout=wait_s),
+            )
 
         sockets = await doorway.listening(settings.host, settings.port, settings.backlog)
-        return common.ShellServer(doorway.Doorway(sockets, connect), peers, waiting)
+        return common.ShellServer(doorway.Doorway(sockets, connect, settings.handshakes_max), peers, waiting)

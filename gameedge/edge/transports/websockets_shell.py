@@ -73,7 +73,9 @@ class _Connection(Peer, asyncio.Protocol):
                 self.pong_frame(bytes(frame.data))
             elif kind is Opcode.CLOSE:
                 self.peer_closed(bytes(frame.data))
-            elif kind is not Opcode.PING:  # which the protocol has answered
+            elif kind is Opcode.PING:
+                self.take_control()  # the protocol has answered it
+            else:
                 self.data_frame(int(kind), frame.fin, bytes(frame.data))
         if protocol.writes:
             self._flush()
@@ -215,4 +217,4 @@ class WebsocketsTransport(base.Transport):
             )
 
         sockets = await doorway.listening(settings.host, settings.port, settings.backlog)
-        return common.ShellServer(doorway.Doorway(sockets, connect), peers, waiting)
+        return common.ShellServer(doorway.Doorway(sockets, connect, settings.handshakes_max), peers, waiting)
