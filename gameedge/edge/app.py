@@ -237,6 +237,7 @@ class Edge:
                 ("guests", self.guests.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),
+                ("verdicts", self.recorder.run_verdicts),
                 ("relay", self.relay.run),
                 ("acks", self.relay.hear),
                 ("records", self.players.run),

@@ -2,7 +2,7 @@
 
 Ends of matches are kept in order and tried until the store has them (at most limits.MATCHES_MAX wait: new matches are refused
 before one is lost); players hear of their result after that. Evidence is kept as long as there is room, then the oldest goes
-and is counted.
+and is counted. Coordinators are told of it once it is stored: a broker that is away keeps nothing from the store.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from gameedge.state.base import Evidence, RegionStore
 from gameedge.telemetry import logs
 
 EVIDENCE_WAITING_MAX: Final = 256
+VERDICTS_WAITING_MAX: Final = 1_024  # for the broker; drop oldest: the evidence itself is in the store
 AGAIN_MS: Final = 500
 log = logs.get(__name__)
 
 
 class Recorder:
-    """Two tasks, two queues. `stored` hears of each end that is in the store, `disowned` of those that the region did not take:
+    """Three tasks, three queues. `stored` hears of each end that is in the store, `disowned` of those that the region did not take:
     it had given the match up before."""
 
     def __init__(
@@ -36,7 +37,8 @@ class Recorder:
         self._stored, self._disowned = stored, disowned
         self._ends: deque[Ended] = deque()
         self._evidence: deque[Evidence] = deque(maxlen=EVIDENCE_WAITING_MAX)
-        self._more_ends, self._more_evidence = asyncio.Event(), asyncio.Event()
+        self._verdicts: deque[Verdict] = deque(maxlen=VERDICTS_WAITING_MAX)
+        self._more_ends, self._more_evidence, self._more_verdicts = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.evidence_dropped = 0
         self.failed = 0
 
@@ -66,6 +68,7 @@ class Recorder:
     def forget(self, player: PlayerId) -> None:
         """Evidence of a player that still waits is dropped: the player is being erased."""
         self._evidence = deque((e for e in self._evidence if e.player != player), maxlen=EVIDENCE_WAITING_MAX)
+        self._verdicts = deque((v for v in self._verdicts if v.player != player), maxlen=VERDICTS_WAITING_MAX)
 
     async def run_ends(self) -> None:
         while True:
@@ -98,15 +101,33 @@ class Recorder:
                 evidence = self._evidence[0]
                 try:
                     await self._store.evidence_add(evidence)
-                    await self._bus.publish(topics.verdicts(self._region), encode(_verdict(evidence)))
                 except UnavailableError:
                     await asyncio.sleep(AGAIN_MS / 1000)
                     continue
                 except RefusedError as error:
                     log.warning("evidence_was_refused", detail=error.detail)
                     self.failed += 1
+                else:
+                    self._verdicts.append(_verdict(evidence))
+                    self._more_verdicts.set()
                 if self._evidence and self._evidence[0] is evidence:  # else: it was dropped for newer ones meanwhile
                     self._evidence.popleft()
+
+    async def run_verdicts(self) -> None:
+        while True:
+            await self._more_verdicts.wait()
+            self._more_verdicts.clear()
+            while self._verdicts:
+                verdict = self._verdicts[0]
+                try:
+                    await self._bus.publish(topics.verdicts(self._region), encode(verdict))
+                except UnavailableError:
+                    await asyncio.sleep(AGAIN_MS / 1000)
+                    continue
+                except RefusedError as error:
+                    log.warning("verdict_was_refused", flag=verdict.flag, detail=error.detail)
+                if self._verdicts and self._verdicts[0] is verdict:
+                    self._verdicts.popleft()
 
     async def finish(self, timeout_s: float) -> bool:
         """Wait until every end is stored. False: time ran out."""

@@ -232,6 +232,7 @@ async def test_a_mode_that_breaks_the_matcher_does_not_stop_the_others(monkeypat
 
         async def look(mode: str) -> None:
             looks[mode] += 1
+            await asyncio.sleep(0.001)
             if mode == "duel":
                 raise RuntimeError("a ticket that nobody thought of")
 
