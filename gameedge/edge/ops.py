@@ -1,4 +1,8 @@
-"""The operator's HTTP port of a process: /healthz, /readyz, /metrics, POST /drain. Loopback by default; not for players."""
+"""The operator's HTTP port of a process: /healthz, /readyz, /metrics, POST /drain. Loopback by default; not for players.
+
+A web page that an operator happens to have open may send requests to loopback, too: what changes something is refused to browsers,
+which say where they come from.
+"""
 
 import asyncio
 import contextlib
@@ -14,6 +18,7 @@ from gameedge.core.errors import ConfigError
 from gameedge.telemetry.metrics import CONTENT_TYPE, Registry
 
 JSON: Final = "application/json"
+FROM_BROWSERS: Final = (b"origin", b"sec-fetch-site")
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -35,10 +40,14 @@ class OpsApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        status, kind, body = self._answer(scope["method"], scope["path"])
+        method = scope["method"]
+        if method not in ("GET", "HEAD") and any(name in FROM_BROWSERS for name, _ in scope["headers"]):
+            status, kind, body = 403, JSON, b'{"reason":"forbidden","detail":"not from a web page; use curl or gameedge admin"}'
+        else:
+            status, kind, body = self._answer("GET" if method == "HEAD" else method, scope["path"])
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     def _answer(self, method: str, path: str) -> tuple[int, str, bytes]:
         match method, path:

@@ -48,6 +48,27 @@ async def test_health_readiness_metrics_and_drain() -> None:
         assert process.drained == 1
 
 
+async def test_probes_that_ask_for_the_head_alone_are_answered() -> None:
+    """As `wget --spider` and many load balancers do."""
+    process = Process()
+    async with serve_ops(process.app, Listen()) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            answer = await client.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
+        process.why_not = "draining"
+        assert (await client.head("/readyz")).status_code == 503
+        assert (await client.head("/")).status_code == 404
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://example.org"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}])
+async def test_a_web_page_drains_nothing(header: dict[str, str]) -> None:
+    process = Process()
+    async with serve_ops(process.app, Listen()) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        assert (await client.post("/drain", headers=header)).status_code == 403
+        assert process.drained == 0
+        assert (await client.get("/healthz", headers=header)).status_code == 200
+
+
 async def test_garbage_costs_its_connection_alone() -> None:
     rng, process = random.Random(3), Process()
     async with serve_ops(process.app, Listen()) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
