@@ -7,6 +7,8 @@ for, the rest are fields of `FIELDS`. What others log through the standard `logg
 import datetime
 import json
 import logging
+import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import IO, Any, Final
@@ -49,6 +51,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "detail": "more words",
 }
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -112,18 +115,19 @@ class JsonForm(logging.Formatter):
         line: dict[str, object] = {"t": _time(record), "level": record.levelname.lower(), "logger": record.name}
         line |= {"event": _cut(_message(record)), **self._always}
         for key, value in _fields(record).items():
-            line[key] = value if isinstance(value, int | float | bool | None) else _cut(str(value))
+            plain = isinstance(value, int | None) or (isinstance(value, float) and math.isfinite(value))  # JSON has no NaN
+            line[key] = value if plain else _cut(str(value))
         if record.exc_info and record.exc_info[1] is not None:
             line.setdefault("trace", self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
 class TextForm(logging.Formatter):
-    """`12:00:00.123 warning broker_lost retry_ms=500`, for terminals."""
+    """`12:00:00.123 warning broker_lost retry_ms=500`, for terminals: what peers said may neither begin a line nor move the cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{key}={_cut(str(value))}" for key, value in _fields(record).items())
-        text = f"{_time(record)[11:23]} {record.levelname.lower():7} {_cut(_message(record))} {fields}".rstrip()
+        text = _visible(f"{_time(record)[11:23]} {record.levelname.lower():7} {_cut(_message(record))} {fields}".rstrip())
         if record.exc_info and record.exc_info[1] is not None:
             text += "\n" + self.formatException(record.exc_info)
         return text
@@ -145,6 +149,10 @@ def _message(record: logging.LogRecord) -> str:
 def _time(record: logging.LogRecord) -> str:
     at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _cut(text: str) -> str:

@@ -60,6 +60,23 @@ def test_text_form_is_for_people(out: io.StringIO) -> None:
     assert "warning broker_lost retry_ms=500" in out.getvalue()
 
 
+def test_what_a_peer_said_forges_no_line_and_moves_no_cursor(out: io.StringIO) -> None:
+    logs.configure("debug", form="text", stream=out)
+    logs.get("t").warning("refused", detail="x\n12:00:00.000 error   forged\r\x1b[2J\x9b31m\u2028", name="h\u00e9llo")
+    (line,) = out.getvalue().splitlines()
+    assert "detail=x\\n12:00:00.000 error   forged\\r\\x1b[2J\\x9b31m\\u2028 name=h\u00e9llo" in line
+
+
+def test_numbers_that_json_does_not_have_are_words(out: io.StringIO) -> None:
+    def no_constant(word: str) -> None:
+        raise AssertionError(word)
+
+    logs.configure("info", stream=out)
+    logs.get("t").info("measured", ms=float("nan"), count=float("inf"), bytes=1.5)
+    line = json.loads(out.getvalue(), parse_constant=no_constant)
+    assert (line["ms"], line["count"], line["bytes"]) == ("nan", "inf", 1.5)
+
+
 def test_unknown_level_names_what_is_taken() -> None:
     with pytest.raises(ConfigError, match="debug, info, warning or error"):
         logs.configure("loud")
