@@ -92,14 +92,18 @@ class Machine:
     async def _utilisation(self) -> float:
         """The busiest accelerator's; 0 where its tool does not say."""
         assert self._command is not None
-        asked = await asyncio.create_subprocess_exec(
-            self._command,
-            "--query-gpu=utilization.gpu",
-            "--format=csv,noheader,nounits",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        try:
+            asked = await asyncio.create_subprocess_exec(
+                self._command,
+                "--query-gpu=utilization.gpu",
+                "--format=csv,noheader,nounits",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as error:  # no process to be had just now
+            log.debug("accelerator_not_read", error=str(error))
+            return 0.0
         try:
             async with asyncio.timeout(ASK_S_MAX):
                 said, _ = await asked.communicate()

@@ -158,7 +158,12 @@ class Players:
         """About once a second. Raises RefusedError while the store is away."""
         while self._later:
             job = self._later[0]
-            await job()
+            try:
+                await job()
+            except RefusedError:
+                raise
+            except Exception as error:  # one that breaks us must not keep the others for ever
+                log.fault("clean_up_failed", error)
             if self._later and self._later[0] is job:
                 self._later.popleft()
 

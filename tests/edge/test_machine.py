@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gameedge.admin import checks_local
 from gameedge.config import EdgeConfig
 from gameedge.core import limits
+from gameedge.edge.machine import Machine
+from gameedge.inference.engine import Engine
 
 CODE = """
 import json, resource, sys
@@ -31,6 +34,13 @@ def allowed(soft: int, hard: int, needed: int) -> tuple[list[int], str]:
 
 def config(connections: int) -> EdgeConfig:
     return EdgeConfig(region="r", edge="e0", redis="memory://", bus="memory://", token_keys=[], connections_max=connections)
+
+
+async def test_a_tool_that_cannot_be_started_says_nothing(tmp_path: Path) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/no/such/interpreter\n")
+    tool.chmod(0o755)
+    assert await Machine(Engine(), str(tool))._utilisation() == 0.0
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one() -> None:

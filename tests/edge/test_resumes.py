@@ -100,3 +100,19 @@ async def test_a_ticket_of_a_mode_that_is_not_here_is_kept_for_its_time() -> Non
         await on.edge.queueing.tell_queues(lambda mode, waited: None)
         assert [type(message) for message in connection.said()] == [Dequeued]
         assert await on.store.tickets(ticket.mode) == []
+
+
+async def test_a_clean_up_that_fails_keeps_nobody_elses() -> None:
+    async with bench() as on:
+        done: list[str] = []
+
+        async def broken() -> None:
+            raise KeyError("a fault of ours")
+
+        async def fine() -> None:
+            done.append("fine")
+
+        for job in (broken, fine):
+            on.edge.players.later(job)
+        await on.edge.players.sweep()
+        assert done == ["fine"]
