@@ -5,6 +5,7 @@ SPIN_S after work came, since a tick asks in bursts, then sleeps on its sockets.
 depot as in an edge process, in a thread, so that who is served does not wait for who comes.
 """
 
+import fcntl
 import json
 import os
 import selectors
@@ -305,9 +306,11 @@ class EngineServer:
                 self._drop(client, _failed(error))
 
     def _admit(self, client: _Client, net: Backend) -> None:
-        descriptor = os.memfd_create("gameedge-engine", os.MFD_CLOEXEC)
+        descriptor = os.memfd_create("gameedge-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(descriptor, shared.Memory.size(client.capacity, net.input_size, net.output_size))
+            # A client that made it smaller would end us with our next look at it (SIGBUS).
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             client.memory = shared.Memory.map(descriptor, client.capacity, net.input_size, net.output_size)
             said = {"inputs": net.input_size, "outputs": net.output_size, "kind": kind_of(net)}
             socket.send_fds(client.socket, [json.dumps(said).encode()], [descriptor])

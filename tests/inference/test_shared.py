@@ -215,6 +215,20 @@ def test_a_client_that_says_nonsense_costs_nobody_else_anything(tmp_path: Path, 
     client.close()
 
 
+def test_a_client_cannot_take_its_memory_away_from_the_engine(tmp_path: Path, net: Artifact, process: subprocess.Popen[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(60)
+        peer.connect(f"{tmp_path}/engine.sock")
+        peer.sendall(b'{"model": "%s", "rows": 4}\n' % net.id.encode())
+        _, (descriptor,), _, _ = socket.recv_fds(peer, 4_096, 1)
+        try:
+            for size in (0, 1 << 20):
+                with pytest.raises(PermissionError):
+                    os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+
 class Sums:
     """A net of any size: each answer is the sum of its row."""
 
