@@ -30,14 +30,15 @@ class Inbox:
         self._arrived_items = cast("memoryview[float]", self._arrived.data)
 
     def put(self, slot: int, frame: bytes | memoryview, now_ms: float) -> bool:
-        """Copy one frame that came from connection `slot`. False: it is not a command frame, or there is no room."""
+        """Copy one frame that came from connection `slot`. False: it is not a command frame. Where there is no room it is dropped and
+        counted: that is not its sender's fault."""
         size = self.frame_size
         if len(frame) != size or frame[0] != COMMAND:
             return False
         at = self.count
         if at >= self.capacity:
             self.dropped += 1
-            return False
+            return True
         self._raw[at * size : (at + 1) * size] = frame
         self._slot_items[at] = slot
         self._arrived_items[at] = now_ms
