@@ -62,6 +62,7 @@ from gameedge.telemetry.traces import OFF, Traces
 
 MOVE_MS_MAX: Final = 3_000.0  # for players to follow a match that was handed over
 POLL_PARTS: Final = 50  # of a second's look at all connections
+LANES_S_MAX: Final = 5.0  # for what waits for the store when the process ends
 PART_AGAIN_S: Final = 0.5  # before a part that failed begins anew
 NPC_DEADLINE_MS: Final = 2.0
 log = logs.get(__name__)
@@ -298,7 +299,7 @@ class Edge:
             log.error("results_not_stored", count=self.recorder.waiting)
         self.lobby.close_all(Reason.DRAINING, "this process is going away; ask for a new placement")
         await asyncio.sleep(0.1)  # let the close frames leave
-        await self.lanes.finish()
+        await self.lanes.finish(LANES_S_MAX)
         await self.players.finish()
         await self.reports.goodbye()
 

@@ -49,6 +49,7 @@ AT_ONCE: Final = 128  # checkpoints put by one call to the store
 GONE_AGE_MS: Final = 180.0  # without a beat to the store, after a last will
 HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
 OWN_AGE_MS_MAX: Final = 400.0  # with an older beat of our own we are the ones who are cut off
+HAND_OVER_FAILURES_MAX: Final = 3  # in a row: the store is away, and matches stay
 ORPHAN_MS: Final = 400.0
 TAKE_AGAIN_MS: Final = 100.0  # between two looks at what dead processes still have
 HEIRS_MS: Final = 1_000.0  # between two looks who would go on with our matches
@@ -214,7 +215,7 @@ class Failover:
                     self._beat(names[1], now_ms)
                 elif (presence := codec.decode(message.payload)) is not None and presence.online:
                     self._wills.discard(names[1])
-                elif message.payload and not message.retained:
+                elif message.payload and not message.retained and len(self._wills) < limits.EDGES_PER_REGION_MAX:
                     self._wills.add(names[1])
 
     def _beat(self, name: EdgeId, now_ms: float) -> None:
@@ -435,9 +436,16 @@ class Failover:
         For a drain: nobody is dropped."""
         if self._game is None:
             return
+        failures = 0
         for match in list(self._edge.host):
-            with contextlib.suppress(RefusedError):
+            try:
                 await self._hand_over(match)
+                failures = 0
+            except RefusedError as error:
+                failures += 1
+                if failures == HAND_OVER_FAILURES_MAX:  # each may have waited for limits.STORE_WAIT_MS_MAX, while nobody may come in
+                    log.warning("matches_stay", count=len(self._edge.host), detail=error.detail)
+                    return
 
     async def _hand_over(self, match: HostedMatch) -> None:
         store, mode = self._edge.store, self._edge.game.spec.modes[match.record.mode]

@@ -20,7 +20,7 @@ log = logs.get(__name__)
 
 
 class Lanes:
-    """Run with `async with asyncio.TaskGroup() as group: lanes.start(group)`; `finish` waits for what is queued."""
+    """Run with `async with asyncio.TaskGroup() as group: lanes.start(group)`; `finish` gives what is queued some time."""
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._queues: list[asyncio.Queue[Job | None]] = [asyncio.Queue(WAITING_MAX) for _ in range(LANES)]
@@ -38,12 +38,18 @@ class Lanes:
             return False
         return True
 
-    async def finish(self) -> None:
-        """Let the lanes do what is queued, then end them."""
-        for queue in self._queues:
-            await queue.put(None)
-        for task in self._tasks:
-            await asyncio.wait([task])
+    async def finish(self, timeout_s: float) -> None:
+        """Let the lanes do what is queued, then end them; where that takes longer (a store that does not answer) the rest is left."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                for queue in self._queues:
+                    await queue.put(None)
+                await asyncio.wait(self._tasks)
+        except TimeoutError:
+            log.warning("jobs_left", count=sum(queue.qsize() for queue in self._queues))
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
 
     async def _work(self, queue: asyncio.Queue[Job | None]) -> None:
         while (job := await queue.get()) is not None:

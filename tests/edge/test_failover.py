@@ -142,6 +142,23 @@ async def test_a_match_that_the_game_cannot_unpack_costs_no_other(monkeypatch: p
         assert on.edge.metrics.value("errors_total", where="failover") == 1
 
 
+async def test_a_drain_without_a_store_does_not_ask_for_each_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(matches_max=8, entities_max=32, connections_max=16) as on:
+        for number in range(6):
+            await started(on, number)
+        asked = 0
+
+        async def away() -> list[EdgeRecord]:
+            nonlocal asked
+            asked += 1
+            raise UnavailableError("away")
+
+        monkeypatch.setattr(on.store, "edges", away)
+        await on.edge.failover.hand_over()
+        assert asked == failover.HAND_OVER_FAILURES_MAX
+        assert len(on.edge.host) == 6, "they are played to their end here"
+
+
 class Forgetful(MemoryRegionStore):
     """Does what it is asked and then cannot say so."""
 
