@@ -102,11 +102,14 @@ class Expressable(Protocol):
 def write_frames(
     payloads: Bytes, sizes: Int32s, processed: Int64s, count: int, tick: int, server_ms: int, out: Bytes, starts: Int32s
 ) -> None:
-    """Whole frames, one after the other: WebSocket header, snapshot header, payload. Frame i is out[starts[i] : starts[i + 1]]."""
+    """Whole frames, one after the other: WebSocket header, snapshot header, payload. Frame i is out[starts[i] : starts[i + 1]].
+
+    A size that the game got wrong is cut to its row: what lies behind it is what another player sees."""
     at = 0
     for i in range(count):
         starts[i] = at
-        size = HEADER_SIZE + sizes[i]
+        filled = min(max(sizes[i], 0), payloads.shape[1])
+        size = HEADER_SIZE + filled
         out[at] = _BINARY_FINAL
         if size < 126:
             out[at + 1] = size
@@ -115,16 +118,16 @@ def write_frames(
             out[at + 1] = 126
             out[at + 2], out[at + 3] = size >> 8, size & 255
             at += 4
-        out[at], out[at + 1], out[at + 2], out[at + 3] = SNAPSHOT, 0, sizes[i] & 255, sizes[i] >> 8
+        out[at], out[at + 1], out[at + 2], out[at + 3] = SNAPSHOT, 0, filled & 255, filled >> 8
         used = processed[i]
         for k in range(4):
             out[at + 4 + k] = (tick >> (8 * k)) & 255
             out[at + 8 + k] = (used >> (8 * k)) & 255
             out[at + 12 + k] = (server_ms >> (8 * k)) & 255
         at += HEADER_SIZE
-        for k in range(sizes[i]):
+        for k in range(filled):
             out[at + k] = payloads[i, k]
-        at += sizes[i]
+        at += filled
     starts[count] = at
 
 
@@ -231,7 +234,7 @@ def read_all(  # the whole hot path of what comes in; its arguments are the arra
             if size < 0:
                 leaving = True
                 break
-            if size == 6 + frame_bytes and data[at] == _BINARY_FINAL and data[at + 6] ^ data[at + 2] == COMMAND:
+            if size == 6 + frame_bytes and data[at + 1] < 254 and data[at] == _BINARY_FINAL and data[at + 6] ^ data[at + 2] == COMMAND:
                 heard_ms[row] = now_ms
                 if not in_budget(tokens, at_ms, row, now_ms):
                     dropped[row] += 1

@@ -240,3 +240,53 @@ async def test_a_connection_in_the_middle_of_a_frame_stays_with_its_shell() -> N
     await until(lambda: len(house.endpoints[0].heard) == 2)
     raw.writer.close()
     await house.server.close()
+
+
+async def test_a_flood_of_pings_ends_in_the_lane_too(laned: Lane) -> None:
+    laned.raw.write(frame(0x89, b"x") * 2_000)
+    for _ in range(500):
+        laned.express.drain(laned.now_ms)
+        if not laned.express.reading:
+            break
+        await asyncio.sleep(0.005)
+    opcode, payload = await laned.raw.frame()
+    while opcode == 10:
+        opcode, payload = await laned.raw.frame()
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (8, 1008)
+    assert not laned.connection.is_open
+
+
+async def test_a_size_that_the_game_got_wrong_shows_nobody_what_another_player_sees() -> None:
+    table = np.arange(3 * 8, dtype=np.uint8).reshape(3, 8)
+    sizes, processed = np.array([12, -5, 8], np.int32), np.zeros(3, np.int64)
+    out, starts = np.zeros(400, np.uint8), np.zeros(4, np.int32)
+    write_frames(table, sizes, processed, 3, 1, 2, out, starts)
+    frames = [out[starts[i] : starts[i + 1]].tobytes() for i in range(3)]
+    assert [len(found) for found in frames] == [2 + 16 + 8, 2 + 16, 2 + 16 + 8]
+    assert frames[0].endswith(bytes(range(8)))
+    assert [found[4] for found in frames] == [8, 0, 8]
+    assert frames[2].endswith(bytes(range(16, 24)))
+
+
+async def test_large_commands_are_told_from_others_of_their_length() -> None:
+    """From 126 bytes on a frame's header is longer: a shorter message has the length that a command would have with the shorter one."""
+    house = await House(NAMES[0]).open()
+    raw = await house.raw_upgraded()
+    await until(lambda: bool(house.endpoints))
+    inbox = Inbox(16, 184)
+    express = Express(8, inbox)
+    express.enter(ROW, house.endpoints[0].connection, 1.0)
+    mask = bytes((0x11, 0x22, 0x33 ^ 0x44, 0x44))
+    body = bytes(198)
+    for third in range(256):  # a mask by which what is looked at could be anything
+        raw.write(bytes((0x82, 0xFE, 0, 198)) + mask[:2] + bytes((third,)) + mask[3:] + body)
+    async with asyncio.timeout(20):
+        while len(house.endpoints[0].heard) < 256:
+            express.drain(1.0)
+            await asyncio.sleep(0.005)
+    assert inbox.count == 0
+    assert {len(data) for _, data in house.endpoints[0].heard} == {198}
+    express.leave(ROW)
+    raw.reset()
+    await house.server.close()
+    express.close()
