@@ -24,6 +24,7 @@ from gameedge.core.npc.scripted import ScriptedPolicy
 from gameedge.core.tokens import load_keys
 from gameedge.edge import pings
 from gameedge.edge.asks import Asks
+from gameedge.edge.checkpoints import Checkpoints
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.crossings import Crossings
 from gameedge.edge.events import Events
@@ -161,6 +162,7 @@ class Edge:
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.steering = Steering(self)
         self.asks.handlers |= self.steering.handlers | self.crossings.handlers | self.guests.handlers
+        self.checkpoints = Checkpoints(self)
         self.failover = Failover(self)
         self.matcher = Matcher(
             store,
@@ -245,7 +247,7 @@ class Edge:
                 ("arrivals", self.lobby.arrivals.run),
                 ("beat", self.reports.beat),
                 ("pulse", self.reports.pulse),
-                ("checkpoints", self.failover.checkpoint),
+                ("checkpoints", self.checkpoints.run),
                 ("failover-listen", self.failover.listen),
                 ("failover-watch", self.failover.watch),
                 ("failover-heirs", self.failover.tell_heirs),

@@ -1,14 +1,11 @@
-"""Matches that outlive their process: checkpoints, adoption after a death, and handing over on purpose.
+"""Matches that outlive their process: adoption after a death, and handing over on purpose.
 
 Problem. A match lives in one process. When that dies (kill -9, a crash, a machine) its players must be back in their match within
     two seconds, with a state at most a second old, and no two processes may ever both believe that it is theirs.
-Method. Every CHECKPOINT_MS each match is packed (`core.game.Movable`) and put into the region's store, which keeps it only for
-    the host and epoch that its record names: many to a call, whichever waited longest first. A death is noticed by the last will on
-    the bus, or by heartbeats that stop (`core/routing/health.py`), and believed when the process's beats to the store have stopped as
-    well: a broken broker kills nobody. Then every living process takes its share of the dead one's matches (rendezvous hashing over
-    match and process), by a compare-and-set of host and epoch, ADOPT_AT_ONCE to a call; after ORPHAN_MS whoever has room takes what
-    is left. Matches come before players (`arrivals.py`), and both are opened BUDGET_MS at a time, so that the ticks of matches that
-    run here already stay in time.
+Method. Each match's state is in the region's store (`checkpoints.py`), and deaths are noticed (`deaths.py`). Every living process takes
+    its share of the dead one's matches (rendezvous hashing over match and process), by a compare-and-set of host and epoch,
+    ADOPT_AT_ONCE to a call; after ORPHAN_MS whoever has room takes what is left. Matches come before players (`arrivals.py`), and both
+    are opened BUDGET_MS at a time, so that the ticks of matches that run here already stay in time.
 Fencing. The epoch. A process that was only asleep finds its checkpoint or its result refused, drops the match and asks, like
     everybody else, where its players belong now: what it computed meanwhile counts for nothing.
 Guarantee. Sessions are not touched: critical messages are numbered on by whoever adopts the session, so a client sees contiguous
@@ -19,21 +16,17 @@ Why no input log: a replay of the last half second would save that half second o
 
 import asyncio
 import contextlib
-import heapq
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
 import msgspec
 
-from gameedge.bus import topics
-from gameedge.bus.payloads import Codec, Presence
-from gameedge.core import limits
 from gameedge.core.errors import RefusedError
 from gameedge.core.game import Movable
-from gameedge.core.ids import EdgeId, MatchId, RegionId, SessionId
-from gameedge.core.routing.health import Heart
+from gameedge.core.ids import EdgeId, MatchId
+from gameedge.edge import checkpoints
+from gameedge.edge.deaths import Deaths
 from gameedge.edge.host import HostedMatch
 from gameedge.state.base import EdgeRecord, InboxEvent, MatchRecord
 from gameedge.telemetry import logs
@@ -41,14 +34,9 @@ from gameedge.telemetry import logs
 if TYPE_CHECKING:
     from gameedge.edge.app import Edge
 
-CHECKPOINT_MS: Final = 400.0
 LOOK_MS: Final = 25.0
 ADOPT_AT_ONCE: Final = 128  # matches taken over by one call to the store
-BUDGET_MS: Final = 4.0  # of matches opened or packed between two looks at sockets and ticks
-AT_ONCE: Final = 128  # checkpoints put by one call to the store
-GONE_AGE_MS: Final = 180.0  # without a beat to the store, after a last will
-HUNG_AGE_MS: Final = 1_000.0  # without one: a process that sleeps may wake
-OWN_AGE_MS_MAX: Final = 400.0  # with an older beat of our own we are the ones who are cut off
+BUDGET_MS: Final = 4.0  # of matches opened between two looks at sockets and ticks
 HAND_OVER_FAILURES_MAX: Final = 3  # in a row: the store is away, and matches stay
 ORPHAN_MS: Final = 400.0
 TAKE_AGAIN_MS: Final = 100.0  # between two looks at what dead processes still have
@@ -58,191 +46,41 @@ ASK_MS: Final = 100.0
 log = logs.get(__name__)
 
 
-class SeatKept(msgspec.Struct, frozen=True):
-    seat: int
-    match_token: str
-    session: SessionId | None
-    joined: bool
-    ticket: str = ""
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """What the store keeps of a match."""
-
-    at_ms: int  # Unix, of the process that packed it
-    opened_ms: int
-    seats: list[SeatKept]
-    state: bytes
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(Checkpoint)
-
-
 class Failover:
     """Owned by `Edge`; reads its parts. Does little for a game that is not `Movable`."""
 
     def __init__(self, edge: "Edge") -> None:
         self._edge = edge
         self._name = EdgeId(edge.config.edge)
-        self._region = RegionId(edge.config.region)
         self._game: Movable | None = edge.game if isinstance(edge.game, Movable) else None
-        self._due: list[tuple[float, MatchId]] = []  # a heap: when each match of ours is packed next
-        self._kept: set[MatchId] = set()  # those in it
-        self._broken: set[MatchId] = set()  # those of them that the game could not pack: not tried again
-        self._hearts: dict[EdgeId, Heart] = {}
-        self._wills: set[EdgeId] = set()
-        self._dead: dict[EdgeId, float] = {}  # since when; until their matches are all somebody's
+        self._checkpoints, self._deaths = edge.checkpoints, Deaths(edge)
+        self.listen = self._deaths.listen
         self._watch_until_ms = 0.0
         self._take_ms = 0.0  # not before
         self._taking: set[MatchId] = set()
         self._unsure: set[MatchId] = set()  # taken over perhaps: the store's answer was lost
-        self.adopted = self.handed_over = self.disowned = 0
-        self.age_ms_max = 0.0  # of the states that matches went on from
-
-    # ---------------------------------------------------------------------------------------------------- checkpoints
-
-    async def checkpoint(self) -> None:
-        """For the life of the process. While the store is away matches go on without; then all are due at once, in portions."""
-        while True:
-            await asyncio.sleep(LOOK_MS / 1000)
-            if self._game is None:
-                continue
-            try:
-                while due := self._take_due(self._edge.clock.monotonic_ms()):
-                    await self._put(due)
-                    if len(due) < AT_ONCE:
-                        break
-            except RefusedError as error:
-                log.debug("checkpoints_wait", detail=error.detail)
-                await asyncio.sleep(0.2)
-
-    async def first(self, match: HostedMatch) -> bool:
-        """Before anybody hears of a match it can be gone on with. False: this process was asleep for so long that the match was
-        given up and its tickets are queued again; nobody plays it here. Raises UnavailableError."""
-        if self._game is not None and match.id not in self._kept and (state := self._pack(match)) is not None:
-            [ours] = await self._edge.store.checkpoint_put(self._name, match.record.mode, [(match.record, state)])
-            if not ours:
-                self._let_go(match)
-                return False
-            self._keep(match.id)
-        return True
-
-    def _keep(self, match: MatchId) -> None:
-        """It is packed from now on, in its turn within the period."""
-        if match not in self._kept:
-            self._kept.add(match)
-            turn = CHECKPOINT_MS * (crc32(match.encode()) % 1000 / 1000.0)
-            heapq.heappush(self._due, (self._edge.clock.monotonic_ms() + turn, match))
-
-    def _take_due(self, now_ms: float) -> list[HostedMatch]:
-        """At most AT_ONCE matches that are to be packed now, those that wait longest first."""
-        due: list[HostedMatch] = []
-        while self._due and self._due[0][0] <= now_ms and len(due) < AT_ONCE:
-            name = self._due[0][1]
-            if (match := self._edge.host.get(name)) is None or name in self._broken:
-                heapq.heappop(self._due)
-                self._kept.discard(name)
-                self._broken.discard(name)
-            else:
-                heapq.heapreplace(self._due, (now_ms + CHECKPOINT_MS, name))
-                due.append(match)
-        return due
-
-    async def _put(self, matches: Iterable[HostedMatch]) -> None:
-        by_mode: dict[str, list[tuple[MatchRecord, bytes]]] = {}
-        for match in matches:
-            if (state := self._pack(match)) is not None:
-                by_mode.setdefault(match.record.mode, []).append((match.record, state))
-        for mode, states in by_mode.items():
-            kept = await self._edge.store.checkpoint_put(self._name, mode, states)
-            self._edge.metrics.counter("checkpoints_total").add(len(states))
-            self._edge.metrics.counter("checkpoint_bytes_total").add(sum(len(state) for _, state in states))
-            for (record, _), still_ours in zip(states, kept, strict=True):
-                if not still_ours:
-                    await self._disown(record)
-
-    def _pack(self, match: HostedMatch) -> bytes | None:
-        """None: the game raised, which is this match's loss alone. It runs on, and its last state in the store stands."""
-        assert self._game is not None
-        try:
-            state = self._game.pack_match(match.slot)
-        except Exception as error:
-            self._count_fault("match_not_packed", error, match.id)
-            if match.id in self._kept:
-                self._broken.add(match.id)
-            return None
-        seats = [SeatKept(s.seat, s.match_token, s.session, s.joined, s.ticket.id) for s in match.seats if s.ticket is not None]
-        return _encode(Checkpoint(self._edge.clock.unix_ms(), match.opened_unix_ms, seats, state))
-
-    def _count_fault(self, event: str, error: Exception, match: MatchId) -> None:
-        log.fault(event, error, match=match)
-        self._edge.metrics.counter("errors_total", where="failover").add()
-
-    async def _disown(self, record: MatchRecord) -> None:
-        """The store says that a match is not ours: it ended a moment ago, or another process went on with it."""
-        match = self._edge.host.get(record.match)
-        if match is None or match.record.epoch != record.epoch:
-            return
-        now = await self._edge.store.match_get(record.mode, record.match)
-        if now is not None and (now.host, now.epoch) == (self._name, record.epoch):
-            return
-        self.disowned += 1
-        log.warning("match_belongs_to_another", match=record.match, name=now.host if now is not None else "")
-        self._let_go(match)
-
-    def _let_go(self, match: HostedMatch) -> None:
-        """Stop running a match that goes on elsewhere; its players are told where."""
-        edge = self._edge
-        edge.seating.unseat(match)
-        edge.host.drop(match)
-        edge.lobby.places.ask_for(match)
-        self._watch_until_ms = edge.clock.monotonic_ms() + WATCH_MS
 
     # ------------------------------------------------------------------------------------------------------- noticing
 
-    async def listen(self) -> None:
-        """Presence and heartbeats of the region's other processes."""
-        codec = Codec(Presence)
-        here = (topics.presence(self._region, EdgeId("+")), topics.beat(self._region, EdgeId("+")))
-        async with self._edge.bus.subscribe(*here) as messages:
-            async for message in messages:
-                names = topics.parse_edge(message.topic)
-                if names is None or names[0] != self._region or names[1] == self._name:
-                    continue
-                now_ms = self._edge.clock.monotonic_ms()
-                if message.topic.endswith("/beat"):
-                    self._beat(names[1], now_ms)
-                elif (presence := codec.decode(message.payload)) is not None and presence.online:
-                    self._wills.discard(names[1])
-                elif message.payload and not message.retained and len(self._wills) < limits.EDGES_PER_REGION_MAX:
-                    self._wills.add(names[1])
-
-    def _beat(self, name: EdgeId, now_ms: float) -> None:
-        heart = self._hearts.get(name)
-        if heart is not None:
-            heart.beat(now_ms)
-            self._wills.discard(name)
-            self._dead.pop(name, None)
-        elif len(self._hearts) < limits.EDGES_PER_REGION_MAX:
-            self._hearts[name] = Heart(now_ms)
+    def watch_soon(self) -> None:
+        """A match of ours belongs to another process by now: its players are looked after for a while, as after a death."""
+        self._watch_until_ms = self._edge.clock.monotonic_ms() + WATCH_MS
 
     async def watch(self) -> None:
         """Notice deaths and take over. While bus and store are fine and everybody beats, it asks nobody."""
         while True:
             await asyncio.sleep(LOOK_MS / 1000)
             now_ms = self._edge.clock.monotonic_ms()
-            online = self._edge.bus.online
-            silent = {name for name, heart in self._hearts.items() if online and heart.suspected(now_ms)}
-            suspects = (self._wills | silent) - set(self._dead)
+            suspects = self._deaths.suspects(now_ms)
             watching = now_ms < self._watch_until_ms
             self._edge.lobby.places.crowded = watching or bool(suspects)
             try:
                 if watching:
-                    await self._edge.lobby.places.ask_together(ASK_MS, self._dead)
-                if suspects:
-                    await self._judge(suspects)
-                if (self._dead or self._unsure) and now_ms >= self._take_ms:
+                    await self._edge.lobby.places.ask_together(ASK_MS, self._deaths.dead)
+                if suspects and await self._deaths.judge(suspects):
+                    self._take_ms = 0.0
+                    self.watch_soon()
+                if (self._deaths.dead or self._unsure) and now_ms >= self._take_ms:
                     await self._take_over(now_ms)
             except RefusedError as error:
                 log.debug("failover_waits", detail=error.detail)
@@ -263,7 +101,7 @@ class Failover:
                 edges = await self._edge.store.edges()
             except RefusedError:
                 continue
-            urls = {e.edge: e.url for e in edges if e.edge != self._name and e.edge not in self._dead and not e.draining}
+            urls = {e.edge: e.url for e in edges if e.edge != self._name and e.edge not in self._deaths.dead and not e.draining}
             began_ms = self._edge.clock.monotonic_ms()
             for match in self._edge.host:
                 url = urls[heir(match.id, urls)] if urls else ""
@@ -273,42 +111,25 @@ class Failover:
                     await asyncio.sleep(0)
                     began_ms = self._edge.clock.monotonic_ms()
 
-    async def _judge(self, suspects: Collection[EdgeId]) -> None:
-        ages = await self._edge.store.edge_ages()
-        if ages.get(self._name, 1e9) > OWN_AGE_MS_MAX:
-            return
-        now_ms = self._edge.clock.monotonic_ms()
-        for name in suspects:
-            age = ages.get(name)
-            if age is not None and age < (GONE_AGE_MS if name in self._wills else HUNG_AGE_MS):
-                continue
-            self._wills.discard(name)
-            self._hearts.pop(name, None)
-            self._dead[name] = now_ms
-            self._take_ms = 0.0
-            self._watch_until_ms = now_ms + WATCH_MS
-            self._edge.metrics.counter("processes_dead_total").add()
-            log.warning("process_is_dead", name=name, ms=round(age) if age is not None else -1)
-
     # ----------------------------------------------------------------------------------------------------- taking over
 
     async def _take_over(self, now_ms: float) -> None:
         """Our share of what dead processes left; later, whatever is still there."""
         if self._game is None or self._edge.lobby.draining:
-            self._dead.clear()
+            self._deaths.dead.clear()
             return
         store, modes = self._edge.store, list(self._edge.game.spec.modes)
         left: set[EdgeId] = set()
         self._edge.lobby.hold(True)
         try:
             edges, found = await asyncio.gather(store.edges(), asyncio.gather(*(store.matches(mode) for mode in modes)))
-            alive = [record.edge for record in edges if record.edge not in self._dead and not record.draining]
+            alive = [record.edge for record in edges if record.edge not in self._deaths.dead and not record.draining]
             for mode, records in zip(modes, found, strict=True):
                 ours: list[MatchRecord] = []
                 for record in records:
-                    if record.host in self._dead:
+                    if record.host in self._deaths.dead:
                         left.add(record.host)
-                        late = now_ms - self._dead[record.host] > ORPHAN_MS
+                        late = now_ms - self._deaths.dead[record.host] > ORPHAN_MS
                         if late or not alive or heir(record.match, alive) == self._name:
                             ours.append(record)
                     elif record.match in self._unsure and record.host == self._name:
@@ -318,9 +139,9 @@ class Failover:
             self._edge.lobby.hold(False)
         self._unsure.clear()
         self._take_ms = self._edge.clock.monotonic_ms() + TAKE_AGAIN_MS
-        for name, since_ms in list(self._dead.items()):
+        for name, since_ms in list(self._deaths.dead.items()):
             if name not in left or now_ms - since_ms > WATCH_MS:  # what is left then is the matcher's to settle
-                del self._dead[name]
+                del self._deaths.dead[name]
 
     async def _adopt_many(self, mode: str, records: Sequence[MatchRecord]) -> int:
         """Go on with matches of one mode whose host is gone, as far as there is room; with how many. Those that cannot be gone on
@@ -360,7 +181,7 @@ class Failover:
                 began_ms = clock.monotonic_ms()
         if opened:
             log.info("matches_adopted", count=len(opened), ms=round(oldest_ms))
-        self._watch_until_ms = clock.monotonic_ms() + WATCH_MS
+        self.watch_soon()
         self._edge.lobby.places.seat_all(opened)
         return len(opened)
 
@@ -397,7 +218,7 @@ class Failover:
         """How old its state is, ms. None: it cannot be gone on with, and is settled. Raises UnavailableError."""
         edge = self._edge
         try:
-            kept = _decoder.decode(data)
+            kept = checkpoints.decoder.decode(data)
             match = edge.host.open(record, edge.clock.monotonic_ms(), kept.opened_ms, fresh=False)
         except (msgspec.DecodeError, RefusedError) as error:
             await self._settle_lost(record, str(error))
@@ -407,18 +228,17 @@ class Failover:
             self._game.unpack_match(match.slot, kept.state)
         except Exception as error:  # of a game that somebody else wrote: the other matches that were taken over go on
             if not isinstance(error, RefusedError):
-                self._count_fault("match_not_unpacked", error, match.id)
+                log.fault("match_not_unpacked", error, match=match.id)
+                edge.metrics.counter("errors_total", where="failover").add()
             edge.host.drop(match)
             await self._settle_lost(record, error.detail if isinstance(error, RefusedError) else "the game could not go on with its state")
             return None
         untold = edge.host.restore(match, [(s.seat, s.match_token, s.session, s.joined, s.ticket) for s in kept.seats])
         edge.matches.enter_npcs(match)
-        self.adopted += 1
         age_ms = max(0.0, edge.clock.unix_ms() - kept.at_ms)
-        self.age_ms_max = max(self.age_ms_max, age_ms)
         edge.metrics.counter("matches_adopted_total", mode=record.mode).add()
         edge.metrics.histogram("adopted_state_age_ms").observe(age_ms)
-        self._keep(match.id)
+        self._checkpoints.keep(match.id)
         for seat in untold:
             if seat.ticket is not None:
                 await edge.events.post(seat.ticket.edge, [edge.seating.offer(match, seat, seat.ticket.session)])
@@ -453,15 +273,14 @@ class Failover:
         open_to = [record for record in others if record.free_matches > 0 and record.free_entities >= mode.seats]
         if not open_to or self._edge.host.get(match.id) is not match:
             return
-        if (state := self._pack(match)) is None:
+        if (state := self._checkpoints.pack(match)) is None:
             return  # it is played to its end here
         if not (await store.checkpoint_put(self._name, match.record.mode, [(match.record, state)]))[0]:
             return
         if await store.match_adopt(match.record, calmest(open_to), tell=True) is None:
             return
         if self._edge.host.get(match.id) is match:  # else it ended meanwhile; the store refuses that result: it goes on there
-            self._let_go(match)
-        self.handed_over += 1
+            self._checkpoints.let_go(match)
         self._edge.metrics.counter("matches_handed_over_total", mode=match.record.mode).add()
 
 

@@ -63,7 +63,7 @@ class Matches:
         if edge.host.started > started:
             self.enter_npcs(match)
         edge.metrics.counter("matches_started_total", mode=record.mode).value += edge.host.started - started
-        if not await edge.failover.first(match) or record.guests:
+        if not await edge.checkpoints.first(match) or record.guests:
             return  # guests are told by their own regions
         for name, events in edge.seating.offers(match).items():
             await edge.events.post(name, events)

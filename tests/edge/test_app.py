@@ -49,7 +49,7 @@ async def test_a_part_that_fails_begins_anew_and_the_others_go_on(part: str, mon
             await asyncio.Event().wait()
 
         owner, method = {
-            "report": (edge.reports, "report"), "matcher": (edge.matcher, "run"), "checkpoints": (edge.failover, "checkpoint"),
+            "report": (edge.reports, "report"), "matcher": (edge.matcher, "run"), "checkpoints": (edge.checkpoints, "run"),
         }[part]  # fmt: skip
         monkeypatch.setattr(owner, method, breaks_once)
         async with running(on) as process:

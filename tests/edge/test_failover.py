@@ -13,7 +13,7 @@ from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import EdgeId, MatchId, PlayerId
 from gameedge.core.protocol.messages import Fallback, MatchFound, MatchStarted, Welcome
 from gameedge.core.tokens import Claims, load_keys
-from gameedge.edge import failover, lobby
+from gameedge.edge import checkpoints, failover, lobby
 from gameedge.edge.failover import heir
 from gameedge.state.base import Account, EdgeRecord, MatchRecord
 from gameedge.state.memory import MemoryRegionStore
@@ -49,10 +49,10 @@ async def left_by_another(on: Bench, *numbers: int) -> list[MatchRecord]:
 
 
 async def test_the_state_that_is_oldest_is_put_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover, "AT_ONCE", 2)
+    monkeypatch.setattr(checkpoints, "AT_ONCE", 2)
     async with bench(matches_max=8, connections_max=16) as on:
         names = {(await started(on, number)).match for number in range(5)}
-        kept = on.edge.failover
+        kept = on.edge.checkpoints
         seen: list[MatchId] = []
         now_ms = on.edge.clock.monotonic_ms() + 10_000.0
         for turn in range(3):
@@ -61,12 +61,12 @@ async def test_the_state_that_is_oldest_is_put_first(monkeypatch: pytest.MonkeyP
             seen += due
         assert set(seen) == names, "each once before any twice"
         assert kept._take_due(now_ms + 3) == []
-        again = [match.id for match in kept._take_due(now_ms + failover.CHECKPOINT_MS + 10)]
+        again = [match.id for match in kept._take_due(now_ms + checkpoints.CHECKPOINT_MS + 10)]
         assert again == seen[:2], "and again in that order"
         gone = on.edge.host.get(seen[2])
         assert gone is not None
         on.edge.host.drop(gone)
-        assert seen[2] not in [match.id for match in kept._take_due(now_ms + failover.CHECKPOINT_MS + 10)]
+        assert seen[2] not in [match.id for match in kept._take_due(now_ms + checkpoints.CHECKPOINT_MS + 10)]
 
 
 async def test_matches_are_taken_over_together_and_their_players_told() -> None:
@@ -113,11 +113,11 @@ async def test_a_match_that_the_game_cannot_pack_costs_no_other(monkeypatch: pyt
 
         monkeypatch.setattr(edge.game, "pack_match", broken)
         await asyncio.sleep(0.005)
-        await edge.failover._put(edge.failover._take_due(edge.clock.monotonic_ms() + 10_000.0))
+        await edge.checkpoints._put(edge.checkpoints._take_due(edge.clock.monotonic_ms() + 10_000.0))
         after = [await on.store.checkpoint_get("duel", record.match) for record in records]
         assert [one == two for one, two in zip(before, after, strict=True)] == [False, True, False]
         assert edge.metrics.value("errors_total", where="failover") == 1
-        again = edge.failover._take_due(edge.clock.monotonic_ms() + 20_000.0)
+        again = edge.checkpoints._take_due(edge.clock.monotonic_ms() + 20_000.0)
         assert bad.id not in {match.id for match in again}, "it is not tried again"
         await edge.failover.hand_over()
         assert edge.host.get(bad.id) is bad, "it is played to its end here"

@@ -194,7 +194,7 @@ async def test_a_match_that_ended_first_gives_the_ticket_back(tmp_path: Path) ->
 async def test_who_adopts_the_match_tells_those_who_were_not_told(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as on:
         _, _, match = await playing(on, "ada")
-        state = on.edge.failover._pack(match)
+        state = on.edge.checkpoints.pack(match)
         of_bob, _ = await waiting(on, "bob")
         (bob,) = await on.store.tickets("duel")
         record = msgspec.structs.replace(match.record, host=OTHER)
