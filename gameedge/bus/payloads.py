@@ -31,6 +31,7 @@ class Presence(Payload, frozen=True, kw_only=True):
     version: Annotated[str, Meta(max_length=32)] = ""
     started_ms: Count = 0
     crossing: Count = 0  # what it speaks of matches across regions; 0: nothing
+    left: bool = False  # it went on purpose, and is no death
 
 
 class Quantiles(Payload, frozen=True, kw_only=True):

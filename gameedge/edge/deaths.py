@@ -1,7 +1,8 @@
 """Deaths of the region's other processes: noticed on the bus, believed when the store agrees.
 
 A will on the bus, or beats there that stop (`core/routing/health.py`), make a suspect; it is dead when its beats to the store have
-stopped as well, and our own have not: a broken broker kills nobody, and who is cut off itself says nothing of others.
+stopped as well, and our own have not: a broken broker kills nobody, and who is cut off itself says nothing of others. A process that
+leaves says so before its will: what it leaves is taken over all the same, and it is not counted as a death.
 """
 
 from collections.abc import Collection
@@ -32,6 +33,7 @@ class Deaths:
         self._region = RegionId(edge.config.region)
         self._hearts: dict[EdgeId, Heart] = {}
         self._wills: set[EdgeId] = set()
+        self._left: set[EdgeId] = set()  # went on purpose, and have not come back
         self.dead: dict[EdgeId, float] = {}  # since when; until their matches are all somebody's
 
     async def listen(self) -> None:
@@ -48,10 +50,17 @@ class Deaths:
                     self._beat(names[1], now_ms)
                 elif (presence := codec.decode(message.payload)) is not None and presence.online:
                     self._wills.discard(names[1])
-                elif message.payload and not message.retained and len(self._wills) < limits.EDGES_PER_REGION_MAX:
-                    self._wills.add(names[1])
+                    self._left.discard(names[1])
+                elif message.payload and not message.retained and names[1] not in self._left:
+                    self._will(names[1], presence is not None and presence.left)
+
+    def _will(self, name: EdgeId, left: bool) -> None:
+        for known in (self._wills, self._left) if left else (self._wills,):
+            if len(known) < limits.EDGES_PER_REGION_MAX:
+                known.add(name)
 
     def _beat(self, name: EdgeId, now_ms: float) -> None:
+        self._left.discard(name)
         heart = self._hearts.get(name)
         if heart is not None:
             heart.beat(now_ms)
@@ -79,6 +88,9 @@ class Deaths:
             self._wills.discard(name)
             self._hearts.pop(name, None)
             self.dead[name] = now_ms
-            self._edge.metrics.counter("processes_dead_total").add()
-            log.warning("process_is_dead", name=name, ms=round(age) if age is not None else -1)
+            if name in self._left:
+                log.info("process_left", name=name)
+            else:
+                self._edge.metrics.counter("processes_dead_total").add()
+                log.warning("process_is_dead", name=name, ms=round(age) if age is not None else -1)
         return len(self.dead) > before

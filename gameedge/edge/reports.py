@@ -163,6 +163,12 @@ class Reports:
         await edge.store.edge_beat(record, limits.EDGE_DEAD_MS)
 
     async def goodbye(self) -> None:
+        """What is left here is the others' now, at once, and nobody is alarmed."""
+        left = Presence(online=False, region=self._region, left=True)
+        try:
+            await self._edge.bus.publish(topics.presence(self._region, self._name), encode(left), retain=True)
+        except RefusedError as error:
+            log.debug("goodbye_not_told", detail=error.detail)
         try:
             await self._edge.store.edge_forget(self._name)
         except RefusedError as error:

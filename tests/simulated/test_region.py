@@ -64,6 +64,8 @@ def test_a_drained_process_finishes_its_matches(seed: int) -> None:
             await world.edges[0].drain()
             assert world.total("lost") == 0
             await asyncio.sleep(20)
+            assert world.edges[1].edge is not None
+            assert world.edges[1].edge.metrics.value("processes_dead_total") == 0, "who leaves on purpose is no death"
             await world.settle()
             await world.check()
             assert world.total("lost") == 0
