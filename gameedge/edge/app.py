@@ -41,11 +41,12 @@ from gameedge.edge.matcher import Matcher
 from gameedge.edge.matches import Matches
 from gameedge.edge.offers import Offers
 from gameedge.edge.players import Players
-from gameedge.edge.queueing import Queueing, at_home, load_rules
+from gameedge.edge.queueing import Queueing
 from gameedge.edge.recorder import Recorder
 from gameedge.edge.relay import Relay
 from gameedge.edge.reports import Reports
 from gameedge.edge.rollout import Rollout
+from gameedge.edge.rules import at_home, load_rules
 from gameedge.edge.seating import Seating
 from gameedge.edge.spectating import Spectators
 from gameedge.edge.steering import Steering

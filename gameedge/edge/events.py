@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gameedge.core.errors import RefusedError
 from gameedge.core.ids import EdgeId, MatchId
-from gameedge.edge.queueing import compared, explained
+from gameedge.edge.explaining import compared, explained
 from gameedge.state.base import InboxEvent
 from gameedge.telemetry import logs
 
@@ -125,7 +125,7 @@ class Events:
             case "compare" if event.edge is not None:
                 await self.post(event.edge, [compared(event, edge.matcher)])
             case "explained":
-                edge.queueing.explained(event, edge.reports.eta_ms)
+                edge.queueing.explaining.heard(event, edge.reports.eta_ms)
             case "adopt":
                 await edge.failover.heard(event)
 

@@ -8,7 +8,6 @@ its token, this process finds the record in the store, moves the ticket to itsel
 (`places.py`).
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
@@ -41,7 +40,7 @@ from gameedge.edge.clock import Clock
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.lanes import Lanes
 from gameedge.edge.places import ASK_AGAIN_MS, Places
-from gameedge.edge.player import Link, Player
+from gameedge.edge.player import Link, Player, hash_token
 from gameedge.edge.players import Players
 from gameedge.edge.queueing import Queueing
 from gameedge.edge.seating import Seating
@@ -150,7 +149,7 @@ class Lobby:
             case Cancel():
                 self._queueing.give_up(player, event, now_ms)
             case Explain():
-                self._queueing.ask_why(player, event, now_ms)
+                self._queueing.explaining.ask(player, event, now_ms)
             case Accept() | Decline():
                 self._queueing.answer(player, event, now_ms)
             case Join():
@@ -398,8 +397,3 @@ class Lobby:
             if link.slot in wanted:
                 link.close(reason, "the connection is too slow")
                 link.connection.abort()
-
-
-def hash_token(token: str) -> str:
-    """What the store keeps of a resume token."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

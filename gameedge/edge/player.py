@@ -1,5 +1,6 @@
 """One connection (`Link`) and one player's presence in this process (`Player`), which outlives connections."""
 
+import hashlib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -188,3 +189,8 @@ class Link:
     @property
     def open(self) -> bool:
         return not self._closed and self.session.state is State.OPEN
+
+
+def hash_token(token: str) -> str:
+    """What the store keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,41 +1,31 @@
 """The queue as players see it: asking, cancelling, and hearing where they stand."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from gameedge.core import limits
-from gameedge.core.errors import ConfigError, Reason, RefusedError
+from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.game import GameSpec
 from gameedge.core.ids import EdgeId, PlayerId, RegionId, TicketId, encode
-from gameedge.core.matchmaking import rules
-from gameedge.core.matchmaking.explain import Explanation
 from gameedge.core.matchmaking.pool import PoolArrays
-from gameedge.core.matchmaking.propose import rules_of
 from gameedge.core.matchmaking.rules import ModeRules
-from gameedge.core.matchmaking.settings import DEFAULT
 from gameedge.core.matchmaking.wishes import Wish, believed
 from gameedge.core.protocol.messages import (
     Accept,
     Cancel,
     Decline,
     Dequeued,
-    Explain,
-    Explained,
     MatchOffered,
     MatchWithdrawn,
     Queue,
     Queued,
     QueueStatus,
-    RuleSeen,
     tag_of,
 )
 from gameedge.core.protocol.session import State
 from gameedge.edge.clock import Clock
+from gameedge.edge.explaining import Explaining
 from gameedge.edge.ingest import Ingest
-from gameedge.edge.matcher import Matcher
 from gameedge.edge.offers import OFF
 from gameedge.edge.player import Offer, Player
 from gameedge.edge.players import Players
@@ -43,47 +33,7 @@ from gameedge.edge.watching import WATCHED_POOL
 from gameedge.state.base import InboxEvent, RegionStore, Ticket
 
 OFF_AWAY: Final = "the match in another region is off; you are queued again and have lost no time"
-EXPLAIN_EVERY_MS: Final = 2_000.0  # for one player
-_explanations: Final = msgspec.json.Decoder(Explanation)
 TICKET_GONE_MS: Final = 8_000.0  # a ticket that is neither queued nor matched for this long is given up
-
-
-def load_rules(path: str, spec: GameSpec) -> dict[str, ModeRules]:
-    """Rules of every mode of the game: the file's, and rating alone for modes that it leaves out. Raises ConfigError."""
-    found: dict[str, ModeRules] = {}
-    if path:
-        try:
-            text = Path(path).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"match_rules = {path!r}: {error}") from error
-        found = rules.load(text, spec.modes, name=path)
-        for mode, of_mode in found.items():
-            for i, rule in enumerate(of_mode.overlap):
-                if not rule.values:  # 64 words are known to a pool at once, and clients would think up others
-                    raise ConfigError(f"{path}: modes.{mode}.overlap[{i}].values: name the words that clients may say")
-    return {mode: found.get(mode) or rules_of(of, DEFAULT) for mode, of in spec.modes.items()}
-
-
-def at_home(mode_rules: Mapping[str, ModeRules], region: str) -> dict[str, ModeRules]:
-    """The same for matches within a region, which are played in it: a rule `latency` is about the round trip to it alone."""
-    found = dict(mode_rules)
-    for mode, of_mode in found.items():
-        if of_mode.latency is not None:
-            here = msgspec.structs.replace(of_mode.latency, regions=[region], share=None)
-            found[mode] = msgspec.structs.replace(of_mode, latency=here)
-    return found
-
-
-def explained(event: InboxEvent, matcher: Matcher) -> InboxEvent:
-    """The answer of the process that leads the mode."""
-    found = matcher.explain(event.mode, event.ticket) if event.ticket is not None else None
-    detail = "" if found is None else msgspec.json.encode(found).decode()
-    return InboxEvent(kind="explained", mode=event.mode, ticket=event.ticket, session=event.session, detail=detail)
-
-
-def compared(event: InboxEvent, matcher: Matcher) -> InboxEvent:
-    """Live rules and shadows, for an operator."""
-    return InboxEvent(kind="compared", mode=event.mode, detail=msgspec.json.encode(matcher.compared()).decode())
 
 
 class Queueing:
@@ -111,6 +61,7 @@ class Queueing:
         self._scratch = {mode: PoolArrays(of) for mode, of in mode_rules.items()}  # empty: to hold one ticket against the rules
         self._clock, self._draw, self._post = clock, draw, post
         self._ingest = Ingest(store)
+        self.explaining = Explaining(store, players, edge, clock)
         self._watched = watched or (lambda player: "")
         self.draining = False
         self.leave: Callable[[Player], Awaitable[bool]] | None = None
@@ -295,43 +246,6 @@ class Queueing:
         self._players.journeys.ended(player, str(reason or "cancelled"))
         player.flush()
         self._players.remember(player)
-
-    def ask_why(self, player: Player, message: Explain, now_ms: float) -> None:
-        """Why is there no match yet? Whoever leads the mode says; see `explained`."""
-        ticket, mode = player.ticket, player.mode
-        if ticket is None or mode is None:
-            player.session.refuse("explain", Reason.NOT_FOUND, now_ms, detail="not queued", n=message.n)
-        elif now_ms - player.explained_ms < EXPLAIN_EVERY_MS:
-            wait_ms = int(EXPLAIN_EVERY_MS - (now_ms - player.explained_ms)) + 1
-            player.session.refuse("explain", Reason.TOO_OFTEN, now_ms, n=message.n, retry_after_ms=wait_ms)
-        else:
-            player.explained_ms = now_ms
-            self._players.submit(player, message, lambda: self._ask_leader(player, mode, ticket))
-
-    async def _ask_leader(self, player: Player, mode: str, ticket: TicketId) -> None:
-        leader = await self._store.lease_owner(f"matcher-{mode}")
-        if leader is None:
-            raise RefusedError(Reason.UNAVAILABLE, "no matcher leads just now; ask again", retry_after_ms=int(EXPLAIN_EVERY_MS))
-        asked = InboxEvent(kind="explain", mode=mode, ticket=ticket, session=player.session.session, edge=self._edge)
-        await self._store.inbox_post(leader, [asked])
-
-    def explained(self, event: InboxEvent, eta_ms: Callable[[str, int], int | None]) -> None:
-        """The leader's answer for one of our players."""
-        player = self._players.get(event.session)
-        if player is None or player.ticket is None or player.ticket != event.ticket or player.mode is None:
-            return  # matched or cancelled meanwhile: it heard of that
-        try:
-            found = _explanations.decode(event.detail)
-        except msgspec.DecodeError:
-            now_ms = self._clock.monotonic_ms()
-            player.session.refuse("explain", Reason.UNAVAILABLE, now_ms, detail="nobody can say just now", retry_after_ms=2_000)
-        else:
-            rules = [RuleSeen(rule.rule, rule.excludes, rule.alone, rule.next_ms) for rule in found.rules]
-            fields = {name: getattr(found, name) for name in ("waited_ms", "others", "needed", "fits", "first_ms", "enough_ms")}
-            eta = eta_ms(player.mode, found.waited_ms)
-            text = found.text[:256]
-            player.session.send(Explained(ticket=player.ticket, state=found.state, text=text, eta_ms=eta, rules=rules, **fields))
-        player.flush()
 
     async def tell_queues(self, eta_ms: Callable[[str, int], int | None]) -> None:
         """About once a second: where queued players stand; tickets that are nowhere are given up with a reason."""

@@ -16,8 +16,8 @@ from gameedge.core.ids import EdgeId, MatchId, PlayerId
 from gameedge.core.matchmaking.propose import rules_of, warm
 from gameedge.core.matchmaking.settings import DEFAULT
 from gameedge.edge.clock import SystemClock
+from gameedge.edge.explaining import compared, explained
 from gameedge.edge.matcher import Matcher
-from gameedge.edge.queueing import compared, explained
 from gameedge.state import questions
 from gameedge.state.redis_region import RedisRegionStore
 from tests.contract.stores import (

@@ -152,7 +152,7 @@ async def test_a_queued_player_hears_why_there_is_no_match_yet() -> None:
         await on.store.ticket_add(far, 10)
         await leading(on)
         connection.said()
-        on.edge.queueing.ask_why(ada, Explain(n=2), 0.0)
+        on.edge.queueing.explaining.ask(ada, Explain(n=2), 0.0)
         await run_lanes(on)
         for event in await on.store.inbox_read(ME, 0):
             await on.edge.events.heard(event)
@@ -161,7 +161,7 @@ async def test_a_queued_player_hears_why_there_is_no_match_yet() -> None:
         assert (why.ticket, why.others, why.needed, why.fits) == (ada.ticket, 1, 1, 0)
         assert why.state == "alone", "no window ever reaches that far"
         assert [(rule.rule, rule.excludes, rule.alone) for rule in why.rules] == [("skill", 1, 1)]
-        on.edge.queueing.ask_why(ada, Explain(n=3), 100.0)
+        on.edge.queueing.explaining.ask(ada, Explain(n=3), 100.0)
         ada.flush()
         (refused,) = connection.said()
         assert isinstance(refused, Refused)
@@ -172,7 +172,7 @@ async def test_a_queued_player_hears_why_there_is_no_match_yet() -> None:
 async def test_nobody_leads_or_nobody_can_say() -> None:
     async with bench(fill_ms=0) as on:
         connection, _, ada = on.connect("ada")
-        on.edge.queueing.ask_why(ada, Explain(n=1), 0.0)
+        on.edge.queueing.explaining.ask(ada, Explain(n=1), 0.0)
         ada.flush()
         (refused,) = connection.said()
         assert isinstance(refused, Refused)
@@ -180,7 +180,7 @@ async def test_nobody_leads_or_nobody_can_say() -> None:
         on.edge.queueing.ask(ada, Queue(n=2, mode="duel"), 0.0)
         await run_lanes(on)
         connection.said()
-        on.edge.queueing.ask_why(ada, Explain(n=3), 0.0)
+        on.edge.queueing.explaining.ask(ada, Explain(n=3), 0.0)
         await run_lanes(on)
         (refused,) = connection.said()
         assert isinstance(refused, Refused)

@@ -8,7 +8,7 @@ import pytest
 from gameedge.core.errors import ConfigError
 from gameedge.core.matchmaking.rules import load
 from gameedge.core.protocol.messages import Queue
-from gameedge.edge.queueing import compared
+from gameedge.edge.explaining import compared
 from gameedge.edge.shadow import Compared, Shadow
 from gameedge.state.base import InboxEvent
 from tests.contract.stores import MODE, ticket
