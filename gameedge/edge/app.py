@@ -28,6 +28,7 @@ from gameedge.edge.checkpoints import Checkpoints
 from gameedge.edge.clock import Clock, SystemClock
 from gameedge.edge.crossings import Crossings
 from gameedge.edge.events import Events
+from gameedge.edge.exchange import Exchange
 from gameedge.edge.express import DRAIN_MS, Express
 from gameedge.edge.failover import ASK_MS, Failover
 from gameedge.edge.guests import Guests
@@ -113,7 +114,8 @@ class Edge:
         of_file = load_rules(config.match_rules, spec)
         self.match_rules = at_home(of_file, config.region)
         shadow_rules = at_home(load_rules(config.match_rules_shadow, spec), config.region) if config.match_rules_shadow else {}
-        self.crossings = Crossings(self, of_file)
+        self.exchange = Exchange(self, of_file)
+        self.crossings = Crossings(self)
         self.guests = Guests(self)
         self.queueing = Queueing(
             spec,
@@ -126,7 +128,7 @@ class Edge:
             draw,
             self.events.post,
             shadow_rules,
-            self.crossings.rules,
+            self.exchange.rules,
             self._watched,
         )
         self.queueing.leave = self.crossings.cancel
@@ -162,7 +164,7 @@ class Edge:
         self.reports = Reports(self)
         self.asks = Asks(region, edge, store, bus, load_keys(config.token_keys), list(spec.modes), self.clock)
         self.steering = Steering(self)
-        self.asks.handlers |= self.steering.handlers | self.crossings.handlers | self.guests.handlers
+        self.asks.handlers |= self.steering.handlers | self.exchange.handlers | self.guests.handlers
         self.checkpoints = Checkpoints(self)
         self.failover = Failover(self)
         self.matcher = Matcher(
@@ -237,7 +239,7 @@ class Edge:
                 ("matcher", self.matcher.run),
                 ("offers", self.offers.run),
                 ("crossings", self.crossings.run),
-                ("crossings-show", self.crossings.run_show),
+                ("exchange", self.exchange.run),
                 ("guests", self.guests.run),
                 ("ends", self.recorder.run_ends),
                 ("evidence", self.recorder.run_evidence),

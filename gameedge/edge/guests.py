@@ -19,7 +19,7 @@ from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, RegionId, TicketId
 from gameedge.core.matchmaking.crossing import check, rules_name
 from gameedge.core.tokens import AskClaims
-from gameedge.edge.crossings import read_body
+from gameedge.edge.exchange import read_body
 from gameedge.edge.host import void_guests
 from gameedge.state.base import MatchRecord
 from gameedge.state.crossings import Open, Opened, Seen
@@ -34,7 +34,7 @@ class Guests:
     """Owned by `Edge`; reads its parts."""
 
     def __init__(self, edge: "Edge") -> None:
-        self._edge, self._crossings = edge, edge.crossings
+        self._edge, self._exchange = edge, edge.exchange
         self._region, self._name = RegionId(edge.config.region), EdgeId(edge.config.edge)
         self.handlers: dict[str, Callable[[AskClaims], Awaitable[Any]]] = {"crossing_open": self._open, "crossing_seen": self._seen}
 
@@ -47,8 +47,8 @@ class Guests:
     async def _open(self, claims: AskClaims) -> Opened:
         """Open a match of guests, once; the rules are checked here, whoever proposed it."""
         ask = read_body(claims, Open)
-        edge, rules = self._edge, self._crossings.rules.get(ask.mode)
-        if rules is None or rules_name(self._crossings.text[ask.mode]) != ask.rules:
+        edge, rules = self._edge, self._exchange.rules.get(ask.mode)
+        if rules is None or rules_name(self._exchange.text[ask.mode]) != ask.rules:
             raise RefusedError(Reason.UNSUPPORTED, "this region has other rules for that mode")
         if edge.lobby.draining or edge.recorder.full:
             raise RefusedError(Reason.DRAINING, "this process takes no more matches")

@@ -158,7 +158,7 @@ class Reports:
             free_entities=max(0, edge.config.entities_max - edge.host.seats),
             lateness_ms_p99=self._lateness.quantile(0.99, now_ms),
             draining=edge.lobby.draining,
-            crossing=edge.crossings.version,
+            crossing=edge.exchange.version,
         )
         await edge.store.edge_beat(record, limits.EDGE_DEAD_MS)
 
@@ -218,7 +218,7 @@ class Reports:
             admin_url=self._ops_url,
             version=__version__,
             started_ms=self._started_ms,
-            crossing=self._edge.crossings.version,
+            crossing=self._edge.exchange.version,
         )
 
     def figures(self, *, network: bool = False) -> EdgeReport:

@@ -121,7 +121,7 @@ class InboxEvent(Record, frozen=True, kw_only=True):
     host. `withdrawn`: the match that it was offered is off, its ticket is queued again. `dequeued`: its ticket ended, for `reason`.
     `vacancies`: say which of your matches of the mode have seats for people. `vacant`: such a match, for `ms` more. `fill`: people
     were given seats of your match.
-    `cross`: your player's ticket, which its region granted, has a seat in a match of another region (`detail`: edge/crossings.py).
+    `cross`: your player's ticket, which its region granted, has a seat in a match of another region (`detail`: edge/exchange.py).
     `crossed`: it has taken that seat; with a `reason`: that match is off. `held`: your player's ticket is granted; it comes back
     within `ms`, unless the player goes.
     `compare`: how do shadow rules of your modes compare; `compared`: the answer, in `detail`.

@@ -249,7 +249,7 @@ async def test_a_region_that_is_switched_off_neither_shows_nor_grants(tmp_path: 
         _, player = await queued(on, "ada")
         assert player.ticket is not None
         [ticket] = await on.store.tickets("duel")
-        assert (ticket.away, on.edge.crossings.version, on.edge.crossings.rules) == (False, 0, {})
+        assert (ticket.away, on.edge.exchange.version, on.edge.exchange.rules) == (False, 0, {})
         with pytest.raises(RefusedError):
             await ask(on, "crossing_grant", Grant(match=MATCH, mode="duel", region=AWAY, tickets=[player.ticket]))
 
@@ -263,7 +263,7 @@ def guest(name: str, *, edge: EdgeId = GUEST_HOME, **more: object) -> Ticket:
 
 
 def opening(on: Bench, *tickets: Ticket, match: str = "m_9", **more: object) -> Open:
-    text = to_json(on.edge.crossings.rules["duel"])
+    text = to_json(on.edge.exchange.rules["duel"])
     teams = [[ticket.id] for ticket in tickets]
     fields: dict[str, object] = {"rules": rules_name(text), "teams": teams, "tickets": list(tickets), "now_ms": 3_000, **more}
     return Open(match=MatchId(match), mode="duel", **fields)  # type: ignore[arg-type]
