@@ -19,7 +19,8 @@ from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
 from gameedge.core.game import Game, Gazing, Int32s, Outcome
 from gameedge.core.protocol.frames import HEADER_SIZE, UINT32
-from gameedge.edge.express import FRAME_HEAD_MAX, Expressable, send_frames, write_frames
+from gameedge.edge.express import Expressable
+from gameedge.edge.express_kernels import FRAME_HEAD_MAX, send_frames, write_frames
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.table import ConnectionTable
 from gameedge.inference.engine import Engine

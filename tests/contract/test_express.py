@@ -10,7 +10,8 @@ import pytest
 from gameedge.core import limits
 from gameedge.core.protocol.frames import COMMAND
 from gameedge.edge import express as lane
-from gameedge.edge.express import Express, send_frames, write_frames
+from gameedge.edge.express import Express
+from gameedge.edge.express_kernels import send_frames, write_frames
 from gameedge.edge.inbox import Inbox
 from gameedge.edge.transports.base import Connection
 from tests.contract.sockets import NAMES, House, Raw, Recorder, until
