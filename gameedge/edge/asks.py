@@ -71,8 +71,12 @@ class Asks:
         while len(self._heard) > limits.ASKS_REMEMBERED_MAX:
             self._heard.popitem(last=False)
         answer = await self._answer(claims)
+        data = encode(answer)
+        if len(data) > limits.BUS_PAYLOAD_BYTES_MAX:  # whoever asks would wait for nothing
+            detail = f"the answer has {len(data)} bytes, the bus takes {limits.BUS_PAYLOAD_BYTES_MAX}; ask for fewer (limit)"
+            data = encode(Answer(number=claims.jti, ok=False, reason=Reason.TOO_LARGE, detail=detail))
         try:
-            await self._bus.publish(topics.answers(claims.reply), encode(answer))
+            await self._bus.publish(topics.answers(claims.reply), data)
         except RefusedError as error:
             log.warning("answer_not_sent", ask=claims.ask, detail=error.detail)
 
