@@ -21,7 +21,9 @@ from gameedge.config import EdgeConfig
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError
 from gameedge.core.game import Game
+from gameedge.core.ids import is_name
 from gameedge.core.matchmaking.propose import warm as warm_matchmaking
+from gameedge.core.protocol.frames import HEADER_SIZE
 from gameedge.edge import pings
 from gameedge.edge.app import Edge
 from gameedge.edge.machine import allow_files
@@ -39,6 +41,8 @@ from gameedge.telemetry import logs
 from gameedge.telemetry.traces import open_traces
 
 GC_THRESHOLDS: Final = (20_000, 20, 50)
+SNAPSHOT_BYTES_MAX: Final = 2**16 - 1 - HEADER_SIZE  # a frame of the express lane says its size in two bytes
+GAME_PARTS: Final = tuple(name for name in vars(Game) if not name.startswith("_"))  # the seam's property and methods
 log = logs.get(__name__)
 
 
@@ -49,7 +53,37 @@ def load_game(config: EdgeConfig) -> Game:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"game = {config.game!r}: {error}; use module:attribute, for example gameedge.arena:Arena") from error
-    return cast(Game, kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo))
+    try:
+        game = kind(matches_max=config.matches_max, entities_max=config.entities_max, demo=config.demo)
+    except TypeError as error:
+        raise ConfigError(f"game = {config.game!r}: cannot be made with matches_max, entities_max and demo: {error}") from error
+    if problem := problem_of(game):
+        raise ConfigError(f"game = {config.game!r}: {problem}; see docs/host-your-game.md")
+    return cast(Game, game)
+
+
+def problem_of(game: object) -> str | None:
+    """Why an object cannot be hosted as a `Game`; None: nothing is missing. What its methods do is its own affair."""
+    missing = [name for name in GAME_PARTS if not hasattr(game, name)]
+    if missing:
+        return f"is no Game, it has no {', '.join(missing)}"
+    spec = cast(Game, game).spec
+    if not spec.modes:
+        return "has no modes"
+    for name, mode in spec.modes.items():
+        if name != mode.name or not is_name(name):
+            return f"mode {name!r}: its key and its name must be the same, 1 to 32 of a-z, 0-9 and -"
+        if not 1 <= mode.players <= limits.SEATS_PER_MATCH_MAX:
+            return f"mode {name}: has seats for {mode.players} people, 1 to {limits.SEATS_PER_MATCH_MAX} are possible"
+        if not 0 < mode.duration_ms <= limits.MATCH_MS_MAX:
+            return f"mode {name}: duration_ms is {mode.duration_ms}, up to {limits.MATCH_MS_MAX} is possible"
+    if spec.tick_hz < 1 or not 1 <= spec.snapshot_every <= spec.tick_hz:
+        return f"tick_hz is {spec.tick_hz} and snapshot_every {spec.snapshot_every}: a snapshot comes every tick to once a second"
+    if not 0 <= spec.command_size <= limits.FRAME_BYTES_MAX - HEADER_SIZE:
+        return f"command_size is {spec.command_size}, up to {limits.FRAME_BYTES_MAX - HEADER_SIZE} fit into a frame"
+    if not 0 < spec.snapshot_size_max <= SNAPSHOT_BYTES_MAX:
+        return f"snapshot_size_max is {spec.snapshot_size_max}, up to {SNAPSHOT_BYTES_MAX} fit into a frame"
+    return None
 
 
 def warm_game(game: Game) -> None:
