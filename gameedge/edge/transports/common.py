@@ -209,7 +209,8 @@ class Peer(Connection):
             return True
         self.close(1008, "too many pings, pongs or empty fragments")
         self._deaf = True
-        self.pause_reading()
+        if not self._socket.is_closing():
+            self.pause_reading()
         return False
 
     def data_frame(self, opcode: int, fin: bool, payload: bytes) -> None:
