@@ -1,6 +1,7 @@
 """A session over any number of connections: it stays alive, resumes by itself, and follows a match to another process."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
@@ -42,6 +43,7 @@ from gameedge.core.protocol.messages import (
     Roster,
     ServerMessage,
     Welcome,
+    encode,
 )
 from gameedge_client.beacons import open_socket
 from gameedge_client.dial import Dial
@@ -57,6 +59,8 @@ EXPLAIN_S: Final = 5.0  # for an explanation; then nobody can say
 TRAVEL_TRIES: Final = 2  # more, to reach a match in another region; then back
 TRAVEL_S: Final = 3.0  # each of them
 GIVE_UP_S: Final = 60.0  # without a connection
+SETTLED_S: Final = 1.0  # a connection that ends sooner after its welcome counts as one more attempt, or a sick server would be stormed
+LEAVE_S: Final = 5.0  # for a ticket that was left to end, before the next one is asked for
 COMMANDS_WAITING_MAX: Final = 8  # in a slow connection; drop oldest, counted
 SERVER_FRAME_BYTES_MAX: Final = 65_536
 EXTRA_EDGES_MAX: Final = 8
@@ -134,6 +138,7 @@ class Session:
         self._waiters: dict[type[Message], asyncio.Future[ServerMessage]] = {}
         self._joining: Join | None = None
         self._found: MatchFound | None = None  # the last one
+        self._left: asyncio.Event | None = None  # a wait in the queue was cancelled: set when the server has heard of it
 
     # ---------------------------------------------------------------------------------------------------- life
 
@@ -196,29 +201,36 @@ class Session:
         return await self.join(await self.queue(mode, party=party, wishes=wishes))
 
     async def queue(self, mode: str, *, party: Party | None = None, wishes: Wishes | None = None) -> MatchFound:
-        """Queue and wait until a match is found. Cancelling the wait leaves the queue. Raises RefusedError: `unsupported` where the
-        mode's rules do not take what `wishes` say, and why."""
+        """Queue and wait until a match is found. Cancelling the wait leaves the queue; the next call waits until the server has heard of
+        that. Raises RefusedError: `unsupported` where the mode's rules do not take what `wishes` say, and why; TypeError where they cannot
+        be said in JSON."""
+        if self._left is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await self._left.wait()
+            self._left = None
         if (self.reroute is not None or self._abroad) and self._place is not None:
             await self._look_elsewhere(self._place)
         started = time.perf_counter()
+        said = wishes or Wishes()
+        message = Queue(
+            mode=mode,
+            party=party,
+            attributes=dict(said.attributes),
+            roles=list(said.roles),
+            rtt_ms=dict(said.rtt_ms),
+            loss=dict(said.loss),
+            blocks=list(said.blocks),
+            away=self._place is not None,  # else there is no way back
+        )
+        encode(message)  # what cannot be said is the caller's error, and must not wait to be sent
         found = self._expect(MatchFound)
         self.queue_status = None
-        said = wishes or Wishes()
-        self._send(
-            Queue(
-                mode=mode,
-                party=party,
-                attributes=dict(said.attributes),
-                roles=list(said.roles),
-                rtt_ms=dict(said.rtt_ms),
-                loss=dict(said.loss),
-                blocks=list(said.blocks),
-                away=self._place is not None,  # else there is no way back
-            )
-        )
         try:
+            self._send(message)
             answer = await self._answer(found)
         except asyncio.CancelledError:
+            self._left = asyncio.Event()
             self._send(Cancel())
             raise
         assert isinstance(answer, MatchFound)
@@ -234,6 +246,11 @@ class Session:
         except RefusedError:
             return False
         return True
+
+    def _has_left(self) -> None:
+        """The server has heard that nobody waits in the queue any more."""
+        if self._left is not None:
+            self._left.set()
 
     def accept(self, offer: MatchOffered) -> None:
         """Yes to a match that was offered."""
@@ -310,6 +327,7 @@ class Session:
         """Nothing that was asked for will be answered."""
         for kind in list(self._waiters):
             self._settle(kind, error)
+        self._has_left()
         if self.match is not None:
             self.match._lost(str(error))
 
@@ -328,11 +346,15 @@ class Session:
                 if said is not None:
                     self.accept(message) if said else self.decline(message)
             case Dequeued():
+                self._has_left()
                 why = RefusedError(message.reason or Reason.NOT_FOUND, message.detail or "left the queue")
                 self._settle(MatchFound, why)
                 self._settle(Dequeued, message)
                 if self._found is not None and self._found.ticket == message.ticket:
                     self._lose(self._found.match, message.detail)  # the process died before it had stored that it told us
+            case MatchFound() if self._left is not None and not self._left.is_set():
+                self._send(Leave())  # it came before the cancel arrived, and nobody waits for it
+                self._has_left()
             case MatchFound():
                 self._settle(Dequeued, RefusedError(Reason.IN_MATCH, "a match came first"))
                 self._found = message
@@ -389,6 +411,8 @@ class Session:
         self._settle(Welcome, welcome)
 
     def _on_refused(self, refused: Refused) -> None:
+        if refused.re in ("queue", "cancel"):
+            self._has_left()
         kind = _ANSWERS.get(refused.re)
         if kind is not None:
             self._settle(kind, RefusedError(refused.reason, refused.detail, retry_after_ms=refused.retry_after_ms))
@@ -491,11 +515,11 @@ class Session:
             self._fail(error)
 
     async def _connect_and_again(self) -> None:
-        attempt = 0
+        attempt = brief = 0
         lost_at = time.monotonic()
         while True:
             url = self._url
-            welcomed = self.connections
+            welcomed, began = self.connections, time.monotonic()
             code, text = await self._one_connection(url)
             self.last_close = (code, text)
             if self._core.state is ClientState.CLOSED:
@@ -507,15 +531,19 @@ class Session:
                 attempt, lost_at = 0, time.monotonic()
                 continue
             if self.connections > welcomed:
-                attempt, lost_at = 0, time.monotonic()
+                lost_at = time.monotonic()
+                brief = brief + 1 if lost_at - began < SETTLED_S else 0
+                attempt = 0
             retry = retry_after(code)
             if retry is Retry.NEVER:
                 raise RefusedError(reason_of(code) or Reason.UNSUPPORTED, text or f"closed with {code}")
+            if self.connections > welcomed and brief > 1:
+                await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(brief, 10))))
             if time.monotonic() - lost_at > GIVE_UP_S:
                 raise ConnectionLostError(f"no connection for {GIVE_UP_S:.0f} s (last close: {code} {text})")
             if attempt:
                 # Full jitter: a process that dies is not greeted by all its players at once.
-                await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2**attempt)))
+                await asyncio.sleep(random.uniform(0.0, min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(attempt, 10))))
                 self._url = self._next_url()
             attempt += 1
             region_lost = retry is not Retry.PLACE and self._place is not None and attempt >= LOST_ROUNDS * len(self._edges) + 1
@@ -529,7 +557,8 @@ class Session:
         if fallback and fallback.rstrip("/") != self._url.rstrip("/"):
             self._know(fallback)
             return fallback
-        return self._edges[(self._edges.index(self._url) + 1) % len(self._edges)]
+        at = self._edges.index(self._url) if self._url in self._edges else -1
+        return self._edges[(at + 1) % len(self._edges)]
 
     def _know(self, url: str) -> None:
         if url not in self._edges:
@@ -545,6 +574,8 @@ class Session:
             if error.retry_after_ms is None:
                 raise
             return  # tried again with the old one after the next wait
+        if not edges:
+            return  # nor is this a place to play
         self._core.token = token
         self._edges = list(edges)
         self._url = self._edges[0]
