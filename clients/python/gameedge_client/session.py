@@ -1,5 +1,6 @@
 """A session: the queue, the way into a match, also one in another region, and what the server says of all that. Over how many connections
-it goes is `connections`' concern."""
+it goes is `connections`' concern. The rest is one page, over 400 lines, because each message settles what one of the calls waits for.
+"""
 
 import asyncio
 import contextlib
