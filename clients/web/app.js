@@ -233,7 +233,7 @@ function hear(message) {
         join(state.found); // this process does not know the session, but the seat is there: the match token is enough
       } else {
         state.match = null;
-        queue();
+        if (state.screen === "queue" || state.screen === "arena") queue(); // nobody else is made to play by a server that forgot the session
       }
       break;
     case "queue_status":
@@ -281,6 +281,7 @@ function hear(message) {
       break;
     case "dequeued":
       if (message.reason) fail(message.detail || `The queue let you go: ${message.reason}.`);
+      else if (state.screen === "queue") queue(); // cancelled, and asked for again before that was over
       break;
     case "refused":
       refused(message);

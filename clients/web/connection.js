@@ -10,6 +10,8 @@ import { sleep } from "./api.js";
 const SUBPROTOCOL = "gameedge.v1";
 const CLIENT = "gameedge-web/1";
 const OPEN_MS = 4000;
+const WELCOME_MS = 5000; // a process that takes connections and answers nobody is tried like one that is gone
+const SETTLED_MS = 1000; // a connection that ends sooner after its welcome is one more attempt: a sick server is not stormed
 const POLL_MS = 250;
 const GIVE_UP_MS = 60000; // then a placement is asked for
 const TRAVEL_TRIES = 3; // to reach a match in another region; then back
@@ -17,11 +19,14 @@ const TOKEN_SPARE_MS = 10000; // a token that ends this soon is renewed before i
 
 /** `on` has: message(m), snapshot(data, nowMs), state("connecting" | "open" | "lost"), over(text). `placer(current)` → a placement. */
 export class Connection {
-  constructor(placement, placer, on) {
+  constructor(placement, placer, on, { openMs = OPEN_MS, welcomeMs = WELCOME_MS } = {}) {
+    Object.assign(this, { openMs, welcomeMs });
     this.placer = placer;
     this.on = on;
     this.session = new ClientSession(placement.token, CLIENT);
     this.lostMs = null;
+    this.welcomedMs = null; // of this connection
+    this.brief = 0; // connections in a row that ended as soon as they were welcomed
     this.fallback = ""; // the process that goes on with the match if this one dies
     this.closed = false;
     this.socket = null;
@@ -99,6 +104,7 @@ export class Connection {
   #drop() {
     const socket = this.socket;
     this.socket = null;
+    clearTimeout(this.late);
     this.session.detach();
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null;
@@ -120,14 +126,15 @@ export class Connection {
     }
     this.socket = socket;
     socket.binaryType = "arraybuffer";
-    const late = setTimeout(() => socket.close(), OPEN_MS);
+    this.welcomedMs = null;
+    this.late = setTimeout(() => socket.close(), this.openMs);
     socket.onopen = () => {
-      clearTimeout(late);
+      clearTimeout(this.late);
+      this.late = setTimeout(() => socket.close(), this.welcomeMs);
       socket.send(this.session.hello());
     };
     socket.onmessage = ({ data }) => this.#hear(data);
     socket.onclose = ({ code, reason }) => {
-      clearTimeout(late);
       if (socket === this.socket) this.#lost(code, reason);
     };
   }
@@ -141,7 +148,9 @@ export class Connection {
     }
     for (const message of this.session.receive(data, now)) {
       if (message.t === "welcome") {
+        clearTimeout(this.late);
         this.lostMs = null;
+        this.welcomedMs = now;
         this.on.state("open");
         if (this.home) {
           const { found } = this.home;
@@ -170,6 +179,7 @@ export class Connection {
 
   #lost(code, reason) {
     const ours = this.session.broken !== "";
+    if (this.welcomedMs !== null) this.brief = performance.now() - this.welcomedMs < SETTLED_MS ? this.brief + 1 : 0;
     this.#drop();
     if (this.closed) return;
     if (this.home) {
@@ -194,7 +204,8 @@ export class Connection {
     const first = this.lostMs === null;
     this.lostMs ??= performance.now();
     this.attempt = first ? 0 : (this.attempt ?? 0) + 1;
-    if (this.attempt) await sleep(Math.min(5000, Math.random() * 100 * 2 ** Math.min(this.attempt, 10)));
+    const tries = Math.max(this.attempt, this.brief - 1);
+    if (tries > 0) await sleep(Math.random() * Math.min(5000, 100 * 2 ** Math.min(tries, 10)));
     if (this.closed || this.socket) return;
     const expired = Date.now() > this.expiresMs - TOKEN_SPARE_MS;
     if (placed || expired || performance.now() - this.lostMs > GIVE_UP_MS) {

@@ -208,7 +208,8 @@ def _strokes_us() -> tuple[float, float, int]:
     play()
     done = sum(unit.counts(entity)[0] for entity in range(PLAYERS)) - before
     past = unit.take(0)
-    return float(np.mean(took)) * 1e6 / PLAYERS, done / PLAYERS / (len(ticks) / TICK_HZ), past.shapes.nbytes + past.abouts.nbytes
+    kept = past.shapes.nbytes + past.abouts.nbytes + past.made.nbytes
+    return float(np.mean(took)) * 1e6 / PLAYERS, done / PLAYERS / (len(ticks) / TICK_HZ), kept
 
 
 def _block_us(model: AimModel, times: int) -> float:

@@ -169,6 +169,62 @@ checks["a match in another region is reached, or the session at home goes on"] =
   connection.close();
 };
 
+/** Sockets that do nothing by themselves; `sockets` has all that were made. */
+function fakeSockets() {
+  const sockets = [];
+  globalThis.WebSocket = class {
+    static OPEN = 1;
+    readyState = 1;
+    closed = false;
+    constructor(url) {
+      this.url = url;
+      sockets.push(this);
+    }
+    send() {}
+    close() {
+      this.closed = true;
+      queueMicrotask(() => this.onclose?.({ code: 1006, reason: "" }));
+    }
+  };
+  return sockets;
+}
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const place = { edges: ["ws://a", "ws://b"], token: "t", region: "r", expires_ms: Date.now() + 1e6 };
+const hears = { message() {}, snapshot() {}, state() {}, over() {} };
+
+checks["a server that takes the connection and never welcomes is given up"] = async () => {
+  const sockets = fakeSockets();
+  const connection = new Connection(place, () => place, hears, { openMs: 40, welcomeMs: 40 });
+  sockets[0].onopen();
+  const ends = performance.now() + 10_000;
+  while (performance.now() < ends && (sockets.length < 2 || !connection.socket)) await pause(5);
+  assert.ok(sockets[0].closed && sockets.length >= 2, `${sockets.length} sockets`);
+  const { socket } = connection;
+  socket.onopen();
+  socket.onmessage({ data: JSON.stringify({ t: "welcome", session: "s", resume_token: "r", resumed: false, received: 0 }) });
+  const count = sockets.length;
+  await pause(120);
+  assert.ok(sockets.length === count && connection.socket === socket, "who was welcomed stays");
+  connection.close();
+};
+checks["a server that welcomes and drops at once is not stormed"] = async () => {
+  const sockets = fakeSockets();
+  const connection = new Connection(place, () => place, hears);
+  const ends = performance.now() + 400;
+  let served = 0;
+  while (performance.now() < ends) {
+    while (served < Math.min(sockets.length, 50)) {
+      const socket = sockets[served++];
+      socket.onopen();
+      socket.onmessage({ data: JSON.stringify({ t: "welcome", session: "s", resume_token: "r", resumed: served > 1, received: 0 }) });
+      socket.onclose({ code: 4021, reason: "internal" });
+    }
+    await pause(1);
+  }
+  assert.ok(sockets.length >= 2 && sockets.length < 15, `${sockets.length} connections in 0.4 s`);
+  connection.close();
+};
+
 checks["regions are measured at once, and nobody waits for the far ones"] = async () => {
   const away = { near: 5, mid: 10, far: 2000, dead: Infinity }; // ms of each way
   globalThis.WebSocket = class {

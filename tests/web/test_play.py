@@ -91,6 +91,31 @@ async def test_a_cut_connection_is_resumed_in_the_match() -> None:
         await tab.until("result")
 
 
+async def test_who_cancels_and_plays_again_at_once_is_queued_again() -> None:
+    async with stack(fill_ms=60_000) as running, browser(running.url) as open_tab:
+        tab = await open_tab()
+        await tab.sign_in("Hasty", "duel")
+        await tab.until_seen("gameedge.state.status")
+        ticket = await tab.ask("gameedge.state.status.ticket")
+        # The server still ends the first ticket when it is asked for the second.
+        await tab.ask("(document.querySelector('#cancel').click(), document.querySelector('#sign-in').requestSubmit())")
+        await tab.until_seen(f"gameedge.state.status && gameedge.state.status.ticket !== '{ticket}'")
+        assert await tab.ask("gameedge.state.screen") == "queue"
+
+
+async def test_a_session_that_begins_anew_queues_nobody_who_does_not_want_to_play() -> None:
+    async with stack(fill_ms=60_000) as running, browser(running.url) as open_tab:
+        tab = await open_tab()
+        await tab.sign_in("Idle", "duel")
+        await tab.until_seen("gameedge.state.status")
+        await tab.page.click("#cancel")
+        await tab.ask("gameedge.state.connection.session.welcome = null")  # as where the server has forgotten the session
+        cut_everybody(running)
+        await tab.until_seen("gameedge.state.connection.session.welcome && gameedge.state.connection.session.open")
+        await asyncio.sleep(0.5)
+        assert await tab.ask("gameedge.state.screen") == "start"
+
+
 async def test_a_token_that_expired_meanwhile_is_renewed_on_the_way_back() -> None:
     async with stack() as running, browser(running.url) as open_tab:
         services = running.coordinator.services

@@ -34,11 +34,17 @@ _ending: set[asyncio.Task[None]] = set()  # connections that are closing: nobody
 
 
 async def open_socket(url: str, dial: Dial | None, *, timeout_s: float, size_max: int = 65_536) -> ClientConnection:
-    """A WebSocket with the settings that all connections of this SDK have. Raises OSError, TimeoutError, WebSocketException."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    """A WebSocket with the settings that all connections of this SDK have. Raises OSError (whatever form `url`, a server's word, has),
+    TimeoutError, WebSocketException."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+        host.encode("idna")
+    except ValueError as error:  # a port, an IPv6 address or a name that is none
+        raise OSError(f"{url!r} is no address: {error}") from error
+    if parts.scheme not in ("ws", "wss") or not host:
         raise OSError(f"{url!r} is not a ws:// or wss:// URL")
-    host, port = await dialled(dial, parts.hostname, parts.port or (443 if parts.scheme == "wss" else 80))
+    host, port = await dialled(dial, host, port)
     return await connect(
         url,
         host=host,

@@ -23,7 +23,7 @@ export function span(milliseconds) {
 }
 
 // A time that is none (a region's or a log's fault) is not the page's end.
-const iso = (unix) => {
+export const iso = (unix) => {
   const time = new Date(unix);
   return Number.isNaN(time.getTime()) ? "?" : time.toISOString();
 };

@@ -3,7 +3,7 @@
 import { call, path } from "./api.js";
 import { Histograms, shares } from "./charts.js";
 import { ask, h, keyed, setAttribute, setText } from "./dom.js";
-import { count, ms, percent, span, when } from "./format.js";
+import { count, iso, ms, percent, span, when } from "./format.js";
 
 const link = (...parts) => `#/${parts.map(encodeURIComponent).join("/")}`;
 const short = (id) => (id.length > 14 ? `${id.slice(0, 12)}…` : id);
@@ -356,7 +356,7 @@ export function showVerdicts(list, entries, long = false) {
         { class: "verdict" },
         h("a", { class: "rule", href: link("flag", region, verdict.flag), "aria-label": `Evidence: ${verdict.rule} in ${region}` }, h("span", { class: `chip rule-${verdict.rule}`, text: verdict.rule })),
         h("span", { class: "reason grow" }, h("span", { class: "reason-text", text: long ? verdict.reasons.join("; ") : (verdict.reasons[0] ?? "").replace(/^typically, /, "") }), h("span", { class: "soft small" }, h("a", { href: link("player", verdict.player), text: short(verdict.player) }), ` · ${region}`)),
-        h("time", { class: "small soft", datetime: new Date(verdict.at_ms).toISOString() }),
+        h("time", { class: "small soft", datetime: iso(verdict.at_ms) }),
       ),
     (element, { verdict }) => setText(element.lastChild, span(Date.now() - verdict.at_ms)),
   );
