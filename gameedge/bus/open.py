@@ -17,14 +17,21 @@ def open_bus(url: str) -> BusFactory:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"bus = {url!r}: {error}; {_FORMS}") from error
+        why = "it cannot be read; in a user's name or password write / ? # and @ as %2F %3F %23 and %40" if "@" in url else str(error)
+        raise ConfigError(f"bus = {_shown(url)!r}: {why}; {_FORMS}") from None  # the error would repeat the password
     if parts.scheme == "memory":
         return _brokers.setdefault(parts.netloc, MemoryBroker()).factory
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise ConfigError(f"bus = {url!r}: {_FORMS}")
+        raise ConfigError(f"bus = {_shown(url)!r}: {_FORMS}")
     from gameedge.bus.mqtt import Broker, MqttFactory  # a process on memory:// needs no MQTT client
 
     tls = parts.scheme == "mqtts"
     username = unquote(parts.username) if parts.username is not None else None
     password = unquote(parts.password) if parts.password is not None else None
     return MqttFactory(Broker(parts.hostname, port or (8883 if tls else 1883), tls=tls, username=username, password=password))
+
+
+def _shown(url: str) -> str:
+    """For messages and logs: without what stands before the last @, which may be a password."""
+    before, at, where = url.rpartition("@")
+    return f"{before.partition(':')[0]}://...@{where}" if at else url

@@ -47,9 +47,11 @@ def parse(url: str) -> Place:
     """Raises ConfigError, with what is wrong and what to write instead."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
-        raise ConfigError(f"redis: the scheme {scheme[:20]!r} is none of ours; {FORMS}")
+        raise ConfigError(f"redis: the scheme {scheme.partition(':')[0][:20]!r} is none of ours; {FORMS}")
     kind, tls = SCHEMES[scheme]
     rest, _, query = rest.partition("?")
+    if "@" in query:  # whatever stands before it may be a password's end: it is not repeated
+        raise ConfigError("redis: a ? in a user's name or password is written %3F, and an @ among the options %40")
     user, at, where = rest.rpartition("@")
     hosts, _, path = where.partition("/")
     username, colon, password = user.partition(":")
