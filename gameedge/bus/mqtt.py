@@ -29,6 +29,7 @@ CALL_S: Final = 5.0  # for CONNACK, SUBACK and PUBACK
 START_S: Final = 3.0  # a factory waits this long for the broker, then goes on without it
 PAUSE_S: Final = (0.05, 2.0)  # before the first and the longest-delayed next attempt
 INFLIGHT_MAX: Final = 256  # QoS 1 messages without their PUBACK
+REFUSED: Final = 0x80  # in a SUBACK (MQTT 3.1.1, section 3.9.3): the connection lives, and nothing is heard
 
 log = logs.get(__name__)
 
@@ -179,7 +180,7 @@ class MqttBus:
         async with self._answer():
             while (missing := self._filters() - done) or not published:  # some may begin while we wait
                 for pattern in sorted(missing):
-                    await client.subscribe(pattern, qos=1)
+                    await _ask_for(client, pattern)
                 done |= missing
                 if not published:
                     for topic, payload in self._mine:
@@ -211,7 +212,7 @@ class MqttBus:
         try:
             async with self._answer():
                 for pattern in filters:
-                    await client.subscribe(pattern, qos=1)
+                    await _ask_for(client, pattern)
         except UnavailableError:
             return self._client is not client
         return True
@@ -243,3 +244,10 @@ class MqttBus:
             raise UnavailableError("the broker did not answer") from error
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise UnavailableError(f"the broker did not take it: {error}") from error
+
+
+async def _ask_for(client: aiomqtt.Client, pattern: str) -> None:
+    """Subscribe. A broker whose access rules forbid that says so and goes on: without a line in the log we would be deaf and not know."""
+    for code in await client.subscribe(pattern, qos=1):
+        if (code if isinstance(code, int) else code.value) >= REFUSED:
+            log.error("subscription_refused", topic=pattern, detail="the broker's access rules do not let this user read it")
