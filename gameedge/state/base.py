@@ -266,7 +266,7 @@ class RegionStore(Protocol):
 
     async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
         """Raises RefusedError(POOL_FULL) at `pool_max`, RefusedError(ALREADY_QUEUED) when the player has another ticket there.
-        Idempotent by ticket id."""
+        Idempotent by ticket id, also where an open match has the ticket by now: a call whose answer was lost may be sent again."""
         ...
 
     async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:

@@ -88,7 +88,7 @@ class MemoryPools(ABC):
         check_adds(mode, tickets)
         pool, said, added = self._pool(mode), list[Reason | None](), list[TicketId]()
         for ticket in tickets:
-            if ticket.id in pool.tickets:
+            if ticket.id in pool.tickets or pool.seats.get(ticket.id) in pool.matches:
                 said.append(None)
             elif ticket.player in pool.players:
                 said.append(Reason.ALREADY_QUEUED)

@@ -50,7 +50,7 @@ class RedisPools(RedisStore):
 
     async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:
         check_adds(mode, tickets)
-        keys = pool_keys(mode, "tickets", "players", "owners", "version", "feed")
+        keys = pool_keys(mode, "tickets", "players", "owners", "version", "feed", "seats", "matches")
         said: list[Reason | None] = []
         for first in range(0, len(tickets), limits.TICKETS_AT_ONCE):  # each call has its own time
             some = tickets[first : first + limits.TICKETS_AT_ONCE]
