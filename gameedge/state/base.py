@@ -369,7 +369,7 @@ class RegionStore(Protocol):
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         """The host could not open it, or somebody did not accept it: its tickets, as they are in `record`, are queued again with their
         age (except of players who queued again meanwhile, those that are `out`, and guests). False: it was not there, or has another
-        host or epoch by now than in `record`."""
+        host, epoch or number of joins by now than in `record`."""
         ...
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:

@@ -158,9 +158,11 @@ class MemoryRegionStore(MemoryPools):
 
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         pool = self._pool(record.mode)
-        if not _same_host(pool.matches.get(record.match, record), record) or not self._forget(pool, record.match):
+        now = pool.matches.get(record.match)
+        if now is None or not _same_host(now, record) or now.joins != record.joins:
             return False
         back = [] if record.guests else [ticket for ticket in record.tickets if ticket.id not in out]
+        self._forget(pool, record.match)
         queued = [ticket for ticket in back if ticket.player not in pool.players and ticket.id not in pool.tickets]
         for ticket in queued:
             pool.enqueue(ticket)
