@@ -221,6 +221,12 @@ class PoolArrays:
             found += [t for t in self._tickets.values() if t.id not in self.row_of and t.created_ms <= created_ms]
         return sorted(found, key=_age)
 
+    def oldest_ms(self) -> int | None:
+        """The least time that `older_than` can be asked with and finds somebody; None: nobody is here."""
+        rows = self.created[self.used]
+        waiting = [t.created_ms for t in self._tickets.values() if t.id not in self.row_of] if len(self.row_of) < len(self._tickets) else []
+        return min([*waiting, *([int(rows.min())] if len(rows) else [])], default=None)
+
     def waiting_party(self, ticket: Ticket) -> int | None:
         """How many members of this ticket's party are here, while the party is not complete; None otherwise."""
         return None if ticket.id in self.row_of or ticket.party is None else len(self._parties.get(_party(ticket), ()))
