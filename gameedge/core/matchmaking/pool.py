@@ -8,6 +8,7 @@ The same tickets give the same proposals in whatever order they came: rows are o
 """
 
 import math
+from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,7 +23,6 @@ from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.core.matchmaking.ticket import RATING_DEVIATION, Ticket
 
 START: Final = 256  # rows at first; doubled when full
-PARTY_TICKETS_MAX: Final = 64  # of one party's name; more wait without being looked at: nobody needs them
 RATE_OVER_MS: Final = 4_000  # arrivals are counted over this long
 _BUCKET_MS: Final = 250
 _BUCKETS_MAX: Final = 64
@@ -255,7 +255,7 @@ class PoolArrays:
             self._put((ticket,))
             return
         waiting = self._parties.setdefault(_party(ticket), [])
-        waiting.append(ticket)
+        insort(waiting, ticket, key=_age)
         self._form(waiting, ticket.party_size)
 
     def _leave(self, ticket: Ticket) -> None:
@@ -274,9 +274,8 @@ class PoolArrays:
 
     def _form(self, waiting: list[Ticket], size: int) -> None:
         """The oldest `size` of one party's name are the party; more wait for it to be gone."""
-        waiting.sort(key=_age)
-        party = tuple(waiting[:size]) if size <= len(waiting) <= PARTY_TICKETS_MAX else ()
-        rows = {self.row_of[ticket.id] for ticket in waiting if ticket.id in self.row_of}
+        party = tuple(waiting[:size]) if size <= len(waiting) else ()
+        rows = {self.row_of[ticket.id] for ticket in waiting[: size + 1] if ticket.id in self.row_of}  # one at most: the party before
         for row in rows:
             unit = self.units[row]
             if unit is not None and unit.members == party:
@@ -307,7 +306,7 @@ class PoolArrays:
         last = members[-1]  # a party is as old as its last member: before that it could not be matched
         self.created[row] = min(max(last.created_ms, -(2**62)), 2**62)
         self.tie[row] = int.from_bytes(blake2b(last.id.encode(), digest_size=8).digest(), "big")
-        self.size[row], self.trust[row] = len(members), last.trust
+        self.size[row], self.trust[row] = len(members), min(max(last.trust, -(2**62)), 2**62)
         sigmas = [ticket.sigma if 0 <= ticket.sigma <= SIGMA_MAX else RATING_DEVIATION for ticket in members]
         self.sigma[row] = sum(sigmas) / len(sigmas)
         rules = self.rules
