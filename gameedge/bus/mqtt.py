@@ -43,6 +43,7 @@ class Broker:
     tls: bool = False
     username: str | None = None
     password: str | None = None
+    ca: str = ""  # a file of certificates to trust instead of the system's
 
 
 class MqttFactory:
@@ -168,7 +169,7 @@ class MqttBus:
             max_queued_incoming_messages=limits.BUS_QUEUE_MAX,
             max_queued_outgoing_messages=limits.BUS_QUEUE_MAX,
             max_inflight_messages=INFLIGHT_MAX,
-            tls_context=ssl.create_default_context() if self._broker.tls else None,
+            tls_context=ssl.create_default_context(cafile=self._broker.ca or None) if self._broker.tls else None,
         )
         client.pending_calls_threshold = limits.BUS_QUEUE_MAX  # our own bound says when there are too many
         return client
