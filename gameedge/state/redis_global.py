@@ -53,7 +53,10 @@ class RedisGlobalStore(RedisStore):
         return self._account.one(await self._client.call(("GET", f"gg:account:{player}")))
 
     async def account_put(self, account: Account) -> None:
+        before = await self.account_get(account.player)
         await self._client.pipe([("SET", f"gg:account:{account.player}", encode(account)), _index(account)])
+        if before is not None and (old := set(_found_by(before)) - set(_found_by(account))):
+            await self._client.call(("ZREM", _FIND, *old))  # another name: nobody finds it by the one before
 
     async def accounts_find(self, text: str, limit: int) -> list[Account]:
         if limit <= 0 or not text:
@@ -70,6 +73,8 @@ class RedisGlobalStore(RedisStore):
 
     async def account_erase(self, player: PlayerId) -> int:
         account, modes = await self.account_get(player), await self._modes()
+        # First, while the account still says its name: where the rest is broken off, whoever tries again finds this one again.
+        await self._client.call(("ZREM", _FIND, *(_found_by(account) if account is not None else [f"i{player}"])))
         until_ms = time.time_ns() // 1_000_000 + limits.APPLIED_LIFE_MS
         commands: list[Command] = [
             ("ZADD", _ERASED, until_ms, player),
@@ -78,8 +83,6 @@ class RedisGlobalStore(RedisStore):
             *(("HDEL", f"gg:{{{mode}}}:ratings", player) for mode in modes),
         ]
         _, *gone = await self._client.pipe(commands)
-        names = _found_by(account) if account is not None else [f"i{player}"]
-        await self._client.call(("ZREM", _FIND, *names))
         return sum(map(int, gone))
 
     async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import MatchId, PlayerId, TicketId
 from gameedge.local.servers import Server, redis_server
-from gameedge.state.base import InboxEvent, Rating
+from gameedge.state.base import Account, InboxEvent, Rating
 from gameedge.state.redis_global import RedisGlobalStore
 from gameedge.state.redis_region import RedisRegionStore
-from tests.contract.stores import MODE, A, B, empty, evidence, match, result, session, ticket
+from tests.contract.stores import MODE, A, B, edge_record, empty, evidence, match, result, session, ticket
 
 
 @pytest.fixture
@@ -190,6 +190,7 @@ async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:
             await client.xadd("ge:{duel}:outbox", {"x": "no result"})
             await client.xadd("ge:{edge-edge-b}:inbox", {"e": blob})
             await client.hset("ge:{edges}:records", f"edge-bad{number}", blob)
+            await client.zadd("ge:{edges}:expiries", {f"edge-bad{number}": 9e15})
             await client.hset("ge:{evidence}:records", f"f_bad{number}", blob)
             await client.zadd("ge:{evidence}:all", {f"f_bad{number}": 9e15})
         await client.set("ge:session:bad", b"\xff\xfe")
@@ -210,6 +211,35 @@ async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:
     assert await store.session_get("bad") is None
     assert await store.match_close(MODE, MatchId("m_bad4"), None)
     assert store.corrupt >= before + 6 * len(RUBBISH)
+    await store.close()
+
+
+async def test_half_a_removal_lets_nobody_live_for_ever(servers: dict[str, str]) -> None:
+    """A server that dies, or refuses, between the two parts of `edge_forget`."""
+    empty(servers["redis"])
+    store = RedisRegionStore(servers["redis"])
+    await store.edge_beat(edge_record(A), 60_000)
+    await store.edge_beat(edge_record(B), 60_000)
+    async with Redis.from_url(servers["redis"]) as client:
+        await client.zrem("ge:{edges}:expiries", A)
+    assert [record.edge for record in await store.edges()] == [B]
+    await store.edge_beat(edge_record(A), 60_000)
+    assert [record.edge for record in await store.edges()] == [A, B]
+    await store.close()
+
+
+async def test_an_erasure_that_was_broken_off_leaves_no_name_when_it_is_asked_again(server: Server) -> None:
+    store = RedisGlobalStore(server.url, wait_ms=500)
+    player = PlayerId("p_1")
+    await store.account_add(Account(player=player, secret_hash="ab", name="Ana", created_ms=1))
+    async with Redis.from_url(server.url) as client:
+        await client.acl_setuser("default", enabled=True, commands=["-zrem"], keys=["*"])
+        with pytest.raises(UnavailableError):
+            await store.account_erase(player)
+        await client.acl_setuser("default", enabled=True, commands=["+zrem"])
+        await store.account_erase(player)
+        assert await store.account_get(player) is None
+        assert await client.zrange("gg:find", 0, -1) == []
     await store.close()
 
 
