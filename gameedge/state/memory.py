@@ -17,17 +17,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions
-from gameedge.state.base import (
-    EdgeRecord,
-    Evidence,
-    InboxEvent,
-    MatchRecord,
-    Result,
-    SessionRecord,
-    StoredResult,
-    check_evidence,
-    check_result,
-)
+from gameedge.state.base import EdgeRecord, Evidence, InboxEvent, MatchRecord, Result, SessionRecord, StoredResult
+from gameedge.state.checks import check_evidence, check_result
 from gameedge.state.memory_pool import MemoryPools, Pool
 
 Clock = Callable[[], float]

@@ -11,19 +11,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, MatchId, PlayerId, SessionId, TicketId
-from gameedge.state.base import (
-    Claimed,
-    InboxEvent,
-    MatchRecord,
-    PoolRead,
-    Result,
-    Ticket,
-    check_adds,
-    check_claims,
-    check_guests,
-    check_join,
-    refusal_of_add,
-)
+from gameedge.state.base import Claimed, InboxEvent, MatchRecord, PoolRead, Result, Ticket
+from gameedge.state.checks import check_adds, check_claims, check_guests, check_join, refusal_of_add
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The coordinator's store on Redis or Valkey. See `base.GlobalStore` for what each method promises.
+"""The coordinator's store on Redis or Valkey. See `base_global.GlobalStore` for what each method promises.
 
 Keys: `gg:account:<player>`; `gg:{mode}:ratings` (hash: player to rating) and `gg:{mode}:applied` (match, until when that is
 known) share a slot, so that a result is applied in one step; `gg:modes`; `gg:secret:<name>`; `gg:audit` (list);
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Account, Rating, Result, check_ratings, folded
+from gameedge.state.base import Result
+from gameedge.state.base_global import Account, Rating, check_ratings, folded
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Command, script
 from gameedge.state.redis_store import RedisStore

@@ -19,7 +19,8 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
-from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_guests, check_join, refusal_of_add
+from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket
+from gameedge.state.checks import check_adds, check_claims, check_guests, check_join, refusal_of_add
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Argument, Command, script
 from gameedge.state.redis_store import RedisStore

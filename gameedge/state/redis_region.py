@@ -15,18 +15,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions, redis_inbox
-from gameedge.state.base import (
-    EdgeRecord,
-    Evidence,
-    InboxEvent,
-    MatchRecord,
-    Result,
-    SessionRecord,
-    StoredResult,
-    check_evidence,
-    check_result,
-    lease_pool,
-)
+from gameedge.state.base import EdgeRecord, Evidence, InboxEvent, MatchRecord, Result, SessionRecord, StoredResult
+from gameedge.state.checks import check_evidence, check_result, lease_pool
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Command, script
 from gameedge.state.redis_pool import RedisPools, pool_keys

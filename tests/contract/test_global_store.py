@@ -10,7 +10,7 @@ import pytest
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.state.base_global import Account, GlobalStore, Rating
 from tests.contract.stores import KINDS, empty, global_store, result
 
 P1, P2 = PlayerId("p_1"), PlayerId("p_2")

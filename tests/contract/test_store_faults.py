@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import MatchId, PlayerId, TicketId
 from gameedge.local.servers import Server, redis_server
-from gameedge.state.base import Account, InboxEvent, Rating
+from gameedge.state.base import InboxEvent
+from gameedge.state.base_global import Account, Rating
 from gameedge.state.redis_global import RedisGlobalStore
 from gameedge.state.redis_region import RedisRegionStore
 from tests.contract.stores import MODE, A, B, edge_record, empty, evidence, match, result, session, ticket

@@ -4,7 +4,8 @@ import pytest
 
 from gameedge.core.errors import ConfigError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
-from gameedge.state.base import Ticket, lease_pool
+from gameedge.state.base import Ticket
+from gameedge.state.checks import lease_pool
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.state.open import open_global_store, open_region_store
