@@ -19,43 +19,13 @@ from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, PlayerId, TicketId
+from gameedge.core.matchmaking.rate import Rate
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.core.matchmaking.ticket import RATING_DEVIATION, Ticket
+from gameedge.core.matchmaking.values import Words, bounded, code_of, number_of, words_of
 
 START: Final = 256  # rows at first; doubled when full
-RATE_OVER_MS: Final = 4_000  # arrivals are counted over this long
-_BUCKET_MS: Final = 250
-_BUCKETS_MAX: Final = 64
 SIGMA_MAX: Final = 1_000.0
-
-
-class Words:
-    """Words as bits of a uint64, given back when nobody uses them. At most 64 different ones at a time."""
-
-    def __init__(self) -> None:
-        self.bits: dict[str, int] = {}
-        self._used: dict[str, int] = {}
-        self._free = list(range(limits.SET_VALUES_MAX - 1, -1, -1))
-
-    def take(self, words: Iterable[str]) -> int | None:
-        """The words' bits together; None, and nothing is taken, where there is no room."""
-        asked = set(words)
-        if len(asked - self.bits.keys()) > len(self._free):
-            return None
-        mask = 0
-        for word in sorted(asked):
-            if word not in self.bits:
-                self.bits[word], self._used[word] = self._free.pop(), 0
-            self._used[word] += 1
-            mask |= 1 << self.bits[word]
-        return mask
-
-    def give_back(self, words: Iterable[str]) -> None:
-        for word in set(words):
-            self._used[word] -= 1
-            if not self._used[word]:
-                self._free.append(self.bits.pop(word))
-                del self._used[word]
 
 
 @dataclass(slots=True)
@@ -82,7 +52,7 @@ class PoolArrays:
         self._words = [Words() for _ in rules.overlap]
         self._roles = {role: bit for bit, role in enumerate(rules.roles)}
         self.regions: list[str] = list(rules.latency.regions) if rules.latency is not None else []
-        self._arrivals: dict[int, int] = {}
+        self.came = Rate()
         self.blocking: dict[int, frozenset[PlayerId]] = {}
         self._grow(START)
 
@@ -163,7 +133,7 @@ class PoolArrays:
         pool = PoolArrays(rules)
         for ticket in self._tickets.values():
             pool.add(ticket)
-        pool._arrivals = dict(self._arrivals)
+        pool.came = self.came.copy()
         return pool
 
     def add(self, ticket: Ticket) -> bool:
@@ -171,7 +141,7 @@ class PoolArrays:
         if ticket.id in self._tickets:
             return False
         self._tickets[ticket.id] = ticket
-        self._arrived(ticket.created_ms)
+        self.came.one(ticket.created_ms)
         mine = self._players.setdefault(ticket.player, [])
         before = mine[0] if mine else None
         mine.append(ticket)
@@ -234,19 +204,6 @@ class PoolArrays:
     def party_of(self, ticket: Ticket) -> list[Ticket]:
         """All who wait here under this ticket's party, complete or not."""
         return [] if ticket.party is None or ticket.party_size <= 1 else list(self._parties.get(_party(ticket), ()))
-
-    def arrivals_per_s(self, now_ms: int) -> float:
-        """People who came lately, a second."""
-        last = now_ms // _BUCKET_MS
-        count = RATE_OVER_MS // _BUCKET_MS
-        return sum(self._arrivals.get(last - i, 0) for i in range(count)) * 1000.0 / RATE_OVER_MS
-
-    def _arrived(self, at_ms: int) -> None:
-        bucket = at_ms // _BUCKET_MS
-        self._arrivals[bucket] = self._arrivals.get(bucket, 0) + 1
-        if len(self._arrivals) > _BUCKETS_MAX:
-            for old in sorted(self._arrivals)[: _BUCKETS_MAX // 2]:
-                del self._arrivals[old]
 
     # -------------------------------------------------------------------------------------------------------- the rows
 
@@ -331,14 +288,14 @@ class PoolArrays:
             self.value[0, row] = max(each) if skill.party == "max" else sum(each) / len(each)
             at = 1
         for i, distance in enumerate(rules.distance):
-            numbers = [_number(ticket.attributes.get(distance.attribute), distance.missing) for ticket in members]
+            numbers = [number_of(ticket.attributes.get(distance.attribute), distance.missing) for ticket in members]
             known = [number for number in numbers if number is not None]
             if len(known) < len(members):
                 return f"its attribute {distance.attribute!r} is no number"
             made = {"mean": sum(known) / len(known), "max": max(known), "min": min(known)}
             self.value[at + i, row] = made[distance.party]
         for i, equal in enumerate(rules.equal):
-            codes = {_code(ticket.attributes.get(equal.attribute)) for ticket in members}
+            codes = {code_of(ticket.attributes.get(equal.attribute)) for ticket in members}
             if len(codes) > 1:
                 return f"the party's members differ in {equal.attribute!r}, which must be equal"
             self.code[i, row] = codes.pop()
@@ -349,7 +306,7 @@ class PoolArrays:
         return ""
 
     def _set(self, row: int, unit: Unit, rule: int, attribute: str, least: int) -> str:
-        stated = [_words(ticket.attributes.get(attribute)) for ticket in unit.members]
+        stated = [words_of(ticket.attributes.get(attribute)) for ticket in unit.members]
         sets = [words for words in stated if words is not None]
         if not sets:  # no wish: everything
             self.sets[rule, row] = np.uint64(2**64 - 1)
@@ -375,8 +332,8 @@ class PoolArrays:
             if len(self.regions) > len(self.rtt):
                 self._grow_regions()
         for i, region in enumerate(self.regions):
-            rtt = [_bounded(ticket.rtt_ms.get(region), math.inf) for ticket in members]
-            loss = [_bounded(ticket.loss.get(region), 0.0) for ticket in members]
+            rtt = [bounded(ticket.rtt_ms.get(region), math.inf) for ticket in members]
+            loss = [bounded(ticket.loss.get(region), 0.0) for ticket in members]
             self.worst[i, row] = max(rtt)
             mean = latency.party == "mean"
             self.rtt[i, row] = sum(rtt) / len(rtt) if mean else max(rtt)
@@ -436,25 +393,3 @@ def _age(ticket: Ticket) -> tuple[int, str]:
 
 def _party(ticket: Ticket) -> tuple[str, int]:
     return f"{ticket.trust}:{ticket.party}", ticket.party_size
-
-
-def _number(found: object, missing: float | None) -> float | None:
-    good = isinstance(found, int | float) and not isinstance(found, bool) and -1e300 < found < 1e300
-    return float(found) if good else missing  # type: ignore[arg-type]
-
-
-def _code(found: object) -> int:
-    """What equal values share: 63 bits of a hash, so that nothing has to be remembered for values that clients think up."""
-    text = repr(sorted(found) if isinstance(found, list) else float(found) if isinstance(found, int) else found)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def _words(found: object) -> frozenset[str] | None:
-    """The set; None where nothing is wished."""
-    if isinstance(found, str):
-        return frozenset({found})
-    return frozenset(map(str, found)) if isinstance(found, list) and found else None
-
-
-def _bounded(found: float | None, otherwise: float) -> float:
-    return found if found is not None and 0 <= found < 1e6 else otherwise
