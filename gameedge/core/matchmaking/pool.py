@@ -12,6 +12,7 @@ from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from gameedge.core.matchmaking.values import Words, bounded, code_of, number_of,
 
 START: Final = 256  # rows at first; doubled when full
 SIGMA_MAX: Final = 1_000.0
+AGAIN_MAX: Final = 4  # rows that are tried again when somebody leaves
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class PoolArrays:
         self.regions: list[str] = list(rules.latency.regions) if rules.latency is not None else []
         self.came = Rate()
         self.blocking: dict[int, frozenset[PlayerId]] = {}
+        self._short: dict[int, None] = {}  # rows whose words found no room, in the order in which they are tried again
         self._grow(START)
 
     # ------------------------------------------------------------------------------------------------------ the arrays
@@ -148,6 +151,7 @@ class PoolArrays:
         if before is not None:
             mine.sort(key=_age)
             if mine[0] is before:
+        self._short.pop(row, None)
                 return True
             self._leave(before)
         self._enter(ticket)
@@ -164,6 +168,10 @@ class PoolArrays:
         text = text or self._play(row, unit.members)
         for rule, words in unit.words:
             self._words[rule].give_back(words)
+        for row in list(islice(self._short, AGAIN_MAX)):  # words may have become free
+            if (unit := self.units[row]) is not None:
+                self._drop(row)
+                self._put(unit.members)
         self.blocking.pop(row, None)
         return text
 
@@ -234,6 +242,7 @@ class PoolArrays:
         party = tuple(waiting[:size]) if size <= len(waiting) else ()
         rows = {self.row_of[ticket.id] for ticket in waiting[: size + 1] if ticket.id in self.row_of}  # one at most: the party before
         for row in rows:
+        self._short.pop(row, None)
             unit = self.units[row]
             if unit is not None and unit.members == party:
                 return
@@ -299,6 +308,7 @@ class PoolArrays:
             if len(codes) > 1:
                 return f"the party's members differ in {equal.attribute!r}, which must be equal"
             self.code[i, row] = codes.pop()
+            self._short[row] = None
         for i, overlap in enumerate(rules.overlap):
             problem = self._set(row, unit, i, overlap.attribute, overlap.least)
             if problem:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from gameedge.core import limits
 from gameedge.core.game import ModeSpec
 from gameedge.core.matchmaking.pool import PoolArrays
-from gameedge.core.matchmaking.rules import default
+from gameedge.core.matchmaking.rules import ModeRules, Overlap, default
 from tests.core.matchmaking.test_propose import NOW, party, ticket
 
 RULES = default(ModeSpec("squads", teams=2, team_size=5, duration_ms=1_000))
@@ -52,3 +53,22 @@ def test_the_oldest_is_who_ends_first() -> None:
     pool.remove(late.id)
     assert pool.oldest_ms() == NOW - 9_000, "an incomplete one waits each for itself"
     assert [each.id for each in pool.older_than(NOW - 9_000)] == [early.id]
+
+
+def test_who_found_no_room_for_words_is_looked_at_again_when_somebody_leaves() -> None:
+    rules = ModeRules(teams=2, team_size=1, overlap=[Overlap(attribute="maps")])
+    pool = PoolArrays(rules)
+    many = [ticket(number, attributes={"maps": [f"map-{number}"]}) for number in range(limits.SET_VALUES_MAX)]
+    late = [ticket(900 + number, attributes={"maps": [f"late-{number}"]}) for number in range(2)]
+    for each in [*many, *late]:
+        pool.add(each)
+    assert [bool(pool.ready[pool.row_of[each.id]]) for each in late] == [False, False]
+    assert "more than 64 different 'maps'" in pool.units[pool.row_of[late[0].id]].stuck  # type: ignore[union-attr]
+    assert pool.problem(ticket(990, attributes={"maps": ["other"]})) != ""
+    pool.remove(many[5].id)
+    assert sorted(bool(pool.ready[pool.row_of[each.id]]) for each in late) == [False, True]
+    pool.remove(many[6].id)
+    assert all(pool.ready[pool.row_of[each.id]] for each in late)
+    for each in [*pool.tickets()]:
+        pool.remove(each.id)
+    assert (len(pool), pool._words[0].bits, pool._short) == (0, {}, {})
