@@ -9,7 +9,7 @@ The same tickets give the same proposals in whatever order they came: rows are o
 
 import math
 from bisect import insort
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -40,7 +40,7 @@ class Unit:
 
 
 class PoolArrays:
-    """Tickets of one mode. `rules` cannot change: another pool is made for other rules (`moved`)."""
+    """Tickets of one mode. `rules` cannot change: another pool is made for other rules."""
 
     def __init__(self, rules: ModeRules) -> None:
         self.rules = rules
@@ -122,23 +122,6 @@ class PoolArrays:
     def tickets(self) -> Collection[Ticket]:
         return self._tickets.values()
 
-    def sync(self, tickets: Iterable[Ticket]) -> None:
-        """Become these tickets, touching only what differs. A ticket's content never changes under its id."""
-        now = {ticket.id: ticket for ticket in tickets}
-        for gone in [ticket for ticket in self._tickets if ticket not in now]:
-            self.remove(gone)
-        for name, ticket in now.items():
-            if name not in self._tickets:
-                self.add(ticket)
-
-    def moved(self, rules: ModeRules) -> "PoolArrays":
-        """The same tickets under other rules."""
-        pool = PoolArrays(rules)
-        for ticket in self._tickets.values():
-            pool.add(ticket)
-        pool.came = self.came.copy()
-        return pool
-
     def add(self, ticket: Ticket) -> bool:
         """False: the id is there already, and nothing changed. A player's second ticket waits behind the first."""
         if ticket.id in self._tickets:
@@ -151,7 +134,6 @@ class PoolArrays:
         if before is not None:
             mine.sort(key=_age)
             if mine[0] is before:
-        self._short.pop(row, None)
                 return True
             self._leave(before)
         self._enter(ticket)
@@ -168,11 +150,8 @@ class PoolArrays:
         text = text or self._play(row, unit.members)
         for rule, words in unit.words:
             self._words[rule].give_back(words)
-        for row in list(islice(self._short, AGAIN_MAX)):  # words may have become free
-            if (unit := self.units[row]) is not None:
-                self._drop(row)
-                self._put(unit.members)
         self.blocking.pop(row, None)
+        self._short.pop(row, None)
         return text
 
     def remove(self, ticket_id: TicketId) -> Ticket | None:
@@ -189,6 +168,10 @@ class PoolArrays:
                 self._enter(mine[0])
         if not mine:
             del self._players[ticket.player]
+        for row in list(islice(self._short, AGAIN_MAX)):  # words may have become free
+            if (unit := self.units[row]) is not None:
+                self._drop(row)
+                self._put(unit.members)
         return ticket
 
     def older_than(self, created_ms: int) -> list[Ticket]:
@@ -242,7 +225,6 @@ class PoolArrays:
         party = tuple(waiting[:size]) if size <= len(waiting) else ()
         rows = {self.row_of[ticket.id] for ticket in waiting[: size + 1] if ticket.id in self.row_of}  # one at most: the party before
         for row in rows:
-        self._short.pop(row, None)
             unit = self.units[row]
             if unit is not None and unit.members == party:
                 return
@@ -260,6 +242,7 @@ class PoolArrays:
         self.units[row] = None
         self.used[row] = self.ready[row] = False
         self.blocking.pop(row, None)
+        self._short.pop(row, None)
         self._free.append(row)
 
     def _put(self, members: tuple[Ticket, ...]) -> None:
@@ -308,7 +291,6 @@ class PoolArrays:
             if len(codes) > 1:
                 return f"the party's members differ in {equal.attribute!r}, which must be equal"
             self.code[i, row] = codes.pop()
-            self._short[row] = None
         for i, overlap in enumerate(rules.overlap):
             problem = self._set(row, unit, i, overlap.attribute, overlap.least)
             if problem:
@@ -326,6 +308,7 @@ class PoolArrays:
             return f"its {attribute!r} have {len(common)} in common within the party or alone, {least} are needed"
         mask = self._words[rule].take(common)
         if mask is None:
+            self._short[row] = None
             return f"more than {limits.SET_VALUES_MAX} different {attribute!r} are wished for now"
         unit.words = (*unit.words, (rule, common))
         self.sets[rule, row] = mask

@@ -24,8 +24,3 @@ class Rate:
     def per_s(self, now_ms: int) -> float:
         last = now_ms // BUCKET_MS
         return sum(self._buckets.get(last - i, 0) for i in range(OVER_MS // BUCKET_MS)) * 1000.0 / OVER_MS
-
-    def copy(self) -> "Rate":
-        found = Rate()
-        found._buckets = dict(self._buckets)
-        return found
