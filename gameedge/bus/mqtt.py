@@ -29,6 +29,7 @@ CALL_S: Final = 5.0  # for CONNACK, SUBACK and PUBACK
 START_S: Final = 3.0  # a factory waits this long for the broker, then goes on without it
 PAUSE_S: Final = (0.05, 2.0)  # before the first and the longest-delayed next attempt
 INFLIGHT_MAX: Final = 256  # QoS 1 messages without their PUBACK
+REFUSED: Final = 0x80  # in a SUBACK (MQTT 3.1.1, section 3.9.3): the connection lives, and nothing is heard
 
 log = logs.get(__name__)
 
@@ -42,6 +43,7 @@ class Broker:
     tls: bool = False
     username: str | None = None
     password: str | None = None
+    ca: str = ""  # a file of certificates to trust instead of the system's
 
 
 class MqttFactory:
@@ -167,7 +169,7 @@ class MqttBus:
             max_queued_incoming_messages=limits.BUS_QUEUE_MAX,
             max_queued_outgoing_messages=limits.BUS_QUEUE_MAX,
             max_inflight_messages=INFLIGHT_MAX,
-            tls_context=ssl.create_default_context() if self._broker.tls else None,
+            tls_context=ssl.create_default_context(cafile=self._broker.ca or None) if self._broker.tls else None,
         )
         client.pending_calls_threshold = limits.BUS_QUEUE_MAX  # our own bound says when there are too many
         return client
@@ -179,7 +181,7 @@ class MqttBus:
         async with self._answer():
             while (missing := self._filters() - done) or not published:  # some may begin while we wait
                 for pattern in sorted(missing):
-                    await client.subscribe(pattern, qos=1)
+                    await _ask_for(client, pattern)
                 done |= missing
                 if not published:
                     for topic, payload in self._mine:
@@ -211,7 +213,7 @@ class MqttBus:
         try:
             async with self._answer():
                 for pattern in filters:
-                    await client.subscribe(pattern, qos=1)
+                    await _ask_for(client, pattern)
         except UnavailableError:
             return self._client is not client
         return True
@@ -243,3 +245,10 @@ class MqttBus:
             raise UnavailableError("the broker did not answer") from error
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             raise UnavailableError(f"the broker did not take it: {error}") from error
+
+
+async def _ask_for(client: aiomqtt.Client, pattern: str) -> None:
+    """Subscribe. A broker whose access rules forbid that says so and goes on: without a line in the log we would be deaf and not know."""
+    for code in await client.subscribe(pattern, qos=1):
+        if (code if isinstance(code, int) else code.value) >= REFUSED:
+            log.error("subscription_refused", topic=pattern, detail="the broker's access rules do not let this user read it")

@@ -15,7 +15,7 @@ from gameedge.coordinator.schemas.world import SilentView, VerdictView
 from gameedge.coordinator.services import Services
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
-from gameedge.state.base import Account, Rating
+from gameedge.state.base_global import Account, Rating
 from gameedge.state.questions import PlayerHere
 
 Text = Annotated[str, Parameter(min_length=1, max_length=64, description="the beginning of a name or of an id")]

@@ -29,7 +29,7 @@ from gameedge.core import limits
 from gameedge.core.errors import RefusedError
 from gameedge.core.ids import RegionId
 from gameedge.core.routing.placement import Seen
-from gameedge.state.base import Rating
+from gameedge.state.base_global import Rating
 from gameedge.telemetry.metrics import CONTENT_TYPE
 
 PlayerPath = Annotated[str, Parameter(min_length=1, max_length=64, description="a player id")]

@@ -27,7 +27,7 @@ from gameedge.coordinator.services import Services
 from gameedge.coordinator.tokens import Signer, load_signer
 from gameedge.coordinator.verdicts import Verdicts
 from gameedge.core.errors import RefusedError, UnavailableError
-from gameedge.state.base import GlobalStore
+from gameedge.state.base_global import GlobalStore
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import coordinator_registry
 from gameedge.telemetry.traces import open_traces

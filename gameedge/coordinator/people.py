@@ -25,7 +25,8 @@ from gameedge.coordinator.everywhere import Heard, Silent, ask_processes, ask_re
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import PlayerId, RegionId
-from gameedge.state.base import Account, Evidence
+from gameedge.state.base import Evidence
+from gameedge.state.base_global import Account
 from gameedge.state.questions import PlayerHere, PlayerRecords
 from gameedge.telemetry import logs
 

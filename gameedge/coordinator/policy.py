@@ -21,7 +21,7 @@ from gameedge.config import CoordinatorConfig
 from gameedge.core import limits
 from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.ids import is_name
-from gameedge.state.base import GlobalStore
+from gameedge.state.base_global import GlobalStore
 
 DOCUMENT: Final = "policy"
 LABEL_CHARS_MAX: Final = 32  # of a residency, as an account may name it

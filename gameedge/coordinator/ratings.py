@@ -7,12 +7,13 @@ from functools import lru_cache
 from openskill.models import PlackettLuce
 
 from gameedge.core.ids import PlayerId
-from gameedge.state.base import Rating, Result
+from gameedge.state.base import Result
+from gameedge.state.base_global import Rating
 
 
 @lru_cache(maxsize=1)
 def _model() -> PlackettLuce:
-    return PlackettLuce()  # mu 25, sigma 25/3, tau 25/300: the defaults of state.base.Rating
+    return PlackettLuce()  # mu 25, sigma 25/3, tau 25/300: the defaults of state.base_global.Rating
 
 
 def is_rated(result: Result) -> bool:

@@ -28,7 +28,8 @@ from gameedge.coordinator.throttle import Throttle
 from gameedge.core import limits
 from gameedge.core.errors import RefusedError, UnavailableError
 from gameedge.core.ids import MatchId, RegionId, is_name
-from gameedge.state.base import GlobalStore, Rating, Result
+from gameedge.state.base import Result
+from gameedge.state.base_global import GlobalStore, Rating
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
 

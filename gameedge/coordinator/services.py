@@ -40,7 +40,8 @@ from gameedge.core.ids import encode as encode_id
 from gameedge.core.routing.netmap import Shift
 from gameedge.core.routing.placement import Placement, Seen
 from gameedge.core.routing.scaling import ScaleSettings
-from gameedge.state.base import Account, GlobalStore, Rating, Result
+from gameedge.state.base import Result
+from gameedge.state.base_global import Account, GlobalStore, Rating
 from gameedge.telemetry import logs
 from gameedge.telemetry.metrics import Registry as Metrics
 from gameedge.telemetry.traces import OFF, Traces

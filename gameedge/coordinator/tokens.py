@@ -27,7 +27,7 @@ from gameedge.core.tokens import (
     TokenKeys,
     key_id,
 )
-from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.state.base_global import Account, GlobalStore, Rating
 
 SECRET_NAME: Final = "token-signing-key"
 

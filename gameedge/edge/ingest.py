@@ -12,7 +12,8 @@ from typing import Final
 
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
-from gameedge.state.base import RegionStore, Ticket, refusal_of_add
+from gameedge.state.base import RegionStore, Ticket
+from gameedge.state.checks import refusal_of_add
 
 WAITING_MAX: Final = 16_384  # tickets of one mode that wait for a call; refuse
 CALL_MAX: Final = 4 * limits.TICKETS_AT_ONCE

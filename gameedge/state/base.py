@@ -1,7 +1,7 @@
-"""What the stores offer. Two implementations pass one contract suite: `memory.py` and `redis_*.py`.
+"""What a region's store offers: sessions, tickets, matches, results on their way out, evidence. Two implementations pass one contract
+suite, `memory.py` and `redis_*.py`; the coordinator's store is on its own page, `base_global.py`. For both holds:
 
-A *region* store holds sessions, tickets, matches, results on their way out, and evidence. A *global* store holds accounts,
-ratings and what was applied. Every method is one round trip; every change that must not be torn is one server-side function.
+Every method is one round trip; every change that must not be torn is one server-side function.
 Times are given by the caller (`now_ms`, Unix milliseconds), except time-to-live, which the server counts.
 All methods raise UnavailableError while the server cannot be reached, within about limits.STORE_WAIT_MS_MAX, and recover by
 themselves afterwards. A change whose answer was lost may have been made: every change can be sent again without harm.
@@ -11,8 +11,6 @@ How durable is an acknowledged change? As durable as the server is set up to be.
 crash of the machine; with `everysec` it survives a killed server process, and a crash of the machine may cost the last second.
 """
 
-import math
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
@@ -158,79 +156,6 @@ class PoolRead(msgspec.Struct, frozen=True, kw_only=True):
 Claimed = list[TicketId] | RefusedError  # the tickets that were missing (none: it is a match now), or why nothing was claimed
 
 
-def check_adds(mode: str, tickets: Sequence[Ticket]) -> None:
-    """Raises ValueError for a ticket of another pool."""
-    for ticket in tickets:
-        if ticket.mode != mode:
-            raise ValueError(f"{ticket.id} is of {ticket.mode}, not of {mode}")
-
-
-def refusal_of_add(reason: Reason, mode: str, pool_max: int) -> RefusedError:
-    if reason is Reason.POOL_FULL:
-        return RefusedError(reason, f"{mode} holds {pool_max} tickets; try later", retry_after_ms=limits.POOL_FULL_RETRY_MS)
-    return RefusedError(reason, f"the player is queued for {mode} already")
-
-
-def lease_pool(name: str) -> str:
-    """The pool that a lease belongs to: what follows the first `-` (`matcher-duel` is of the pool `duel`), else its own name.
-
-    A claim checks its lease and takes its tickets in one atomic step, so both live in the same place of a cluster.
-    """
-    _, dash, pool = name.partition("-")
-    return pool if dash else name
-
-
-def check_claims(records: Sequence[MatchRecord], lease_name: str) -> None:
-    """Raises ValueError for claims that no store can take, or not together."""
-    for record in records:
-        _check_claim(record, lease_name)
-        if (record.mode, record.fence) != (records[0].mode, records[0].fence):
-            raise ValueError(f"{record.match}: matches that are claimed together are of one mode and one fence")
-
-
-def _check_claim(record: MatchRecord, lease_name: str) -> None:
-    names = [ticket.id for ticket in record.tickets]
-    if len(set(names)) != len(names):
-        raise ValueError(f"{record.match}: a ticket is named twice")
-    if not 1 <= len(names) <= limits.SEATS_PER_MATCH_MAX:
-        raise ValueError(f"{record.match}: {len(names)} tickets; a match takes 1 to {limits.SEATS_PER_MATCH_MAX}")
-    if any(ticket.mode != record.mode for ticket in record.tickets):
-        raise ValueError(f"{record.match}: a ticket is of another mode than {record.mode}")
-    if record.fence and lease_pool(lease_name) != record.mode:
-        raise ValueError(f"{lease_name} is not a lease of {record.mode}; name it <what>-{record.mode}")
-
-
-def check_guests(record: MatchRecord) -> None:
-    """Raises ValueError for a match that is none of guests."""
-    if not record.guests or record.fence or record.accept_ms:
-        raise ValueError(f"{record.match}: a match of guests is open at once, and no lease is asked")
-    _check_claim(record, "")
-
-
-def check_result(mode: str, match: MatchId, result: Result | None) -> None:
-    """Raises ValueError for a result of another match."""
-    if result is not None and (result.mode != mode or result.match != match):
-        raise ValueError(f"{match} of {mode}: the result is of {result.match} of {result.mode}")
-
-
-def check_evidence(evidence: Evidence) -> None:
-    """Raises RefusedError(TOO_LARGE)."""
-    if len(evidence.clip) > limits.EVIDENCE_BYTES_MAX:
-        raise RefusedError(Reason.TOO_LARGE, f"a clip of {len(evidence.clip)} bytes; at most {limits.EVIDENCE_BYTES_MAX}")
-
-
-def check_join(before: MatchRecord, after: MatchRecord) -> tuple[list[Ticket], list[TicketId]]:
-    """Who joins and whose seats they may take. Raises ValueError for a change that is none."""
-    had, has = {ticket.id for ticket in before.tickets}, {ticket.id for ticket in after.tickets}
-    same = (after.match, after.mode, after.host, after.epoch) == (before.match, before.mode, before.host, before.epoch)
-    joining = [ticket for ticket in after.tickets if ticket.id not in had]
-    if not same or after.joins != before.joins + 1 or not joining or any(ticket.mode != after.mode for ticket in joining):
-        raise ValueError(f"{before.match}: people join the same match, which counts it")
-    if len(has) > limits.SEATS_PER_MATCH_MAX:
-        raise ValueError(f"{before.match}: {len(has)} tickets; a match takes at most {limits.SEATS_PER_MATCH_MAX}")
-    return joining, sorted(had - has)
-
-
 class RegionStore(Protocol):
     """A region's Redis."""
 
@@ -266,7 +191,7 @@ class RegionStore(Protocol):
 
     async def ticket_add(self, ticket: Ticket, pool_max: int) -> None:
         """Raises RefusedError(POOL_FULL) at `pool_max`, RefusedError(ALREADY_QUEUED) when the player has another ticket there.
-        Idempotent by ticket id."""
+        Idempotent by ticket id, also where an open match has the ticket by now: a call whose answer was lost may be sent again."""
         ...
 
     async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:
@@ -369,7 +294,7 @@ class RegionStore(Protocol):
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         """The host could not open it, or somebody did not accept it: its tickets, as they are in `record`, are queued again with their
         age (except of players who queued again meanwhile, those that are `out`, and guests). False: it was not there, or has another
-        host or epoch by now than in `record`."""
+        host, epoch or number of joins by now than in `record`."""
         ...
 
     async def match_join(self, before: MatchRecord, after: MatchRecord, lease_name: str, fence: int) -> list[TicketId] | None:
@@ -455,110 +380,6 @@ class RegionStore(Protocol):
 
     async def erase_player(self, player: PlayerId) -> int:
         """Remove all evidence and sessions of a player; how many records went."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class Account(Record, frozen=True, kw_only=True):
-    player: PlayerId
-    secret_hash: str
-    name: str
-    created_ms: int
-    banned: bool = False
-    trust: int = 0
-    residency: str = ""  # a label of the coordinator's `residency`; empty: anywhere
-
-
-def folded(name: str) -> str:
-    """A name as it is looked for: without case and without differences of form."""
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
-class Rating(Record, frozen=True, kw_only=True):
-    mu: float = 25.0
-    sigma: float = 25.0 / 3.0
-    games: int = 0
-
-
-def check_ratings(*groups: dict[PlayerId, Rating]) -> None:
-    """Raises ValueError for a rating that is not finite: it would spoil every later match of the player."""
-    for ratings in groups:
-        for player, rating in ratings.items():
-            if not (math.isfinite(rating.mu) and math.isfinite(rating.sigma)):
-                raise ValueError(f"{player}: a rating of {rating.mu} with sigma {rating.sigma}")
-
-
-class GlobalStore(Protocol):
-    """The coordinator's Redis."""
-
-    @property
-    def corrupt(self) -> int:
-        """Records that could not be decoded, so far."""
-        ...
-
-    async def ping(self) -> float: ...
-    async def account_add(self, account: Account) -> None:
-        """Raises RefusedError(FORBIDDEN) where another account has this player id; the same account again is accepted."""
-        ...
-
-    async def account_get(self, player: PlayerId) -> Account | None: ...
-    async def account_put(self, account: Account) -> None: ...
-    async def accounts_find(self, text: str, limit: int) -> list[Account]:
-        """Accounts whose name (in whatever case) or id begins with `text`, by name. Accounts that no release since this method has
-        written are found by their whole id alone."""
-        ...
-
-    async def account_erase(self, player: PlayerId) -> int:
-        """Remove the account, its ratings and its last placement; how many records went. For limits.APPLIED_LIFE_MS the id is
-        remembered as erased, so that a result that arrives late gives it no rating again."""
-        ...
-
-    async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:
-        """Which of them were erased lately."""
-        ...
-
-    async def erasing_put(self, player: PlayerId, regions: Sequence[RegionId]) -> None:
-        """These regions still hold something of an erased player."""
-        ...
-
-    async def erasing_done(self, player: PlayerId, region: RegionId) -> None: ...
-    async def erasing(self) -> dict[PlayerId, list[RegionId]]:
-        """What erasures have not reached yet."""
-        ...
-
-    async def version_add(self, name: str, entry: bytes, expected: int) -> bool:
-        """Atomically append a version of the document `name`, where its newest one has the number `expected` (0: there is none).
-        False: somebody was faster. The oldest go over limits.VERSIONS_MAX."""
-        ...
-
-    async def versions(self, name: str, limit: int) -> tuple[int, list[bytes]]:
-        """The number of the newest version (0: none) and the newest `limit` entries, newest first."""
-        ...
-
-    async def ratings(self, player: PlayerId) -> dict[str, Rating]: ...
-    async def ratings_of(self, mode: str, players: Sequence[PlayerId]) -> dict[PlayerId, Rating]: ...
-
-    async def result_apply(self, result: Result, ratings: dict[PlayerId, Rating], expected: dict[PlayerId, Rating]) -> bool:
-        """Atomically: once a match id, store the ratings if they still are `expected`, and mark the match applied.
-        True: applied now or before (known for limits.APPLIED_LIFE_MS). False: a rating had changed meanwhile, compute again.
-        A player without a rating counts as `Rating()`. ValueError for ratings that are not finite."""
-        ...
-
-    async def result_applied(self, match: MatchId) -> bool: ...
-    async def secret(self, name: str, value: bytes) -> bytes:
-        """Store once: the value that is there, or `value` where there was none (signing keys)."""
-        ...
-
-    async def explain_put(self, player: PlayerId, why: bytes, ttl_ms: int) -> None:
-        """Keep why a player was placed where it was."""
-        ...
-
-    async def explain_get(self, player: PlayerId) -> bytes | None: ...
-
-    async def audit_add(self, entry: str) -> None: ...
-    async def audit_list(self, limit: int) -> list[str]:
-        """Newest first; the oldest go over limits.AUDIT_ENTRIES_MAX."""
         ...
 
     async def close(self) -> None: ...

@@ -17,17 +17,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions
-from gameedge.state.base import (
-    EdgeRecord,
-    Evidence,
-    InboxEvent,
-    MatchRecord,
-    Result,
-    SessionRecord,
-    StoredResult,
-    check_evidence,
-    check_result,
-)
+from gameedge.state.base import EdgeRecord, Evidence, InboxEvent, MatchRecord, Result, SessionRecord, StoredResult
+from gameedge.state.checks import check_evidence, check_result
 from gameedge.state.memory_pool import MemoryPools, Pool
 
 Clock = Callable[[], float]
@@ -42,6 +33,7 @@ class _Inbox:
     events: deque[InboxEvent] = field(default_factory=lambda: deque(maxlen=limits.INBOX_EVENTS_MAX))
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     expires_ms: float = 0.0
+    readers: int = 0  # that wait
 
 
 @dataclass(slots=True)
@@ -131,7 +123,7 @@ class MemoryRegionStore(MemoryPools):
 
     async def modes(self) -> list[str]:
         self._check()
-        return sorted(self._pools)
+        return sorted(self._modes)
 
     async def lease_release(self, name: str, owner: EdgeId) -> None:
         self._check()
@@ -158,8 +150,10 @@ class MemoryRegionStore(MemoryPools):
 
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         pool = self._pool(record.mode)
-        if not _same_host(pool.matches.get(record.match, record), record) or not self._forget(pool, record.match):
+        now = pool.matches.get(record.match)
+        if now is None or not _same_host(now, record) or now.joins != record.joins:
             return False
+        self._forget(pool, record.match)
         back = [] if record.guests else [ticket for ticket in record.tickets if ticket.id not in out]
         queued = [ticket for ticket in back if ticket.player not in pool.players and ticket.id not in pool.tickets]
         for ticket in queued:
@@ -237,6 +231,9 @@ class MemoryRegionStore(MemoryPools):
     def _inbox(self, edge: EdgeId) -> _Inbox:
         inbox = self._inboxes.get(edge)
         if inbox is None:
+            now = self._clock()
+            for name in [name for name, kept in self._inboxes.items() if kept.events and kept.expires_ms <= now]:
+                del self._inboxes[name]  # nobody wrote to it for as long as an inbox lives
             inbox = self._inboxes[edge] = _Inbox()
         elif inbox.events and inbox.expires_ms <= self._clock():
             inbox.events.clear()
@@ -247,12 +244,18 @@ class MemoryRegionStore(MemoryPools):
         inbox = self._inbox(edge)
         if not inbox.events and block_ms > 0:
             inbox.bell.clear()
+            inbox.readers += 1
             try:
                 await asyncio.wait_for(inbox.bell.wait(), min(block_ms, limits.STORE_BLOCK_MS_MAX) / 1000)
             except TimeoutError:
-                return []
+                pass
+            finally:
+                inbox.readers -= 1
             self._check()
-        return [inbox.events.popleft() for _ in range(min(len(inbox.events), limits.INBOX_READ_MAX))]
+        taken = [inbox.events.popleft() for _ in range(min(len(inbox.events), limits.INBOX_READ_MAX))]
+        if not inbox.events and not inbox.readers and self._inboxes.get(edge) is inbox:
+            del self._inboxes[edge]  # names of one question each would add up
+        return taken
 
     # -- outbox
 

@@ -7,14 +7,15 @@ from typing import Final
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Account, Rating, Result, check_ratings, folded
+from gameedge.state.base import Result
+from gameedge.state.base_global import Account, Rating, check_ratings, folded
 from gameedge.state.memory import Clock, monotonic_ms
 
 EXPLAINED_MAX: Final = 10_000
 
 
 class MemoryGlobalStore:
-    """The coordinator's store in this process. See `base.GlobalStore`."""
+    """The coordinator's store in this process. See `base_global.GlobalStore`."""
 
     def __init__(self, *, clock_ms: Clock = monotonic_ms) -> None:
         self.available = True

@@ -11,19 +11,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError, UnavailableError
 from gameedge.core.ids import EdgeId, MatchId, PlayerId, SessionId, TicketId
-from gameedge.state.base import (
-    Claimed,
-    InboxEvent,
-    MatchRecord,
-    PoolRead,
-    Result,
-    Ticket,
-    check_adds,
-    check_claims,
-    check_guests,
-    check_join,
-    refusal_of_add,
-)
+from gameedge.state.base import Claimed, InboxEvent, MatchRecord, PoolRead, Result, Ticket
+from gameedge.state.checks import check_adds, check_claims, check_guests, check_join, refusal_of_add
 
 
 @dataclass(slots=True)
@@ -66,6 +55,7 @@ class MemoryPools(ABC):
         self.available = True
         self._outbox_max = outbox_max
         self._pools: dict[str, Pool] = {}
+        self._modes: set[str] = set()  # that ever had a ticket or a match, not those that were only asked about
         self._fences: dict[str, int] = {}
 
     @abstractmethod
@@ -82,13 +72,19 @@ class MemoryPools(ABC):
             pool = self._pools[mode] = Pool()
         return pool
 
+    def _of(self, mode: str) -> Pool:
+        """To write to."""
+        pool = self._pool(mode)
+        self._modes.add(mode)
+        return pool
+
     # -- ingest
 
     async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:
         check_adds(mode, tickets)
-        pool, said, added = self._pool(mode), list[Reason | None](), list[TicketId]()
+        pool, said, added = self._of(mode), list[Reason | None](), list[TicketId]()
         for ticket in tickets:
-            if ticket.id in pool.tickets:
+            if ticket.id in pool.tickets or pool.seats.get(ticket.id) in pool.matches:
                 said.append(None)
             elif ticket.player in pool.players:
                 said.append(Reason.ALREADY_QUEUED)
@@ -191,10 +187,11 @@ class MemoryPools(ABC):
 
     async def claim_many(self, records: Sequence[MatchRecord], lease_name: str) -> list[Claimed]:
         check_claims(records, lease_name)
-        taken: list[TicketId] = []
+        if not records:
+            return []
+        pool, taken = self._of(records[0].mode), list[TicketId]()
         said = [self._claim(record, lease_name, taken) for record in records]
-        if records:
-            self._pool(records[0].mode).changed(taken)
+        pool.changed(taken)
         return said
 
     def _claim(self, record: MatchRecord, lease_name: str, taken: list[TicketId]) -> Claimed:
@@ -217,7 +214,7 @@ class MemoryPools(ABC):
 
     async def match_guests(self, record: MatchRecord) -> bool:
         check_guests(record)
-        pool = self._pool(record.mode)
+        pool = self._of(record.mode)
         if (known := pool.matches.get(record.match)) is not None:
             return known.guests and known.host == record.host
         if len(pool.matches) + len(pool.outbox) >= self._outbox_max:

@@ -5,7 +5,8 @@
 `memory://` is the asker's own.
 """
 
-from gameedge.state.base import GlobalStore, RegionStore
+from gameedge.state.base import RegionStore
+from gameedge.state.base_global import GlobalStore
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.state.redis_urls import parse

@@ -25,6 +25,8 @@ from gameedge.state.redis_urls import parse
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
 _USES: Final = "-- uses: "
+# What a call may end with that is not ours. The last two are the client library's, about answers that are no Redis server's.
+_FAULTS: Final = (exceptions.RedisError, OSError, TimeoutError, ValueError, RecursionError)
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class RedisClient:
                     pipeline.execute_command(*command)
                 answers: list[Any] = await pipeline.execute(raise_on_error=False)
                 return answers
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             raise self._unavailable(error) from error
 
     async def block(self, command: Command, block_ms: int) -> Any:
@@ -101,7 +103,7 @@ class RedisClient:
         try:
             async with asyncio.timeout(block_ms / 1000 + self._wait_s):
                 return await self._links.waits.execute_command(*command)
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> UnavailableError:

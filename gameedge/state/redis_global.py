@@ -1,4 +1,4 @@
-"""The coordinator's store on Redis or Valkey. See `base.GlobalStore` for what each method promises.
+"""The coordinator's store on Redis or Valkey. See `base_global.GlobalStore` for what each method promises.
 
 Keys: `gg:account:<player>`; `gg:{mode}:ratings` (hash: player to rating) and `gg:{mode}:applied` (match, until when that is
 known) share a slot, so that a result is applied in one step; `gg:modes`; `gg:secret:<name>`; `gg:audit` (list);
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Account, Rating, Result, check_ratings, folded
+from gameedge.state.base import Result
+from gameedge.state.base_global import Account, Rating, check_ratings, folded
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Command, script
 from gameedge.state.redis_store import RedisStore
@@ -53,7 +54,10 @@ class RedisGlobalStore(RedisStore):
         return self._account.one(await self._client.call(("GET", f"gg:account:{player}")))
 
     async def account_put(self, account: Account) -> None:
+        before = await self.account_get(account.player)
         await self._client.pipe([("SET", f"gg:account:{account.player}", encode(account)), _index(account)])
+        if before is not None and (old := set(_found_by(before)) - set(_found_by(account))):
+            await self._client.call(("ZREM", _FIND, *old))  # another name: nobody finds it by the one before
 
     async def accounts_find(self, text: str, limit: int) -> list[Account]:
         if limit <= 0 or not text:
@@ -70,6 +74,8 @@ class RedisGlobalStore(RedisStore):
 
     async def account_erase(self, player: PlayerId) -> int:
         account, modes = await self.account_get(player), await self._modes()
+        # First, while the account still says its name: where the rest is broken off, whoever tries again finds this one again.
+        await self._client.call(("ZREM", _FIND, *(_found_by(account) if account is not None else [f"i{player}"])))
         until_ms = time.time_ns() // 1_000_000 + limits.APPLIED_LIFE_MS
         commands: list[Command] = [
             ("ZADD", _ERASED, until_ms, player),
@@ -78,8 +84,6 @@ class RedisGlobalStore(RedisStore):
             *(("HDEL", f"gg:{{{mode}}}:ratings", player) for mode in modes),
         ]
         _, *gone = await self._client.pipe(commands)
-        names = _found_by(account) if account is not None else [f"i{player}"]
-        await self._client.call(("ZREM", _FIND, *names))
         return sum(map(int, gone))
 
     async def erased(self, players: Sequence[PlayerId]) -> set[PlayerId]:

@@ -5,7 +5,8 @@ can wait in one slot at a time only. Method: each pool has a stream for each pro
 stream of its own, where everything else goes, and where the claimer rings a bell right after the claim. A process waits on its
 own stream, and takes from all. Guarantee: the event is there if the match is, and a lost bell costs one wait, no event.
 
-Events are deleted once they were read. What could not be deleted is remembered and not given twice.
+Events are deleted once they were read. What could not be deleted (a server may refuse every write while it cannot keep them) is
+remembered, not given twice, and no reason to stop waiting.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +56,8 @@ class Inboxes:
         if (events := await self._take(edge)) or block_ms <= 0:
             return events
         block_ms = min(block_ms, limits.STORE_BLOCK_MS_MAX)
-        await self._client.block(("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", own(edge), "0"), block_ms)
+        after = max(self._taken.get(own(edge), ()), key=_position, default=b"0")
+        await self._client.block(("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", own(edge), after), block_ms)
         return await self._take(edge)
 
     async def _take(self, edge: EdgeId) -> list[InboxEvent]:
@@ -76,6 +78,7 @@ class Inboxes:
         entries: list[_Entry] = []
         for stream, answer in zip(streams, answers, strict=True):
             taken = self._taken.get(stream, set())
+            taken.intersection_update([at for at, _ in answer])  # they are the oldest: what is not listed is gone from the server
             for at, fields in answer:
                 event = None if at in taken or not fields or b"b" in fields else self._codec.one(fields.get(b"e", b""))
                 entries.append((_position(at), stream, at, event))

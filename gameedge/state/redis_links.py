@@ -35,9 +35,10 @@ class Links:
         self._pools: list[Any] = []
         self._sentinels: list[Any] = []
         try:
+            self._tls = _trusting(place)
             self.calls = self._open(wait_s, CONNECTIONS_MAX)
             self.waits = self._open(None, WAITS_MAX)
-        except (ValueError, TypeError, ssl.SSLError, exceptions.RedisError) as error:
+        except (ValueError, TypeError, OSError, exceptions.RedisError) as error:  # ssl.SSLError is an OSError
             raise ConfigError(f"redis = {str(place)!r}: {error}") from error
 
     def _common(self, timeout_s: float | None) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class Links:
     def _single(self, common: dict[str, Any], timeout_s: float | None, most: int) -> Any:
         [(host, port)] = self._place.nodes[:1]
         common |= {"host": host, "port": port, "db": self._place.db, "retry": Retry(NoBackoff(), 0), "max_connections": most}
-        common["connection_class"] = SSLConnection if self._place.tls else Connection
+        common |= {"connection_class": SSLConnection if self._place.tls else Connection, **self._tls}
         pool = ConnectionPool(**common) if timeout_s is None else BlockingConnectionPool(timeout=timeout_s, **common)
         self._pools.append(pool)
         return Redis(connection_pool=pool)
@@ -66,13 +67,14 @@ class Links:
     def _cluster(self, common: dict[str, Any], _: float | None, most: int) -> Any:
         nodes = [ClusterNode(host, port) for host, port in self._place.nodes]
         more: dict[str, Any] = {"retry": Retry(ConstantBackoff(MOVED_WAIT_S), MOVED_TRIES), "require_full_coverage": False}
-        more |= {"startup_nodes": nodes, "max_connections": most, "ssl": self._place.tls}
+        more |= {"startup_nodes": nodes, "max_connections": most, "ssl": self._place.tls, **self._tls}
         return RedisCluster(**common, **more)
 
     def _sentinel(self, common: dict[str, Any], _: float | None, most: int) -> Any:
         asked = {"socket_timeout": self._wait_s / 3, "socket_connect_timeout": self._wait_s / 3, "password": self._place.sentinel_password}
         opener: Any = Sentinel  # the library has no types for it
-        sentinel = opener(list(self._place.nodes), sentinel_kwargs={**asked, "ssl": self._place.tls}, ssl=self._place.tls, **common)
+        common |= {"ssl": self._place.tls, **self._tls}
+        sentinel = opener(list(self._place.nodes), sentinel_kwargs={**asked, "ssl": self._place.tls, **self._tls}, **common)
         redis = sentinel.master_for(self._place.master, db=self._place.db, max_connections=most, retry=Retry(NoBackoff(), 0))
         self._pools.append(redis.connection_pool)
         self._sentinels += sentinel.sentinels
@@ -83,3 +85,11 @@ class Links:
             await redis.aclose()
         for pool in self._pools:
             await pool.disconnect()
+
+
+def _trusting(place: Place) -> dict[str, str]:
+    """What tells the client library whom to trust. Raises OSError for a file that cannot be read or holds no certificates."""
+    if not place.ca:
+        return {}
+    ssl.create_default_context(cafile=place.ca)  # now, not with the first connection
+    return {"ssl_ca_certs": place.ca}

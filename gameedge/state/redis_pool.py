@@ -19,7 +19,8 @@ from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
 from gameedge.state import redis_inbox
-from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket, check_adds, check_claims, check_guests, check_join, refusal_of_add
+from gameedge.state.base import Claimed, MatchRecord, PoolRead, Ticket
+from gameedge.state.checks import check_adds, check_claims, check_guests, check_join, refusal_of_add
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Argument, Command, script
 from gameedge.state.redis_store import RedisStore
@@ -50,7 +51,7 @@ class RedisPools(RedisStore):
 
     async def tickets_add(self, mode: str, tickets: Sequence[Ticket], pool_max: int) -> list[Reason | None]:
         check_adds(mode, tickets)
-        keys = pool_keys(mode, "tickets", "players", "owners", "version", "feed")
+        keys = pool_keys(mode, "tickets", "players", "owners", "version", "feed", "seats", "matches")
         said: list[Reason | None] = []
         for first in range(0, len(tickets), limits.TICKETS_AT_ONCE):  # each call has its own time
             some = tickets[first : first + limits.TICKETS_AT_ONCE]

@@ -15,18 +15,8 @@ import msgspec
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, TicketId
 from gameedge.state import positions, redis_inbox
-from gameedge.state.base import (
-    EdgeRecord,
-    Evidence,
-    InboxEvent,
-    MatchRecord,
-    Result,
-    SessionRecord,
-    StoredResult,
-    check_evidence,
-    check_result,
-    lease_pool,
-)
+from gameedge.state.base import EdgeRecord, Evidence, InboxEvent, MatchRecord, Result, SessionRecord, StoredResult
+from gameedge.state.checks import check_evidence, check_result, lease_pool
 from gameedge.state.records import Codec, encode
 from gameedge.state.redis_client import Command, script
 from gameedge.state.redis_pool import RedisPools, pool_keys
@@ -125,7 +115,7 @@ class RedisRegionStore(RedisPools):
     async def match_unclaim(self, record: MatchRecord, out: Collection[TicketId] = ()) -> bool:
         keys = _pool(record.mode, "matches", "members", "seats", "tickets", "players", "owners", "version", "checkpoints", "feed")
         triples = (part for t in record.tickets for part in (t.id, t.player, b"" if record.guests or t.id in out else encode(t)))
-        unclaim = script("match_unclaim")(keys, record.match, limits.FEED_ENTRIES_MAX, record.host, record.epoch, *triples)
+        unclaim = script("match_unclaim")(keys, record.match, limits.FEED_ENTRIES_MAX, record.host, record.epoch, record.joins, *triples)
         return bool(await self._client.call(unclaim))
 
     async def match_close(self, mode: str, match: MatchId, result: Result | None, *, by: MatchRecord | None = None) -> bool:

@@ -1,8 +1,9 @@
 """Where a store is, from its URL: one server, a Redis Cluster, or whatever server Sentinel says is the master.
 
 `redis://[user:password@]host:port[/db]` and `rediss://` (TLS), `redis+cluster://[user:password@]host:port[,host:port...]`,
-`redis+sentinel://[user:password@]host:port[,host:port...]/master[/db][?sentinel_password=...]`; `rediss+...` for TLS. Of a cluster
-and of sentinels any that answers is enough; name several. Messages never hold a password.
+`redis+sentinel://[user:password@]host:port[,host:port...]/master[/db][?sentinel_password=...]`; `rediss+...` for TLS, with
+`?ca=/path/to/ca.pem` where the servers' certificates are signed by an authority of one's own. Of a cluster and of sentinels any that
+answers is enough; name several. Messages never hold a password.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Place:
     db: int = 0
     master: str = ""
     sentinel_password: str | None = None
+    ca: str = ""  # a file of certificates to trust instead of the system's
 
     def __str__(self) -> str:
         """Without a password: for messages and logs."""
@@ -47,13 +49,13 @@ def parse(url: str) -> Place:
     """Raises ConfigError, with what is wrong and what to write instead."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
-        raise ConfigError(f"redis: the scheme {scheme[:20]!r} is none of ours; {FORMS}")
+        raise ConfigError(f"redis: the scheme {scheme.partition(':')[0][:20]!r} is none of ours; {FORMS}")
     kind, tls = SCHEMES[scheme]
     rest, _, query = rest.partition("?")
+    options = _options(kind, tls, query)
     user, at, where = rest.rpartition("@")
     hosts, _, path = where.partition("/")
     username, colon, password = user.partition(":")
-    options = _options(kind, query)
     master, db = _path(kind, path)
     return Place(
         kind=kind,
@@ -64,6 +66,7 @@ def parse(url: str) -> Place:
         db=db,
         master=master,
         sentinel_password=options.get("sentinel_password"),
+        ca=options.get("ca", ""),
     )
 
 
@@ -94,9 +97,12 @@ def _path(kind: Kind, path: str) -> tuple[str, int]:
     return master, int(parts[0]) if parts else 0
 
 
-def _options(kind: Kind, query: str) -> dict[str, str]:
+def _options(kind: Kind, tls: bool, query: str) -> dict[str, str]:
     options = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
     known = {"sentinel_password"} if kind == "sentinel" else set()
+    known |= {"ca"} if tls else set()
+    if "@" in query and not set(options) <= known:  # whatever stands before it may be a password's end: it is not repeated
+        raise ConfigError("redis: a ? in a user's name or password is written %3F, and an @ among the options %40")
     if unknown := sorted(set(options) - known):
         raise ConfigError(f"redis: {unknown[0]!r} is no option here; known: {', '.join(sorted(known)) or 'none'}")
     return options

@@ -31,7 +31,7 @@ from gameedge.local.child import free_port
 from gameedge.local.deployment import together
 from gameedge.local.node import Node
 from gameedge.local.servers import broker_server, redis_server
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge_client import GameEdgeError, Match, Session
 from loadtest.bench.report import Row, row, say

@@ -10,9 +10,9 @@ import numpy as np
 from gameedge.core import limits
 from gameedge.core.game import ModeSpec
 from gameedge.core.ids import EdgeId
-from gameedge.core.matchmaking import teams as splitting
 from gameedge.core.matchmaking.settings import DEFAULT, MatchSettings
 from gameedge.core.matchmaking.ticket import Ticket
+from loadtest.bench import matchmaking_teams as splitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _gather(pool: _Pool, seed: int, mode: ModeSpec, settings: MatchSettings) -> 
 
 
 def _proposal(pool: _Pool, group: list[int], mode: ModeSpec, settings: MatchSettings) -> Proposal:
-    # One order for one combination of sizes: the listed splits of `teams.py` are found again.
+    # One order for one combination of sizes: the listed splits of `matchmaking_teams.py` are found again.
     group.sort(key=lambda unit: (-pool.sizes[unit], unit))
     sizes = [pool.sizes[unit] for unit in group]
     ratings = [pool.ratings[unit] for unit in group]

@@ -260,7 +260,7 @@ def write_tokens(folder: Path, count: int) -> tuple[Path, str]:
     """Sign `count` session tokens with a fresh key: the file, one token a line, and the public key for `token_keys`."""
     from gameedge.coordinator.tokens import Signer
     from gameedge.core.ids import PlayerId, RegionId
-    from gameedge.state.base import Account
+    from gameedge.state.base_global import Account
 
     signer, now_ms = Signer(os.urandom(32)), int(time.time() * 1000)
     path = folder / "tokens"

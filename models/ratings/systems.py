@@ -9,7 +9,8 @@ from typing import Protocol
 
 from gameedge.coordinator.ratings import rate
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Rating, Result
+from gameedge.state.base import Result
+from gameedge.state.base_global import Rating
 
 
 class System(Protocol):

@@ -15,16 +15,8 @@ from redis import Redis, exceptions
 
 from gameedge.core.ids import EdgeId, FlagId, MatchId, PlayerId, RegionId, SessionId, TicketId
 from gameedge.local.servers import redis_binary
-from gameedge.state.base import (
-    EdgeRecord,
-    Evidence,
-    GlobalStore,
-    MatchRecord,
-    RegionStore,
-    Result,
-    SessionRecord,
-    Ticket,
-)
+from gameedge.state.base import EdgeRecord, Evidence, MatchRecord, RegionStore, Result, SessionRecord, Ticket
+from gameedge.state.base_global import GlobalStore
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.state.redis_global import RedisGlobalStore

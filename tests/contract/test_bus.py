@@ -359,6 +359,50 @@ def test_urls_of_another_form_are_config_errors(url: str) -> None:
         open_bus(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mqtt://user:hunter2@h:99999",
+        "mqtt://user:hunter2@h/path",
+        "mqtt://user:hunter2#x@h",
+        "mqtt://user:x/hunter2@h",
+        "mqtt://user:hunter2@[::1",
+        "amqp://user:hunter2@h",
+        "user:hunter2@h:1883",
+    ],
+)
+def test_a_password_is_in_no_message(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"bus = .*@(h|\[::1)") as caught:
+        open_bus(url)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_a_broker_that_lets_us_hear_nothing_is_an_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Access rules refuse a filter in the SUBACK and keep the connection: nothing else would ever tell."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                kind, size = await reader.readexactly(2)  # all packets of this test are shorter than 128 bytes
+                body = await reader.readexactly(size)
+                if kind >> 4 == 1:
+                    writer.write(b"\x20\x02\x00\x00")
+                elif kind >> 4 == 8:
+                    writer.write(b"\x90\x03" + body[:2] + (b"\x01" if b"allowed" in body else b"\x80"))
+                elif kind >> 4 == 10:
+                    writer.write(b"\xb0\x02" + body[:2])
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener, asyncio.timeout(WAIT_S), open_bus(f"mqtt://127.0.0.1:{listener.sockets[0].getsockname()[1]}")("a") as a:
+        await until(lambda: a.online)
+        async with a.subscribe("t/allowed"), a.subscribe("t/secret"):
+            refused = [record for record in caplog.records if record.message == "subscription_refused"]
+            assert [record.__dict__["fields"]["topic"] for record in refused] == ["t/secret"]
+            assert a.online
+
+
 LEVELS = st.lists(st.sampled_from(["", "a", "b", "$c"]), min_size=1, max_size=4)
 
 

@@ -10,7 +10,7 @@ import pytest
 from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Account, GlobalStore, Rating
+from gameedge.state.base_global import Account, GlobalStore, Rating
 from tests.contract.stores import KINDS, empty, global_store, result
 
 P1, P2 = PlayerId("p_1"), PlayerId("p_2")
@@ -156,6 +156,11 @@ async def test_accounts_are_found_by_the_beginning_of_name_or_id(store: GlobalSt
     assert await names("") == await names("nobody") == await names("p_1\0") == await names("x" * 10_000) == []
     await store.account_put(account("p_1", banned=True))
     assert (await store.accounts_find("ana", 1))[0].banned
+    await store.account_put(account("p_1", name="Zoe"))
+    assert "p_1" not in await names("ana")
+    assert await names("zoe") == ["p_1"]
+    await store.account_erase(P1)
+    assert await names("zoe") == []
 
 
 async def test_an_erased_player_is_gone_and_stays_gone(store: GlobalStore) -> None:

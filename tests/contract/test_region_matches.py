@@ -51,6 +51,8 @@ class TestMatches:
         assert await store.match_join(before, joined(before, ticket(3)), "", 0) == []
         assert await store.match_join(before, joined(before, ticket(2)), "", 0) is None, "somebody else joined meanwhile"
         assert await store.match_adopt(before, A) is None, "that record forgets who joined"
+        assert not await store.match_unclaim(before), "and would queue everybody again but those"
+        assert await store.match_of_ticket(MODE, TicketId("t_3")) is not None
         now = await store.match_get(MODE, before.match)
         assert now is not None
         adopted = await store.match_adopt(now, A)

@@ -38,6 +38,28 @@ class TestTickets:
         assert await store.ticket_cancel(MODE, TicketId("t_1"))
         await store.ticket_add(ticket(2, player=PlayerId("p_1")), MAX)
 
+    async def test_a_ticket_that_is_sent_again_after_its_match_was_made_stays_in_that(self, store: RegionStore) -> None:
+        await store.ticket_add(ticket(1), MAX)
+        record = match("m_1", ticket(1))
+        assert await store.claim(record, "") == []
+        version = await store.pool_version(MODE)
+        await store.ticket_add(ticket(1), MAX)  # the first answer was lost
+        assert await store.tickets(MODE) == []
+        assert await store.pool_version(MODE) == version
+        assert await store.claim(match("m_2", ticket(1)), "") == ["t_1"]
+        assert await store.match_close(MODE, record.match, None)
+        await store.ticket_add(ticket(1), MAX)
+        assert await store.tickets(MODE) == [ticket(1)]
+
+    async def test_a_mode_that_was_only_asked_about_is_none(self, store: RegionStore) -> None:
+        await store.tickets("typo")
+        await store.matches("typo")
+        assert await store.ticket_of_player("typo", PlayerId("p_1")) is None
+        assert await store.modes() == []
+        await store.ticket_add(ticket(1), MAX)
+        assert await store.ticket_cancel(MODE, TicketId("t_1"))
+        assert await store.modes() == [MODE]
+
     async def test_pool_is_bounded(self, store: RegionStore) -> None:
         for number in range(3):
             await store.ticket_add(ticket(number), 3)

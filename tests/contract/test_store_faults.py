@@ -12,10 +12,11 @@ from redis.asyncio import Redis
 from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import MatchId, PlayerId, TicketId
 from gameedge.local.servers import Server, redis_server
-from gameedge.state.base import InboxEvent, Rating
+from gameedge.state.base import InboxEvent
+from gameedge.state.base_global import Account, Rating
 from gameedge.state.redis_global import RedisGlobalStore
 from gameedge.state.redis_region import RedisRegionStore
-from tests.contract.stores import MODE, A, B, empty, evidence, match, result, session, ticket
+from tests.contract.stores import MODE, A, B, edge_record, empty, evidence, match, result, session, ticket
 
 
 @pytest.fixture
@@ -52,8 +53,9 @@ async def test_what_was_acknowledged_survives_kill_9(server: Server, store: Redi
         for worker in range(4):
             group.create_task(play(worker))
         await asyncio.sleep(random.Random(1).uniform(0.3, 0.6))
+        while not closed:  # a busy machine has not come to it yet
+            await asyncio.sleep(0.05)
         await server.kill()
-    assert closed
     await server.restart()
     kept = {entry.result.match for entry in await store.outbox_read("", 1_000_000)}
     assert set(closed) <= kept
@@ -123,21 +125,48 @@ async def test_a_server_that_accepts_but_never_answers() -> None:
         await store.close()
 
 
-async def test_a_server_that_speaks_nonsense() -> None:
+NONSENSE = (
+    *(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\xff\r\n", b"x" * 100_000),
+    *(b":abc\r\n", b"$abc\r\n", b"$-5\r\n", b"*x\r\n", b"*1\r\n" * 3_000),
+)
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: repr(answer[:8]))
+async def test_a_server_that_speaks_nonsense(answer: bytes) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while await reader.read(4096):
-                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                writer.write(answer * 8)
                 await writer.drain()
         writer.close()
 
     listener = await asyncio.start_server(babble, "127.0.0.1", 0)
     async with listener, asyncio.timeout(8):
-        store = RedisRegionStore(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", wait_ms=200)
+        store = RedisRegionStore(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", wait_ms=500)
         for call in (store.ping, lambda: store.tickets(MODE), lambda: store.inbox_read(A, 50)):
             with pytest.raises(UnavailableError):
                 await call()
         await store.close()
+
+
+async def test_an_inbox_is_waited_at_while_its_server_deletes_nothing(server: Server, store: RedisRegionStore) -> None:
+    """As when a server cannot keep what it is told (MISCONF, NOREPLICAS): reads go on, writes are refused."""
+    async with Redis.from_url(server.url) as client:
+        await store.inbox_post(A, [InboxEvent(kind="found")])
+        await client.acl_setuser("default", enabled=True, commands=["-xdel"], keys=["*"])
+        assert [event.kind for event in await store.inbox_read(A, 0)] == ["found"]
+        reader = asyncio.create_task(store.inbox_read(A, 10_000))
+        await asyncio.sleep(0.3)
+        assert not reader.done(), "what was given already wakes nobody"
+        await store.inbox_post(A, [InboxEvent(kind="lost")])
+        assert [event.kind for event in await asyncio.wait_for(reader, 5)] == ["lost"]
+        await client.delete("ge:{edge-edge-a}:inbox")
+        assert await store.inbox_read(A, 0) == []
+        assert not any(store._inboxes._taken.values()), "what the server forgot need not be remembered"
+        await client.acl_setuser("default", enabled=True, commands=["+xdel"])
+        await store.inbox_post(A, [InboxEvent(kind="found")])
+        assert [event.kind for event in await store.inbox_read(A, 1_000)] == ["found"]
+        assert await store.inbox_read(A, 0) == []
 
 
 RUBBISH = (b"", b"\xc1", b"\x80", b"\xdb\xff\xff\xff\xff", b"not msgpack", b"\x91" * 5_000, b"\x82\xa2id\x01\xa4mode\xc0")
@@ -162,6 +191,7 @@ async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:
             await client.xadd("ge:{duel}:outbox", {"x": "no result"})
             await client.xadd("ge:{edge-edge-b}:inbox", {"e": blob})
             await client.hset("ge:{edges}:records", f"edge-bad{number}", blob)
+            await client.zadd("ge:{edges}:expiries", {f"edge-bad{number}": 9e15})
             await client.hset("ge:{evidence}:records", f"f_bad{number}", blob)
             await client.zadd("ge:{evidence}:all", {f"f_bad{number}": 9e15})
         await client.set("ge:session:bad", b"\xff\xfe")
@@ -182,6 +212,35 @@ async def test_rubbish_is_skipped_and_counted(servers: dict[str, str]) -> None:
     assert await store.session_get("bad") is None
     assert await store.match_close(MODE, MatchId("m_bad4"), None)
     assert store.corrupt >= before + 6 * len(RUBBISH)
+    await store.close()
+
+
+async def test_half_a_removal_lets_nobody_live_for_ever(servers: dict[str, str]) -> None:
+    """A server that dies, or refuses, between the two parts of `edge_forget`."""
+    empty(servers["redis"])
+    store = RedisRegionStore(servers["redis"])
+    await store.edge_beat(edge_record(A), 60_000)
+    await store.edge_beat(edge_record(B), 60_000)
+    async with Redis.from_url(servers["redis"]) as client:
+        await client.zrem("ge:{edges}:expiries", A)
+    assert [record.edge for record in await store.edges()] == [B]
+    await store.edge_beat(edge_record(A), 60_000)
+    assert [record.edge for record in await store.edges()] == [A, B]
+    await store.close()
+
+
+async def test_an_erasure_that_was_broken_off_leaves_no_name_when_it_is_asked_again(server: Server) -> None:
+    store = RedisGlobalStore(server.url, wait_ms=500)
+    player = PlayerId("p_1")
+    await store.account_add(Account(player=player, secret_hash="ab", name="Ana", created_ms=1))
+    async with Redis.from_url(server.url) as client:
+        await client.acl_setuser("default", enabled=True, commands=["-zrem"], keys=["*"])
+        with pytest.raises(UnavailableError):
+            await store.account_erase(player)
+        await client.acl_setuser("default", enabled=True, commands=["+zrem"])
+        await store.account_erase(player)
+        assert await store.account_get(player) is None
+        assert await client.zrange("gg:find", 0, -1) == []
     await store.close()
 
 

@@ -18,7 +18,8 @@ from gameedge.bus.payloads import Acks, Codec, EdgeReport, Presence, Quantiles, 
 from gameedge.config import CoordinatorConfig, Listen
 from gameedge.coordinator.app import Running, serve
 from gameedge.core.ids import EdgeId, MatchId, PlayerId, RegionId
-from gameedge.state.base import GlobalStore, Result
+from gameedge.state.base import Result
+from gameedge.state.base_global import GlobalStore
 from gameedge.state.memory_global import MemoryGlobalStore
 
 OPERATOR = "operator-secret"

@@ -29,7 +29,7 @@ from gameedge.core import limits
 from gameedge.core.errors import ConfigError
 from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.tokens import load_keys, verify_token
-from gameedge.state.base import Rating
+from gameedge.state.base_global import Rating
 from gameedge.state.memory_global import MemoryGlobalStore
 from tests.coordinator.fleet import config, fleet, match_result, until
 

@@ -17,7 +17,7 @@ from gameedge.core.matchmaking.rules import to_json
 from gameedge.core.matchmaking.shown import Shown
 from gameedge.core.matchmaking.ticket import Ticket
 from gameedge.core.tokens import verify_ask, verify_token
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 from gameedge.state.crossings import VERSION, End, Grant, Granted, Open, Opened, Seen, Send
 
 from .fleet import Fleet, fleet

@@ -18,7 +18,7 @@ from gameedge.core.ids import EdgeId, PlayerId, RegionId
 from gameedge.core.tokens import load_keys, verify_token
 from gameedge.local.child import free_port
 from gameedge.local.servers import broker_server, redis_server
-from gameedge.state.base import Rating
+from gameedge.state.base_global import Rating
 from gameedge.state.redis_global import RedisGlobalStore
 from tests.coordinator.fleet import AUTH, OPERATOR, Clock, match_result
 

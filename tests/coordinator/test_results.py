@@ -17,7 +17,7 @@ from gameedge.coordinator.results import DEAD_LETTERS_PER_MINUTE, read_result
 from gameedge.core import limits
 from gameedge.core.errors import UnavailableError
 from gameedge.core.ids import MatchId, PlayerId, RegionId
-from gameedge.state.base import Rating
+from gameedge.state.base_global import Rating
 from gameedge.state.memory_global import MemoryGlobalStore
 from tests.coordinator.fleet import fleet, match_result, until
 

@@ -16,7 +16,7 @@ from gameedge.core import limits
 from gameedge.core.errors import ConfigError, Reason, RefusedError
 from gameedge.core.ids import PlayerId, RegionId
 from gameedge.core.tokens import TokenKeys, load_keys, verify_token
-from gameedge.state.base import Account, Rating
+from gameedge.state.base_global import Account, Rating
 from gameedge.state.memory_global import MemoryGlobalStore
 
 NOW = 1_800_000_000_000

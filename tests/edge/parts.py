@@ -16,7 +16,8 @@ from gameedge.edge.clock import SystemClock
 from gameedge.edge.player import Link, Player
 from gameedge.edge.reports import Reports
 from gameedge.edge.serve import load_game
-from gameedge.state.base import Account, MatchRecord, Ticket
+from gameedge.state.base import MatchRecord, Ticket
+from gameedge.state.base_global import Account
 from gameedge.state.memory import MemoryRegionStore
 
 REGION, ME, OTHER = RegionId("test-1"), EdgeId("e0"), EdgeId("e1")

@@ -72,6 +72,7 @@ async def test_a_detour_is_told_once_after_a_match() -> None:
             connection.said()
             edge.seating.match_over(ended)
             edge.seating.match_stored(ended)
+            assert await on.store.match_close(record.mode, record.match, None), "else its ticket is still in it"
             said = connection.said()
             assert isinstance(said[0], MatchEnded)
             assert [type(message) for message in said[1:]] == ([Reroute] if number == 2 else []), (placed_ms, path_ms)

@@ -15,7 +15,8 @@ from gameedge.core.protocol.messages import Fallback, MatchFound, MatchStarted, 
 from gameedge.core.tokens import Claims, load_keys
 from gameedge.edge import checkpoints, failover, lobby
 from gameedge.edge.failover import heir
-from gameedge.state.base import Account, EdgeRecord, MatchRecord
+from gameedge.state.base import EdgeRecord, MatchRecord
+from gameedge.state.base_global import Account
 from gameedge.state.memory import MemoryRegionStore
 from tests.edge.parts import ME, OTHER, REGION, SIGNER, Bench, FakeConnection, bench
 

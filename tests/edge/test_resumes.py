@@ -5,7 +5,8 @@ import msgspec
 from gameedge.core.ids import PlayerId
 from gameedge.core.protocol.messages import Dequeued, QueueStatus, Welcome
 from gameedge.edge.player import Link, Player
-from gameedge.state.base import Account, SessionRecord
+from gameedge.state.base import SessionRecord
+from gameedge.state.base_global import Account
 
 from .parts import OTHER, REGION, SIGNER, Bench, FakeConnection, bench, ticket_of
 from .test_queueing import run_lanes

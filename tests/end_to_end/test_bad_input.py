@@ -19,7 +19,7 @@ from gameedge.core.ids import PlayerId, RegionId
 from gameedge.core.protocol.close import CLOSE_CODES, NORMAL
 from gameedge.core.protocol.frames import encode_command
 from gameedge.core.protocol.messages import Refused, Unknown, Welcome, decode_server
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 
 from .inprocess import stack
 from .raw import BINARY, CLOSE, PING, TEXT, Answer, bent, frame, greeting, say

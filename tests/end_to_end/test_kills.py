@@ -12,7 +12,7 @@ import pytest
 
 from gameedge.core.errors import RefusedError
 from gameedge.core.ids import PlayerId, RegionId
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 from gameedge_client import Client, Session
 
 from .processes import REGION, Crowd, Deployed, crowd, deployed, log_events, until

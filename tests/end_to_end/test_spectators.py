@@ -15,7 +15,7 @@ from gameedge.core import limits
 from gameedge.core.ids import MatchId, PlayerId, RegionId
 from gameedge.core.protocol import arena_v1, frames
 from gameedge.core.protocol.arena_v1 import Subtick
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 from gameedge_client import Client, Match
 from gameedge_client.beacons import open_socket
 

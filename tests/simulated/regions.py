@@ -43,7 +43,7 @@ from gameedge.core.protocol.messages import (
 from gameedge.edge.app import Edge
 from gameedge.edge.reports import Reports
 from gameedge.edge.serve import load_game
-from gameedge.state.base import Account
+from gameedge.state.base_global import Account
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.telemetry.metrics import coordinator_registry

@@ -4,7 +4,8 @@ import pytest
 
 from gameedge.core.errors import ConfigError
 from gameedge.core.ids import EdgeId, PlayerId, SessionId, TicketId
-from gameedge.state.base import Ticket, lease_pool
+from gameedge.state.base import Ticket
+from gameedge.state.checks import lease_pool
 from gameedge.state.memory import MemoryRegionStore
 from gameedge.state.memory_global import MemoryGlobalStore
 from gameedge.state.open import open_global_store, open_region_store
@@ -76,9 +77,19 @@ def test_other_urls_are_refused_with_the_forms_that_work(url: str) -> None:
             opener(url)
 
 
-def test_a_password_is_in_no_message() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2@localhost:notaport",
+        "redis://:what?hunter2@localhost:6379/0",  # a ? that should have been written %3F
+        "redis://hunter2?x@localhost",
+        "redis:user:hunter2@localhost",
+        "redis:/u:hunter2@localhost",
+    ],
+)
+def test_a_password_is_in_no_message(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_region_store("redis://:hunter2@localhost:notaport")
+        open_region_store(url)
     assert "hunter2" not in str(caught.value)
 
 

@@ -17,6 +17,7 @@ LINE_CHARS_MAX: Final = 65_536
 TICKETS_MAX: Final = 2_000_000
 AT_MS_MAX: Final = 10**13
 ID_CHARS_MAX: Final = 128
+TRUST_MAX: Final = 255  # as in a session token
 KEYS: Final = frozenset(
     ("id", "at_ms", "mode", "rating", "sigma", "party", "party_size", "attributes", "rtt_ms", "loss", "roles", "blocks", "trust")
 )
@@ -86,7 +87,7 @@ def _parse(line: str, rules: Mapping[str, ModeRules]) -> dict[str, Any]:
         raise ValueError(f"id: a string of 1 to {ID_CHARS_MAX} characters")
     if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at <= AT_MS_MAX:
         raise ValueError(f"at_ms: a number from 0 to {AT_MS_MAX}")
-    if mode not in rules:
+    if not isinstance(mode, str) or mode not in rules:
         raise ValueError(f"mode {mode!r}: the rules have {', '.join(rules)}")
     return {**fields, "id": name, "at_ms": math.floor(at)}
 
@@ -98,13 +99,16 @@ def _tickets(fields: dict[str, Any], parties: Counter[tuple[str, str]], number: 
         value = fields.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"{key}: a number")
+    trust = fields.get("trust") or 0
+    if isinstance(trust, bool) or not isinstance(trust, int) or not 0 <= trust <= TRUST_MAX:
+        raise ValueError(f"trust: a whole number from 0 to {TRUST_MAX}")
     rating = _rating(fields, number, found)
     made = []
     for i in range(people):
         own = TicketId(name if i == 0 else f"{name}/{i + 1}")
         data = {
             "id": own, "player": PlayerId(own), "session": SessionId(own), "edge": EdgeId(""), "mode": mode, "rating": rating,
-            "sigma": float(RATING_DEVIATION if fields.get("sigma") is None else fields["sigma"]), "trust": fields.get("trust") or 0,
+            "sigma": RATING_DEVIATION if fields.get("sigma") is None else _float(fields["sigma"]), "trust": trust,
             "party": party, "party_size": size, "created_ms": fields["at_ms"], "attributes": fields.get("attributes") or {},
             "roles": fields.get("roles") or [], "rtt_ms": fields.get("rtt_ms") or {}, "loss": fields.get("loss") or {},
             "blocks": fields.get("blocks") or [],
@@ -139,10 +143,14 @@ def _party(fields: dict[str, Any], parties: Counter[tuple[str, str]], found: Arr
 
 def _rating(fields: dict[str, Any], number: int, found: Arrivals) -> float:
     rating = fields.get("rating")
-    try:
-        value = math.nan if rating is None else float(rating)
-    except OverflowError:  # a whole number beyond every float
-        value = math.inf
+    value = math.nan if rating is None else _float(rating)
     if rating is not None and not math.isfinite(value):
         found.warnings.append(f"line {number}: rating {value} is no number to match by; it counts as a newcomer's")
     return value
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number beyond every float
+        return math.inf

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId
-from gameedge.core.matchmaking.kernels import EXACT_MAX, Shape, State, Units
+from gameedge.core.matchmaking.dealing import EXACT_MAX
+from gameedge.core.matchmaking.kernels import Shape, State, Units
 from gameedge.core.matchmaking.pool import PoolArrays
 from gameedge.core.matchmaking.rules import ModeRules
 

@@ -17,7 +17,7 @@ STEPS_LOOKED_MAX = 64
 def hold_ms(pool: PoolArrays, now_ms: int) -> float:
     """How old a match's oldest member must be for a full match to be made, unless it is good already. 0: at once."""
     gather = pool.rules.gather
-    expected = pool.arrivals_per_s(now_ms) * gather.window_ms / 1000.0
+    expected = pool.came.per_s(now_ms) * gather.window_ms / 1000.0
     return float(gather.window_ms) if gather.window_ms and expected >= gather.arrivals_min else 0.0
 
 

@@ -8,9 +8,11 @@ The same tickets give the same proposals in whatever order they came: rows are o
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from bisect import insort
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -18,44 +20,14 @@ from numpy.typing import NDArray
 
 from gameedge.core import limits
 from gameedge.core.ids import EdgeId, PlayerId, TicketId
+from gameedge.core.matchmaking.rate import Rate
 from gameedge.core.matchmaking.rules import ModeRules
 from gameedge.core.matchmaking.ticket import RATING_DEVIATION, Ticket
+from gameedge.core.matchmaking.values import Words, bounded, code_of, number_of, words_of
 
 START: Final = 256  # rows at first; doubled when full
-PARTY_TICKETS_MAX: Final = 64  # of one party's name; more wait without being looked at: nobody needs them
-RATE_OVER_MS: Final = 4_000  # arrivals are counted over this long
-_BUCKET_MS: Final = 250
-_BUCKETS_MAX: Final = 64
 SIGMA_MAX: Final = 1_000.0
-
-
-class Words:
-    """Words as bits of a uint64, given back when nobody uses them. At most 64 different ones at a time."""
-
-    def __init__(self) -> None:
-        self.bits: dict[str, int] = {}
-        self._used: dict[str, int] = {}
-        self._free = list(range(limits.SET_VALUES_MAX - 1, -1, -1))
-
-    def take(self, words: Iterable[str]) -> int | None:
-        """The words' bits together; None, and nothing is taken, where there is no room."""
-        asked = set(words)
-        if len(asked - self.bits.keys()) > len(self._free):
-            return None
-        mask = 0
-        for word in sorted(asked):
-            if word not in self.bits:
-                self.bits[word], self._used[word] = self._free.pop(), 0
-            self._used[word] += 1
-            mask |= 1 << self.bits[word]
-        return mask
-
-    def give_back(self, words: Iterable[str]) -> None:
-        for word in set(words):
-            self._used[word] -= 1
-            if not self._used[word]:
-                self._free.append(self.bits.pop(word))
-                del self._used[word]
+AGAIN_MAX: Final = 4  # rows that are tried again when somebody leaves
 
 
 @dataclass(slots=True)
@@ -68,7 +40,7 @@ class Unit:
 
 
 class PoolArrays:
-    """Tickets of one mode. `rules` cannot change: another pool is made for other rules (`moved`)."""
+    """Tickets of one mode. `rules` cannot change: another pool is made for other rules."""
 
     def __init__(self, rules: ModeRules) -> None:
         self.rules = rules
@@ -82,8 +54,9 @@ class PoolArrays:
         self._words = [Words() for _ in rules.overlap]
         self._roles = {role: bit for bit, role in enumerate(rules.roles)}
         self.regions: list[str] = list(rules.latency.regions) if rules.latency is not None else []
-        self._arrivals: dict[int, int] = {}
+        self.came = Rate()
         self.blocking: dict[int, frozenset[PlayerId]] = {}
+        self._short: dict[int, None] = {}  # rows whose words found no room, in the order in which they are tried again
         self._grow(START)
 
     # ------------------------------------------------------------------------------------------------------ the arrays
@@ -149,29 +122,12 @@ class PoolArrays:
     def tickets(self) -> Collection[Ticket]:
         return self._tickets.values()
 
-    def sync(self, tickets: Iterable[Ticket]) -> None:
-        """Become these tickets, touching only what differs. A ticket's content never changes under its id."""
-        now = {ticket.id: ticket for ticket in tickets}
-        for gone in [ticket for ticket in self._tickets if ticket not in now]:
-            self.remove(gone)
-        for name, ticket in now.items():
-            if name not in self._tickets:
-                self.add(ticket)
-
-    def moved(self, rules: ModeRules) -> "PoolArrays":
-        """The same tickets under other rules."""
-        pool = PoolArrays(rules)
-        for ticket in self._tickets.values():
-            pool.add(ticket)
-        pool._arrivals = dict(self._arrivals)
-        return pool
-
     def add(self, ticket: Ticket) -> bool:
         """False: the id is there already, and nothing changed. A player's second ticket waits behind the first."""
         if ticket.id in self._tickets:
             return False
         self._tickets[ticket.id] = ticket
-        self._arrived(ticket.created_ms)
+        self.came.one(ticket.created_ms)
         mine = self._players.setdefault(ticket.player, [])
         before = mine[0] if mine else None
         mine.append(ticket)
@@ -195,6 +151,7 @@ class PoolArrays:
         for rule, words in unit.words:
             self._words[rule].give_back(words)
         self.blocking.pop(row, None)
+        self._short.pop(row, None)
         return text
 
     def remove(self, ticket_id: TicketId) -> Ticket | None:
@@ -211,6 +168,10 @@ class PoolArrays:
                 self._enter(mine[0])
         if not mine:
             del self._players[ticket.player]
+        for row in list(islice(self._short, AGAIN_MAX)):  # words may have become free
+            if (unit := self.units[row]) is not None:
+                self._drop(row)
+                self._put(unit.members)
         return ticket
 
     def older_than(self, created_ms: int) -> list[Ticket]:
@@ -221,6 +182,12 @@ class PoolArrays:
             found += [t for t in self._tickets.values() if t.id not in self.row_of and t.created_ms <= created_ms]
         return sorted(found, key=_age)
 
+    def oldest_ms(self) -> int | None:
+        """The least time that `older_than` can be asked with and finds somebody; None: nobody is here."""
+        rows = self.created[self.used]
+        waiting = [t.created_ms for t in self._tickets.values() if t.id not in self.row_of] if len(self.row_of) < len(self._tickets) else []
+        return min([*waiting, *([int(rows.min())] if len(rows) else [])], default=None)
+
     def waiting_party(self, ticket: Ticket) -> int | None:
         """How many members of this ticket's party are here, while the party is not complete; None otherwise."""
         return None if ticket.id in self.row_of or ticket.party is None else len(self._parties.get(_party(ticket), ()))
@@ -229,19 +196,6 @@ class PoolArrays:
         """All who wait here under this ticket's party, complete or not."""
         return [] if ticket.party is None or ticket.party_size <= 1 else list(self._parties.get(_party(ticket), ()))
 
-    def arrivals_per_s(self, now_ms: int) -> float:
-        """People who came lately, a second."""
-        last = now_ms // _BUCKET_MS
-        count = RATE_OVER_MS // _BUCKET_MS
-        return sum(self._arrivals.get(last - i, 0) for i in range(count)) * 1000.0 / RATE_OVER_MS
-
-    def _arrived(self, at_ms: int) -> None:
-        bucket = at_ms // _BUCKET_MS
-        self._arrivals[bucket] = self._arrivals.get(bucket, 0) + 1
-        if len(self._arrivals) > _BUCKETS_MAX:
-            for old in sorted(self._arrivals)[: _BUCKETS_MAX // 2]:
-                del self._arrivals[old]
-
     # -------------------------------------------------------------------------------------------------------- the rows
 
     def _enter(self, ticket: Ticket) -> None:
@@ -249,7 +203,7 @@ class PoolArrays:
             self._put((ticket,))
             return
         waiting = self._parties.setdefault(_party(ticket), [])
-        waiting.append(ticket)
+        insort(waiting, ticket, key=_age)
         self._form(waiting, ticket.party_size)
 
     def _leave(self, ticket: Ticket) -> None:
@@ -268,9 +222,8 @@ class PoolArrays:
 
     def _form(self, waiting: list[Ticket], size: int) -> None:
         """The oldest `size` of one party's name are the party; more wait for it to be gone."""
-        waiting.sort(key=_age)
-        party = tuple(waiting[:size]) if size <= len(waiting) <= PARTY_TICKETS_MAX else ()
-        rows = {self.row_of[ticket.id] for ticket in waiting if ticket.id in self.row_of}
+        party = tuple(waiting[:size]) if size <= len(waiting) else ()
+        rows = {self.row_of[ticket.id] for ticket in waiting[: size + 1] if ticket.id in self.row_of}  # one at most: the party before
         for row in rows:
             unit = self.units[row]
             if unit is not None and unit.members == party:
@@ -289,6 +242,7 @@ class PoolArrays:
         self.units[row] = None
         self.used[row] = self.ready[row] = False
         self.blocking.pop(row, None)
+        self._short.pop(row, None)
         self._free.append(row)
 
     def _put(self, members: tuple[Ticket, ...]) -> None:
@@ -301,7 +255,7 @@ class PoolArrays:
         last = members[-1]  # a party is as old as its last member: before that it could not be matched
         self.created[row] = min(max(last.created_ms, -(2**62)), 2**62)
         self.tie[row] = int.from_bytes(blake2b(last.id.encode(), digest_size=8).digest(), "big")
-        self.size[row], self.trust[row] = len(members), last.trust
+        self.size[row], self.trust[row] = len(members), min(max(last.trust, -(2**62)), 2**62)
         sigmas = [ticket.sigma if 0 <= ticket.sigma <= SIGMA_MAX else RATING_DEVIATION for ticket in members]
         self.sigma[row] = sum(sigmas) / len(sigmas)
         rules = self.rules
@@ -326,14 +280,14 @@ class PoolArrays:
             self.value[0, row] = max(each) if skill.party == "max" else sum(each) / len(each)
             at = 1
         for i, distance in enumerate(rules.distance):
-            numbers = [_number(ticket.attributes.get(distance.attribute), distance.missing) for ticket in members]
+            numbers = [number_of(ticket.attributes.get(distance.attribute), distance.missing) for ticket in members]
             known = [number for number in numbers if number is not None]
             if len(known) < len(members):
                 return f"its attribute {distance.attribute!r} is no number"
             made = {"mean": sum(known) / len(known), "max": max(known), "min": min(known)}
             self.value[at + i, row] = made[distance.party]
         for i, equal in enumerate(rules.equal):
-            codes = {_code(ticket.attributes.get(equal.attribute)) for ticket in members}
+            codes = {code_of(ticket.attributes.get(equal.attribute)) for ticket in members}
             if len(codes) > 1:
                 return f"the party's members differ in {equal.attribute!r}, which must be equal"
             self.code[i, row] = codes.pop()
@@ -344,7 +298,7 @@ class PoolArrays:
         return ""
 
     def _set(self, row: int, unit: Unit, rule: int, attribute: str, least: int) -> str:
-        stated = [_words(ticket.attributes.get(attribute)) for ticket in unit.members]
+        stated = [words_of(ticket.attributes.get(attribute)) for ticket in unit.members]
         sets = [words for words in stated if words is not None]
         if not sets:  # no wish: everything
             self.sets[rule, row] = np.uint64(2**64 - 1)
@@ -354,6 +308,7 @@ class PoolArrays:
             return f"its {attribute!r} have {len(common)} in common within the party or alone, {least} are needed"
         mask = self._words[rule].take(common)
         if mask is None:
+            self._short[row] = None
             return f"more than {limits.SET_VALUES_MAX} different {attribute!r} are wished for now"
         unit.words = (*unit.words, (rule, common))
         self.sets[rule, row] = mask
@@ -370,8 +325,8 @@ class PoolArrays:
             if len(self.regions) > len(self.rtt):
                 self._grow_regions()
         for i, region in enumerate(self.regions):
-            rtt = [_bounded(ticket.rtt_ms.get(region), math.inf) for ticket in members]
-            loss = [_bounded(ticket.loss.get(region), 0.0) for ticket in members]
+            rtt = [bounded(ticket.rtt_ms.get(region), math.inf) for ticket in members]
+            loss = [bounded(ticket.loss.get(region), 0.0) for ticket in members]
             self.worst[i, row] = max(rtt)
             mean = latency.party == "mean"
             self.rtt[i, row] = sum(rtt) / len(rtt) if mean else max(rtt)
@@ -431,25 +386,3 @@ def _age(ticket: Ticket) -> tuple[int, str]:
 
 def _party(ticket: Ticket) -> tuple[str, int]:
     return f"{ticket.trust}:{ticket.party}", ticket.party_size
-
-
-def _number(found: object, missing: float | None) -> float | None:
-    good = isinstance(found, int | float) and not isinstance(found, bool) and -1e300 < found < 1e300
-    return float(found) if good else missing  # type: ignore[arg-type]
-
-
-def _code(found: object) -> int:
-    """What equal values share: 63 bits of a hash, so that nothing has to be remembered for values that clients think up."""
-    text = repr(sorted(found) if isinstance(found, list) else float(found) if isinstance(found, int) else found)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def _words(found: object) -> frozenset[str] | None:
-    """The set; None where nothing is wished."""
-    if isinstance(found, str):
-        return frozenset({found})
-    return frozenset(map(str, found)) if isinstance(found, list) and found else None
-
-
-def _bounded(found: float | None, otherwise: float) -> float:
-    return found if found is not None and 0 <= found < 1e6 else otherwise

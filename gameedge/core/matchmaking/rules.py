@@ -24,7 +24,8 @@ from gameedge.core.matchmaking.widening import Widening
 
 Age = Literal["own", "oldest"]  # whose waiting widens: everybody's own, or the longest in the match for all of it
 Millis = Annotated[int, Meta(ge=0, le=limits.TICKET_MS_MAX)]
-Positive = Annotated[float, Meta(gt=0)]
+Number = Annotated[float, Meta(ge=-1e15, le=1e15)]  # finite: with NaN every comparison says no, and with some rules that is a yes
+Positive = Annotated[float, Meta(gt=0, le=1e15)]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class Skill(Rule, frozen=True, kw_only=True):
     age: Age = "own"
     party: Literal["mean", "max"] = "mean"  # what a party plays like
     sigma_weight: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    default: float = RATING_MEAN  # stands in for a rating that is not a number
+    default: Number = RATING_MEAN  # stands in for a rating that is not a number
     bound: Positive = 1_000.0  # ratings are clipped to +- this
     scale: Positive = 25.0 / 6.0  # the gap of team means at which quality has fallen to 0.61
 
@@ -50,7 +51,7 @@ class Distance(Rule, frozen=True, kw_only=True):
     window: Widening
     age: Age = "own"
     party: Literal["mean", "max", "min"] = "mean"
-    missing: float | None = None  # what a ticket without it counts as; none: it waits, and is told
+    missing: Number | None = None  # what a ticket without it counts as; none: it waits, and is told
 
 
 class Equal(Rule, frozen=True, kw_only=True):

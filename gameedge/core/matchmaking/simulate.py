@@ -83,7 +83,7 @@ def _mode(mode: str, arrivals: list[Ticket], rules: ModeRules, look_ms: int, res
         result.looks += 1
         last = now
         more = next_look_ms(pool, now)
-        oldest = min((ticket.created_ms for ticket in pool.tickets()), default=None) if at == len(arrivals) and more is None else None
+        oldest = pool.oldest_ms() if at == len(arrivals) and more is None else None
         wake = None if more is None else max(now + more, last + look_ms) if at < len(arrivals) else now + more
         if oldest is not None and pool.rules.timeout_ms < 600_000:
             wake = float(oldest + pool.rules.timeout_ms)

@@ -107,7 +107,7 @@ def line(start: float, per_s: float, most: float) -> Widening:
 def parse(found: Any) -> Widening:
     """From what TOML gives. Raises ValueError."""
     if isinstance(found, int | float) and not isinstance(found, bool):
-        return constant(float(found))
+        return constant(_number(found))
     if isinstance(found, dict):
         keys = set(found)
         if keys == {"start", "per_s", "max"}:
@@ -131,4 +131,7 @@ def spell(limit: Widening) -> Any:
 def _number(found: Any) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError(f"{found!r} is no number; a limit is {_FORMS}")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:  # a whole number beyond every float
+        raise ValueError("a number has too many digits; inf stands for no limit") from None

@@ -16,6 +16,7 @@ What a lie still buys. More than the truth: a client may call a region far and i
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gameedge.core import limits
 from gameedge.core.errors import Reason, RefusedError
 from gameedge.core.matchmaking.rules import ModeRules
 
@@ -74,8 +75,12 @@ def _words(attribute: str, said: Value | None, values: Collection[str]) -> None:
 def _round_trips(
     said: Mapping[str, float], known: Collection[str], home: str, placed_ms: Mapping[str, float], measured_ms: float | None
 ) -> dict[str, float]:
-    """Nobody is nearer than they were placed by, or than we see ourselves."""
-    found = {region: max(said.get(region, 0.0), placed_ms.get(region, 0.0)) for region in {*said, *placed_ms} if region in known}
+    """Nobody is nearer than they were placed by, or than we see ourselves. A full token has the nearest regions beside the home one:
+    the others were no nearer than the farthest of those."""
+    others = [rtt for region, rtt in placed_ms.items() if region != home]
+    left_out = max(others) if others and len(placed_ms) >= limits.TOKEN_REGIONS_MAX else 0.0
+    least = {region: 0.0 if region == home else left_out for region in said} | dict(placed_ms)
+    found = {region: max(said.get(region, 0.0), rtt) for region, rtt in least.items() if region in known}
     if measured_ms is not None and home in known:
         found[home] = max(found.get(home, 0.0), measured_ms)
     return {region: found[region] for region in sorted(found)}

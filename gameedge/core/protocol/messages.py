@@ -4,7 +4,7 @@ Which messages may be lost is declared on the type. A *critical* server message 
 kept until acknowledged, so that it survives a lost connection. A *critical* client message carries `n` in the same way; the
 server answers a repeated `n` by ignoring it. Everything else may be lost with the connection. Bounds are in the types: a
 message outside them is refused as malformed. `s` and `n` are assigned by the sessions (session.py, client_session.py): build
-messages without them.
+messages without them. Both unions and their codec are one page: an answer is read beside what it answers.
 """
 
 from typing import Annotated, ClassVar

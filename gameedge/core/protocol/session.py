@@ -24,6 +24,8 @@ another process counts on from what the client names: `ServerSession(..., sent_s
 then `open(welcome, now_ms, resumed=True)`; what the dead process had not delivered is told anew from the store.
 
 Cost. A command costs `take_command`: one float multiplication, no allocation. Bounds: limits.py.
+
+One page, since every transition of a state machine is read against all its others.
 """
 
 from collections import deque

@@ -256,7 +256,7 @@ class Table:
         if not members:
             raise ValueError("a party has at least one member")
         each = [self.rtts(seen) for seen in members]
-        found = [i for i in self.candidates(members[0]) if all(i in self.candidates(seen) for seen in members[1:])]
+        found = sorted(set.intersection(*(set(self.candidates(seen)) for seen in members)))
         if not found:
             raise RefusedError(Reason.FORBIDDEN, "no region takes every member of this party")
         worst = [max(column) for column in zip(*each, strict=True)]

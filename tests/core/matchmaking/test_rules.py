@@ -34,6 +34,11 @@ HEAD = "[modes.squads]\nteams = 2\nteam_size = 5\n"
         (HEAD + "skill = { window = { start = 9, per_s = 1, max = 3 } }", "do not widen"),
         (HEAD + '[[modes.squads.distance]]\nattribute = "x"\nwindow = true', "modes.squads.distance[0].window"),
         (HEAD + 'latency = { limit_ms = 80, party = "best" }', "modes.squads.latency.party"),
+        (HEAD + f"skill = {{ window = 1{'0' * 400} }}", "skill.window: a number has too many digits"),
+        (HEAD + f"skill = {{ window = {{ steps = [[0, 1], [1{'0' * 400}, 2]] }} }}", "skill.window: a number has too many digits"),
+        (HEAD + "skill = { window = 4.0, default = nan }", "skill.default: Expected `float`"),
+        (HEAD + "skill = { window = 4.0, scale = inf }", "skill.scale: Expected `float`"),
+        (HEAD + '[[modes.squads.distance]]\nattribute = "x"\nwindow = 1\nmissing = nan', "distance[0].missing: Expected `float`"),
     ],
 )
 def test_a_wrong_key_is_named(text: str, says: str) -> None:
@@ -111,3 +116,9 @@ def test_forms_of_a_limit() -> None:
     assert widening.parse({"start": 1, "per_s": 1e-3, "max": 1e9}).values[-1] == pytest.approx(1.6)
     assert steps.next_step_ms(0) == 1_000
     assert steps.next_step_ms(1_000) is None
+
+
+def test_rules_from_another_region_are_refused_and_never_raise_anything_else() -> None:
+    for text in (b"", b"\xff", b"[" * 100_000, b'{"teams":2,"team_size":1,"skill":{"window":1' + b"0" * 400 + b"}}"):
+        with pytest.raises(ConfigError):
+            rules.from_json(text)

@@ -72,6 +72,19 @@ def test_nobody_is_nearer_than_they_were_placed_by_or_than_we_measure() -> None:
     assert hears(Wish(), placed={"eu": 20.0}).rtt_ms == {"eu": 20.0}, "who says nothing is where the placement found them"
 
 
+def test_regions_that_a_token_has_no_room_for_are_no_nearer_than_those_it_has() -> None:
+    names = [f"r{number}" for number in range(limits.TOKEN_REGIONS_MAX + 2)]
+    rules = load(FILE.replace("limit_ms = 80", f"limit_ms = 80\nregions = {['eu', *names]}"))["squads"]
+    placed = {"eu": 300.0} | {name: 20.0 + 10.0 * at for at, name in enumerate(names[: limits.TOKEN_REGIONS_MAX - 1])}
+    lying = Wish(rtt_ms={names[-1]: 1.0, names[-2]: 120.0})
+    found = hears(lying, rules, placed=placed).rtt_ms
+    assert (found[names[-1]], found[names[-2]]) == (80.0, 120.0)
+    del placed[names[0]]  # all that are known went in
+    assert hears(lying, rules, placed=placed).rtt_ms[names[-1]] == 1.0
+    no_home = dict.fromkeys(names[: limits.TOKEN_REGIONS_MAX], 20.0)
+    assert hears(Wish(rtt_ms={"eu": 5.0}), rules, placed=no_home).rtt_ms["eu"] == 5.0
+
+
 def test_invented_regions_take_no_places() -> None:
     """A pool knows 64 regions at once: a client that invents some must not push real ones out."""
     invented = {f"atlantis-{i}": 1.0 for i in range(limits.TICKET_REGIONS_MAX)}

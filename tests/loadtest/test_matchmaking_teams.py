@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gameedge.core.matchmaking import teams
+from loadtest.bench import matchmaking_teams as teams
 
 
 def brute_force(sizes: list[int], ratings: list[float], count: int, team_size: int) -> float:

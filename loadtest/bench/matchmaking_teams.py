@@ -1,4 +1,5 @@
-"""Splitting units (people or parties, which stay together) into teams of nearly equal mean rating.
+"""Splitting units (people or parties, which stay together) into teams of nearly equal mean rating, for the naive matcher beside which
+the compiled one is measured (`gameedge/core/matchmaking/dealing.py` is what deals in earnest).
 
 Two teams of at most `EXHAUSTIVE_MAX` units are split exactly: all ways to do so are listed once for each combination of party
 sizes and kept, and choosing is one matrix product. More are packed largest first, dealt out strongest first, and improved by
