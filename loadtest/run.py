@@ -17,6 +17,7 @@ import msgspec
 
 from gameedge.core.errors import ConfigError, RefusedError
 from gameedge_client import Client, GuestAccount
+from loadtest.bots import ground
 from loadtest.bots.kinds import CHEATS
 from loadtest.fleet import Fleet
 from loadtest.scenario import Scenario, check, load, seconds, weights
@@ -66,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser().parse_args(argv)
     try:
         scenario = settings(given)
+        ground.points()  # compiles, or loads, before a bot waits for it in a match
         fleet = Fleet(given.coordinator.rstrip("/"), scenario)
     except (ConfigError, ValueError) as error:
         print(f"loadtest: {error}", file=sys.stderr)

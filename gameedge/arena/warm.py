@@ -7,6 +7,7 @@ import numpy as np
 from gameedge.arena.arena import Arena
 from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
+from gameedge.core.anticheat.watch import Watch
 from gameedge.core.game import Seat
 from gameedge.core.ids import PlayerId
 from gameedge.core.npc.scripted import ScriptedPolicy
@@ -38,7 +39,7 @@ def warm() -> int:
     arena.shots()
     arena.close_match(slot)
     Gate(1)
-    AimModel.blank()
+    Watch(1, AimModel.blank())
     return len(humans) + len(npcs)
 
 

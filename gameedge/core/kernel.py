@@ -30,6 +30,7 @@ _F = TypeVar("_F", bound=Callable[..., object])
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _ROOMS: Final = ("core", "arena", "inference")  # whose files hold kernels and what these are made of
 _STAMP_DIGITS: Final = 16
+_kernels: Final[list[Any]] = []  # all of this process
 
 
 def sources(folder: Path) -> tuple[Path, ...]:
@@ -77,19 +78,31 @@ def _compile(function: Callable[..., object], keep: Path) -> Any:
         _settings.CACHE_DIR = before
 
 
-def kernel(function: _F) -> _F:
-    """Compile `function` on its first call for the types it is called with; later processes load it from disk.
-
-    Code is kept in the folder that NUMBA_CACHE_DIR names, else in `__pycache__` beside the source; nowhere, where that cannot be
-    written.
-    """
+def _dispatcher(function: Callable[..., object]) -> Any:
     folder = Path(function.__code__.co_filename).resolve().parent
     base = Path(_settings.CACHE_DIR) if _settings.CACHE_DIR else folder / "__pycache__"
     keep = cache_folder(base, folder)
     if keep is not None:
         try:
             keep.mkdir(parents=True, exist_ok=True)
-            return _compile(function, keep)  # type: ignore[no-any-return]
+            return _compile(function, keep)
         except OSError:
             pass
-    return njit(function)  # type: ignore[no-any-return]
+    return njit(function)
+
+
+def kernel(function: _F) -> _F:
+    """Compile `function` on its first call for the types it is called with; later processes load it from disk.
+
+    Code is kept in the folder that NUMBA_CACHE_DIR names, else in `__pycache__` beside the source; nowhere, where that cannot be
+    written.
+    """
+    made = _dispatcher(function)
+    _kernels.append(made)
+    return made  # type: ignore[no-any-return]
+
+
+def forms() -> dict[str, int]:
+    """For how many combinations of types each kernel of this process is there by now. One that comes while players play was not warmed up:
+    after a fresh installation they wait for a compiler."""
+    return {f"{made.py_func.__module__}.{made.py_func.__name__}": len(made.signatures) for made in _kernels}

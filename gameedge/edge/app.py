@@ -13,7 +13,7 @@ from typing import Final
 from gameedge.bus.base import Bus
 from gameedge.bus.payloads import Desired
 from gameedge.config import EdgeConfig, check_names
-from gameedge.core import limits
+from gameedge.core import kernel, limits
 from gameedge.core.anticheat.aim import AimModel
 from gameedge.core.anticheat.gate import Gate
 from gameedge.core.anticheat.watch import Watch
@@ -361,7 +361,12 @@ class Edge:
 
     async def _second_loop(self) -> None:
         """What is looked at about once a second."""
+        known = kernel.forms()
         while True:
+            forms = kernel.forms()
+            if late := sorted(name for name, count in forms.items() if count > known.get(name, 0)):
+                log.warning("kernel_late", names=late)  # a fault of ours: somebody may have waited for a compiler
+            known = forms
             self.queueing.store_full = self.recorder.full
             if self.rollout.watch(self.clock.monotonic_ms()):
                 self.metrics.counter("errors_total", where="model").add()

@@ -78,7 +78,7 @@ class ConnectionTable:
         if self._dirty:
             seated = np.flatnonzero(self.entity >= 0).astype(np.int32)
             # Spread by rank, not by row, so that the phases stay even whoever leaves.
-            groups = (seated[phase :: self._phases] for phase in range(self._phases))
+            groups = (np.ascontiguousarray(seated[phase :: self._phases]) for phase in range(self._phases))
             self._viewers = [(slots, self.entity[slots]) for slots in groups]
             self._dirty = False
         return self._viewers[tick % self._phases]

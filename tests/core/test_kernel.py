@@ -74,3 +74,17 @@ def test_no_kernel_may_reorder_or_fuse() -> None:
     assembly = "\n".join(fresh.inspect_asm().values()).lower()
     assert "mul" in assembly
     assert not re.search(r"fn?m(add|sub|la|ls)", assembly)
+
+
+def test_forms_say_that_a_kernel_was_called_with_other_types() -> None:
+    @kernel.kernel
+    def double(x: float) -> float:
+        return x + x
+
+    name = f"{__name__}.double"
+    assert kernel.forms()[name] == 0
+    assert double(1) == 2
+    assert double(2) == 4
+    assert kernel.forms()[name] == 1
+    assert double(1.5) == 3.0
+    assert kernel.forms()[name] == 2

@@ -83,6 +83,9 @@ async def test_bots_play_and_the_summary_says_how_it_went(tmp_path: Path) -> Non
     for spread in ("input_to_snapshot_ms", "tick_lateness_ms", "placement_ms", "queue_wait_ms"):
         assert summary[spread]["p50"] <= summary[spread]["p99"], spread
     assert "applied" in text
+    logs = [file.read_text("utf-8") for file in (tmp_path / "data" / "logs").glob("*.log")]
+    assert sum("game_warmed" in log for log in logs) == 2
+    assert not any("kernel_late" in log for log in logs)  # after a fresh installation players would have waited for a compiler
 
 
 async def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from gameedge.core.anticheat import features as figures
 from gameedge.core.anticheat import stream
 from gameedge.core.anticheat.features import COUNT, NAMED, NAMES, VERSION, WORDS, Floats
 from gameedge.core.errors import ArtifactError
+from gameedge.core.game import GAZE_SIZE
 from gameedge.core.kernel import kernel
 
 KIND: Final = "aim-network"
@@ -139,6 +140,7 @@ class AimModel:
         # Compiles the kernels, or loads them, before the first shot of a match has to wait for it.
         path, line, one = np.zeros((1, 32, 2), np.float32), np.zeros((1, 32), np.float32), np.zeros(1, np.float32)
         model.score(path, line, one, one, one, one, np.zeros(1, np.bool_), 0.5)
+        model.judge_block(np.zeros((1, GAZE_SIZE), np.int16), 0.5, -1.0, -1.0)
         return model
 
     @classmethod
