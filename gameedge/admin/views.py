@@ -331,7 +331,8 @@ def evidence(console: Console, answer: dict[str, Any]) -> None:
     if answer.get("timeline"):
         table = _table("what contributed", "block>r", "tick>r", "shots>r", "score>r", "p at most>r", "wealth>r")
         for row in answer["timeline"]:
-            _row(table, row["block"], row["tick"], row["shots"], f"{row['score']:.2f}", f"{row['p']:g}", f"{row['wealth']:.3g}")
+            tick = "-" if row["tick"] is None else row["tick"]  # a block without a shot
+            _row(table, row["block"], tick, row["shots"], f"{row['score']:.2f}", f"{row['p']:g}", f"{row['wealth']:.3g}")
         console.print(table)
     if answer.get("repeats"):
         table = _table("movements of the cursor that were an earlier one again", "movement>r", "differ by>r", "wealth>r")
