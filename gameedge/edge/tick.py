@@ -8,6 +8,7 @@ socket that is full, and a process that falls behind by more than `CATCH_UP_TICK
 that runs slow for a moment is better than one that spirals.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Final, cast
@@ -26,6 +27,8 @@ from gameedge.edge.table import ConnectionTable
 from gameedge.inference.engine import Engine
 
 CATCH_UP_TICKS: Final = 6
+STILL_MS: Final = 1_000.0  # between two ticks: the process stood still
+FORGET_AFTER_MS: Final = 1_000.0  # what had waited in sockets has been looked at by then
 NPC_MODEL: Final = "npc"
 STAGES: Final = ("receive", "step", "think", "watch", "encode", "write")
 NOT_SEATED: Final = 255  # a command from a connection that has no seat
@@ -66,6 +69,7 @@ class Tick:
         self._ended = ended
         self._gazing = game if isinstance(game, Gazing) else None
         self._tick_ms = 1000.0 / game.spec.tick_hz
+        self._last_ms = self._still_since_ms = self._forget_ms = math.inf
         self._reasons = np.zeros(inbox.capacity, np.uint8)
         self._rewind_ms = np.zeros(inbox.capacity, np.float32)
         capacity = table.capacity // game.spec.snapshot_every + 1
@@ -83,6 +87,7 @@ class Tick:
         """Advance by one tick. `now_ms` is the monotonic clock."""
         figures, stage_ns = self.figures, self.figures.stage_ns
         t0 = perf_counter_ns()
+        self._stood_still(now_ms)
         self._receive(now_ms)
         t1 = perf_counter_ns()
         self.game.step()
@@ -104,6 +109,15 @@ class Tick:
         figures.ticks += 1
         for name, took in zip(STAGES, (t1 - t0, t2 - t1, t3 - t2, t4 - t3, t5 - t4, t6 - t5), strict=True):
             stage_ns[name] += took
+
+    def _stood_still(self, now_ms: float) -> None:
+        """A second after this process stood still the gate forgets who began meanwhile."""
+        if now_ms - self._last_ms > STILL_MS:
+            self._still_since_ms, self._forget_ms = min(self._still_since_ms, self._last_ms), now_ms + FORGET_AFTER_MS
+        elif now_ms >= self._forget_ms:
+            self.gate.forget_since(self._still_since_ms)
+            self._still_since_ms = self._forget_ms = math.inf
+        self._last_ms = now_ms
 
     def _receive(self, now_ms: float) -> None:
         inbox = self.inbox

@@ -9,7 +9,7 @@ Method. Two quantities must never run ahead of the server's clock: the client's 
 Write `x` for either of them minus the arrival time. For an honest client `x = constant - delay(n)`, and a delay has a floor, so
 `x` has a ceiling; a fast timer makes it rise for ever. Kept per connection and quantity is the ceiling seen so far:
   - the first two seconds, and 25 commands that came one by one, learn it (at most 2 s of rise, for a connection that begins with
-    a stall);
+    a stall; where the server stood still itself, sessions that began meanwhile begin anew: `forget_since`);
   - afterwards `x > ceiling + slack` is refused, slack = 30 ms + half the peak round trip + 3 x jitter, at most 320 ms, because
     the floor of the delay can only fall by what the round trip had in it;
   - the ceiling may follow `x` upwards by 1 ms a second (drift), and comes down where nothing reached it for ten seconds in
@@ -422,6 +422,11 @@ class Gate:
     def reset(self, slot: int) -> None:
         """The slot belongs to another connection now, or its session was resumed: begin anew."""
         self._state[slot] = np.zeros((), _STATE)
+
+    def forget_since(self, since_ms: float) -> None:
+        """Sessions that began since then begin anew: the server stood still then, and their first command was held up by that, so that what
+        came after it looks like a fast clock (more than LEARN_RISE_MS_MAX is not taken for a stall of the client's)."""
+        self._state[(self._state["known"] > 0) & (self._state["first_ms"] >= since_ms)] = np.zeros((), _STATE)
 
     def jitter_ms(self, slots: Int32s) -> Floats:
         """How much the delay of these connections changes from command to command, ms, a mean over about the last 32."""

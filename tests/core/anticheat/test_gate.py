@@ -295,3 +295,30 @@ def test_rows_refused_before_are_skipped() -> None:
     gate.check(np.zeros(2, np.int32), headers, np.zeros(2), np.zeros(1, np.float32), reasons, rewind, 1, TICK_MS)
     assert reasons.tolist() == [3, 0]
     assert rewind.tolist() == [0.0, 0.0]
+
+
+def test_who_began_while_the_server_stood_still_is_no_fast_clock() -> None:
+    """Commands of three seconds come at once, and then one by one: the first was held up for longer than a stall may be."""
+    made = 5_000.0 + 50.0 * np.arange(600)
+    arrived = np.maximum(made + 40.0, made[0] + 3_000.0)
+    gates = {name: g.Gate(2) for name in ("told", "not told")}
+    refused = {name: play(gate, 0, arrived[:80], made[:80], 80.0, capacity=2) for name, gate in gates.items()}
+    before = play(gates["told"], 1, made[:80] + 40.0, made[:80], 80.0, capacity=2)  # a session that was there already
+    gates["told"].forget_since(arrived[0])
+    after = {}
+    for name, gate in gates.items():
+        after[name] = later(gate, 0, arrived[80:], made[80:], 80)
+    assert (after["told"] == 0).all()
+    assert (after["not told"] == g.CLOCK_FAST).sum() > 10
+    assert (refused["told"] == refused["not told"]).all()
+    assert (before == 0).all()
+    assert (later(gates["told"], 1, made[:80] + 40.0, made[:80], 0) == g.REPLAYED).all()  # it was not forgotten
+
+
+def later(gate: g.Gate, slot: int, arrived: np.ndarray, made: np.ndarray, first: int) -> np.ndarray:
+    """As `play`, with the sequence going on."""
+    headers = np.zeros(len(made), COMMAND_HEADER)
+    headers["type"], headers["sequence"], headers["client_ms"] = 1, np.arange(len(made)) + 1 + first, made.astype(np.int64)
+    reasons, rewind, rtt = np.zeros(len(made), np.uint8), np.zeros(len(made), np.float32), np.full(2, 80.0, np.float32)
+    gate.check(np.full(len(made), slot, np.int32), headers, arrived, rtt, reasons, rewind, 10, TICK_MS)
+    return reasons
