@@ -365,7 +365,7 @@ class Edge:
         while True:
             forms = kernel.forms()
             if late := sorted(name for name, count in forms.items() if count > known.get(name, 0)):
-                log.warning("kernel_late", names=late)  # a fault of ours: somebody may have waited for a compiler
+                log.warning("kernel_late", detail=", ".join(late))  # a fault of ours: somebody may have waited for a compiler
             known = forms
             self.queueing.store_full = self.recorder.full
             if self.rollout.watch(self.clock.monotonic_ms()):
